@@ -1,0 +1,65 @@
+# add_room(name USES room... [LINKS target...] [LIBS library...])
+#
+# Makes the static library fovea_<name> from every .cpp below src/<name>, except *_test.cpp, *_bench.cpp and *_fuzz.cpp, which
+# become the test program test_<name>, the micro-benchmark bench_<name> and one libFuzzer program per file.
+#
+#   USES   rooms whose headers may be included. Nothing is inherited: a room that is not named here cannot be included,
+#          because each room's headers live behind a search path of their own (<build>/rooms/<room>/<room> -> src/<room>).
+#   LINKS  rooms that are needed to link but must not be seen (the translators link the engine and see only include/).
+#   LIBS   outside libraries.
+function(add_room name)
+  cmake_parse_arguments(ROOM "" "" "USES;LINKS;LIBS" ${ARGN})
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/rooms/${name})
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/src/${name} ${PROJECT_BINARY_DIR}/rooms/${name}/${name} SYMBOLIC)
+
+  set(includes ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/rooms/${name})
+  set(links)
+  foreach(used IN LISTS ROOM_USES)
+    list(APPEND includes ${PROJECT_BINARY_DIR}/rooms/${used})
+    list(APPEND links fovea_${used})
+  endforeach()
+  foreach(linked IN LISTS ROOM_LINKS)
+    list(APPEND links fovea_${linked})
+  endforeach()
+
+  file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  set(sources ${all})
+  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
+  set(tests ${all})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  set(benches ${all})
+  list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
+  set(fuzzers ${all})
+  list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cpp$")
+
+  if(NOT sources)
+    add_library(fovea_${name} INTERFACE)
+    return()
+  endif()
+  add_library(fovea_${name} STATIC ${sources})
+  target_include_directories(fovea_${name} PRIVATE ${includes})
+  target_link_libraries(fovea_${name} PUBLIC ${links} ${ROOM_LIBS})
+
+  if(FOVEA_TESTS AND tests)
+    add_executable(test_${name} ${tests})
+    target_include_directories(test_${name} PRIVATE ${includes} ${PROJECT_SOURCE_DIR}/tests)
+    target_compile_definitions(test_${name} PRIVATE FOVEA_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+    target_link_libraries(test_${name} PRIVATE fovea_${name} GTest::gtest_main)
+    gtest_discover_tests(test_${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 900)
+  endif()
+  if(FOVEA_BENCHES AND benches)
+    add_executable(bench_${name} ${benches})
+    target_include_directories(bench_${name} PRIVATE ${includes})
+    target_link_libraries(bench_${name} PRIVATE fovea_${name} benchmark::benchmark_main)
+  endif()
+  if(FOVEA_FUZZ)
+    foreach(source IN LISTS fuzzers)
+      get_filename_component(fuzzer ${source} NAME_WE)
+      add_executable(${fuzzer} ${source})
+      target_include_directories(${fuzzer} PRIVATE ${includes})
+      target_compile_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+      target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+      target_link_libraries(${fuzzer} PRIVATE fovea_${name})
+    endforeach()
+  endif()
+endfunction()
