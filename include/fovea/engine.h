@@ -1,0 +1,52 @@
+// Runs requests on a model: many sequences in one ragged batch, a step at a time.
+//
+//   submit -> [ step: schedule (chunks of prompts and single tokens together), forward, sample, publish ]* -> events
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "fovea/model.h"
+#include "fovea/options.h"
+#include "fovea/request.h"
+#include "fovea/stats.h"
+
+namespace fovea {
+
+// owner    shares the model; owns the K/V cache, the scratch memory and the threads
+// threads  one thread at a time calls an engine; steps use the engine's own threads
+// numerics logits and tokens of a request do not depend on chunk size, thread count or other requests, bit for bit
+class Engine {
+ public:
+  // Reserves all memory it will ever use. errors: Error when the options do not fit the model or the machine.
+  Engine(std::shared_ptr<const Model> model, const EngineOptions& options = {});
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  // errors: Error when the request can never run (empty, token outside the vocabulary, longer than the context).
+  RequestId submit(Request request);
+  void cancel(RequestId request);  // no further events; unknown ids are ignored
+
+  // One forward over whatever can run; events in order of submission. Empty when idle or when a step only
+  // computed part of a prompt.
+  std::vector<Event> step();
+  bool idle() const;
+
+  // Runs one request to its end. `on_token` returning false cancels it.
+  FinishReason generate(Request request, const std::function<bool(int32_t)>& on_token,
+                        const std::function<bool(int done, int total)>& on_prefill = {});
+
+  const Model& model() const;
+  const EngineOptions& options() const;  // as resolved: no zeros left
+  EngineStats stats() const;
+  // Prompt tokens of this request already in the cache or computed, for progress; 0 for unknown ids.
+  int prompt_tokens_done(RequestId request) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fovea

@@ -1,0 +1,69 @@
+// Measuring a model: logits of token files, perplexity, speed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fovea/engine.h"
+
+namespace fovea {
+
+// Reads token ids from a .npy file (int32 or int64, one dimension), runs them as one sequence, and writes float32
+// logits [tokens, vocabulary] to another .npy file, which appears only when complete.
+// errors: Error for unreadable or unsuitable files; Stopped when progress said so
+struct LogitsJob {
+  std::string tokens_path, out_path;
+  Progress progress;  // tokens
+};
+EngineStats write_logits(const std::shared_ptr<const Model>& model, EngineOptions options, const LogitsJob& job);
+
+// Perplexity as llama-perplexity computes it: the text is tokenized once and cut into chunks of `context` tokens, the
+// first token of each chunk is replaced by BOS (if the model has one), and the second half of each chunk is counted.
+struct PerplexityJob {
+  std::string text;
+  int context = 512;
+  int chunks = 0;  // 0: as many as the text has
+  Progress progress;  // tokens
+  std::function<void(int chunk, double perplexity_so_far)> on_chunk;
+};
+struct Perplexity {
+  double perplexity = 0;
+  double standard_error = 0;  // of perplexity
+  int chunks = 0;
+  int context = 0;
+  int64_t tokens = 0;  // counted
+};
+Perplexity measure_perplexity(const std::shared_ptr<const Model>& model, EngineOptions options, const PerplexityJob& job);
+
+// What this machine can do at most, by short probes that fill all `threads`.
+struct MachineLimits {
+  int threads = 0;
+  double read_gb_per_s = 0;        // sequential reads of memory much larger than the caches
+  double int8_gmac_per_s = 0;      // 8-bit multiply-adds, registers only, of the kernels in use
+  double f32_gmac_per_s = 0;
+};
+MachineLimits probe_machine(const Model& model, int threads);
+
+struct SpeedJob {
+  int prompt_tokens = 512;   // 0: no prefill rows
+  int decode_tokens = 128;   // 0: no decode rows
+  std::vector<int> depths = {0};
+  int rounds = 3;
+  Progress progress;  // tokens
+};
+struct SpeedRow {
+  std::string phase;  // "prefill" or "decode"
+  int tokens = 0;
+  int depth = 0;
+  std::vector<double> tokens_per_s;  // one per round
+  int64_t bytes_per_token = 0;       // weights and K/V read per token (prefill: per chunk / tokens)
+  int64_t macs_per_token = 0;        // multiply-adds
+  double gb_per_s = 0;               // at the median round
+  double gmac_per_s = 0;
+  double share_of_limit = 0;         // of read bandwidth (decode) or of int8 multiply-adds (prefill)
+};
+std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, EngineOptions options,
+                                    const SpeedJob& job, const MachineLimits& limits);
+
+}  // namespace fovea

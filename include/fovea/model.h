@@ -1,0 +1,102 @@
+// A model: its facts, its text side (tokenizer, chat template) and, once loaded, its weights.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/options.h"
+
+namespace fovea {
+
+struct LayerFacts {
+  int index = 0;
+  std::string kind;             // "local" (sliding window) or "global"
+  std::optional<int> window;    // tokens a query sees, itself included; none: the whole past
+  int q_heads = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+  float rope_base = 0;
+  float rope_scale = 1;             // positions are divided by this
+  int64_t cache_bytes_per_token = 0;  // K and V of one position, with f16
+  std::optional<int> shares_with;   // index of the layer whose K/V this one reads
+};
+
+struct TensorTotals {
+  int64_t tensors = 0, values = 0, bytes = 0;
+};
+
+// What can be known without reading weights.
+struct ModelFacts {
+  std::string path;
+  std::string family;  // "gemma3", "llama"
+  std::string name;    // as the file calls itself; may be empty
+  int context_tokens = 0;  // the longest context it was made for
+  int vocabulary = 0;
+  int hidden = 0;  // width of the residual stream
+  std::vector<LayerFacts> layers;
+  std::map<std::string, TensorTotals> tensors_by_format;  // "q4_k" -> how many, how big
+  TensorTotals tensors;
+};
+
+// Reads headers only. errors: Error for anything that is not a model this engine runs.
+ModelFacts inspect_model(const std::string& path);
+
+struct ChatTurn {
+  std::string role;  // "system", "user", "assistant"
+  std::string content;
+};
+
+// owner    shared, immutable after load(); weights are freed with the last reference
+// threads  every method may be called from several threads at once
+class Model {
+ public:
+  // path: a .gguf file, or a folder with config.json and safetensors.
+  // errors: Error (what is wrong, where, how to mend it); Stopped when progress said so
+  static std::shared_ptr<const Model> load(const std::string& path, const LoadOptions& options = {});
+  // Only the text side: tokenizer and template, no weights.
+  static std::shared_ptr<const Model> load_text(const std::string& path);
+  ~Model();
+
+  const ModelFacts& facts() const;
+  std::string_view kernels() const;  // instruction set in use
+  int64_t weights_bytes() const;     // in memory, packed
+
+  bool has_tokenizer() const;
+  // The methods below throw Error when the model has no tokenizer (or no template).
+  std::vector<int32_t> tokenize(std::string_view text, bool add_bos = true, bool parse_special = false) const;
+  std::string detokenize(std::span<const int32_t> tokens, bool show_special = false) const;
+  std::optional<int32_t> bos() const;
+  const std::vector<int32_t>& end_tokens() const;
+  bool has_chat_template() const;
+  std::string render_chat(const std::vector<ChatTurn>& turns) const;  // ends where the assistant is to speak
+
+  // Tokens -> text as they come, never ending inside a code point.
+  class TextStream {
+   public:
+    explicit TextStream(std::shared_ptr<const Model> model, bool show_special = false);
+    ~TextStream();
+    TextStream(TextStream&&) noexcept;
+    TextStream& operator=(TextStream&&) noexcept;
+    std::string push(int32_t token);
+    std::string finish();
+
+   private:
+    struct State;
+    std::unique_ptr<State> state_;
+  };
+
+  struct State;  // the engine's side
+  const State& state() const { return *state_; }
+
+ private:
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fovea

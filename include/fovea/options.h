@@ -1,0 +1,41 @@
+// Options of loading and running, as named structs whose defaults are the good choice.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace fovea {
+
+// Called now and then during long work, on the thread that does it: `done` of `total` units (bytes, tokens) of
+// `stage` ("reading weights"). Returning false stops the work: the function that was called throws Stopped.
+using Progress = std::function<bool(std::string_view stage, int64_t done, int64_t total)>;
+
+class Stopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped"; }
+};
+
+// The form in which keys and values are stored.
+enum class KvCodec : uint8_t { f32, f16, bf16 };
+KvCodec kv_codec_from_name(std::string_view name);  // throws Error listing the names
+std::string_view name_of(KvCodec codec);
+
+struct LoadOptions {
+  int threads = 0;      // that pack weights; 0: all processors this process may use
+  std::string kernels;  // force an instruction set by name ("scalar", "avx2", "avx512"); empty: the best here
+  Progress progress;    // bytes of weights
+};
+
+struct EngineOptions {
+  int context_tokens = 0;  // longest sequence; 0: the model's own limit, at most 8192
+  int sequences = 1;       // that may run together, each up to context_tokens
+  int chunk_tokens = 512;  // most tokens computed in one step
+  int threads = 0;         // 0: all processors this process may use
+  KvCodec kv_local = KvCodec::f16;   // layers with a window
+  KvCodec kv_global = KvCodec::f16;  // layers that see everything
+};
+
+}  // namespace fovea
