@@ -1,0 +1,53 @@
+// How keys and values of one layer lie in a page, and the views through which kernels read them.
+//
+// A page slice holds kPageTokens consecutive positions of one layer:
+//   keys    [kv_heads][head_dim][kPageTokens]           one vector = one dimension of all the page's positions
+//   values  [kv_heads][kPageTokens][value_stride]       one row = one position; rows padded to whole vectors
+// Keys lie across so that a score needs no horizontal sum (lanes are positions); values lie along so that the weighted sum
+// needs none either (lanes are dimensions).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "fovea/options.h"
+
+namespace fovea::kernels {
+
+inline constexpr int kPageTokens = 16;   // one 512-bit vector of floats
+inline constexpr int kSpanTokens = 128;  // attention is summed over spans of keys aligned to absolute positions
+static_assert(kSpanTokens % kPageTokens == 0);
+
+constexpr size_t bytes_per_value(KvCodec codec) { return codec == KvCodec::f32 ? 4 : 2; }
+
+struct KvLayout {
+  KvCodec codec = KvCodec::f16;
+  int kv_heads = 0;
+  int head_dim = 0;
+
+  int value_stride() const { return (head_dim + kPageTokens - 1) / kPageTokens * kPageTokens; }
+  size_t key_head_bytes() const { return bytes_per_value(codec) * static_cast<size_t>(head_dim) * kPageTokens; }
+  size_t value_head_bytes() const {
+    return bytes_per_value(codec) * static_cast<size_t>(value_stride()) * kPageTokens;
+  }
+  size_t value_offset() const { return static_cast<size_t>(kv_heads) * key_head_bytes(); }
+  // Bytes of one layer in a page.
+  size_t slice_bytes() const { return value_offset() + static_cast<size_t>(kv_heads) * value_head_bytes(); }
+  // What one position needs, without padding.
+  int64_t bytes_per_token() const {
+    return static_cast<int64_t>(bytes_per_value(codec)) * 2 * kv_heads * head_dim;
+  }
+};
+
+// The pages of one sequence and one group, by absolute page index (position / kPageTokens). Entries below first_page were
+// given back. A view of a layer adds the layer's offset within the page. Owns nothing; dies with the step.
+struct KvPages {
+  std::byte* const* pages = nullptr;  // pages[i] holds page first_page + i
+  int first_page = 0;
+  int page_count = 0;
+  size_t layer_offset = 0;  // bytes from a page's begin to this layer's slice
+
+  std::byte* slice(int page) const { return pages[page - first_page] + layer_offset; }
+};
+
+}  // namespace fovea::kernels
