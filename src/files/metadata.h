@@ -11,18 +11,20 @@
 
 namespace fovea::files {
 
-// One metadata value. Integers of every width are int64 (an unsigned value beyond its range is refused at load),
-// floats are double. Arrays are of one kind.
+// One metadata value. Integers of every width are int64 (an unsigned value beyond its range is refused at
+// load), floats are double. Arrays are of one kind.
 using Value = std::variant<int64_t, double, bool, std::string, std::vector<int64_t>, std::vector<double>,
                            std::vector<bool>, std::vector<std::string>>;
 
 // Name -> value. GGUF keys are kept as written ("gemma3.block_count"). config.json is flattened with dots
-// ("rope_scaling.factor", "text_config.hidden_size"); null means absent; arrays that hold anything but scalars of
-// one kind are left out (mixed integers and floats become floats).
+// ("rope_scaling.factor", "text_config.hidden_size"); null means absent; arrays that hold anything but
+// scalars of one kind are left out (mixed integers and floats become floats), and so are empty arrays, whose
+// kind nobody knows.
 //
-// The getters take several spellings of one fact and use the first that is present.
-//   errors   throws Error naming the file, the key and the expected kind when a value has another kind, is out of
-//            range for the asked type, or (the forms without a default) is missing
+//   errors   the getters throw Error naming the file, the key and the expected kind when a value has another
+//   kind, is out of
+//            is out of range for the asked type (a float must be finite), or (the forms without a default) is
+//            missing
 //   threads  immutable after loading
 class Metadata {
  public:
@@ -35,10 +37,10 @@ class Metadata {
   bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
   const Value* find(std::string_view key) const;
 
-  int integer(std::string_view key) const;                  // required; fits int
+  int integer(std::string_view key) const;  // required; fits int
   int integer(std::string_view key, int fallback) const;
   std::optional<int> maybe_integer(std::string_view key) const;
-  float number(std::string_view key) const;                 // integers are accepted as numbers
+  float number(std::string_view key) const;  // integers are accepted as numbers
   float number(std::string_view key, float fallback) const;
   std::optional<float> maybe_number(std::string_view key) const;
   bool flag(std::string_view key, bool fallback) const;

@@ -17,12 +17,15 @@ namespace fovea::files {
 enum class Container { gguf, hugging_face };
 
 // owner    keeps the files mapped; Tensor::bytes die with it
-// errors   open() throws Error for anything malformed: wrong magic, truncation, counts or offsets that do not fit
-//          the file, overlapping tensors, tensor types this engine does not know (named), text that is not UTF-8
+// errors   open() throws Error for anything malformed: wrong magic, truncation, counts or offsets that do not
+// fit
+//          the file, overlapping tensors, tensor types this engine does not know (named), text that is not
+//          UTF-8
 struct ModelFiles {
   Container container = Container::gguf;
   std::string path;
-  Metadata metadata;      // GGUF: all keys. Folder: config.json, plus generation_config.json below "generation_config."
+  Metadata metadata;  // GGUF: all keys. Folder: config.json, plus generation_config.json below
+                      // "generation_config."
   TensorTable tensors;
   std::vector<MappedFile> files;  // keeps the bytes alive
 

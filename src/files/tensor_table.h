@@ -16,8 +16,9 @@ namespace fovea::files {
 struct Tensor {
   std::string name;
   NumberFormat format = NumberFormat::f32;
-  std::vector<int64_t> shape;        // outermost first, as in "[out, in]"; every entry >= 1
-  std::span<const std::byte> bytes;  // exactly what format and shape need; valid while the file is open
+  std::vector<int64_t> shape;  // outermost first, as in "[out, in]"; every entry >= 1; empty for a scalar
+  std::span<const std::byte> bytes;  // exactly what format and shape need; valid while the file is open.
+                                     // At any alignment (safetensors promises none): read with memcpy
   std::string where;                 // "model.gguf, tensor 41", for messages
 
   int64_t values() const {
@@ -30,8 +31,8 @@ struct Tensor {
 // threads  immutable after loading
 class TensorTable {
  public:
-  void add(Tensor tensor);                            // throws Error on a name that is already there
-  const Tensor* find(std::string_view name) const;    // null when absent
+  void add(Tensor tensor);                          // throws Error on a name that is already there
+  const Tensor* find(std::string_view name) const;  // null when absent
   size_t size() const { return tensors_.size(); }
   const std::map<std::string, Tensor, std::less<>>& all() const { return tensors_; }
 
