@@ -1,0 +1,58 @@
+#include "kv/formula.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "base/aligned.h"
+#include "fovea/error.h"
+
+namespace fovea::kv {
+namespace {
+
+using kernels::kPageTokens;
+
+int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+
+int64_t layer_count(const GroupSpec& group) { return static_cast<int64_t>(group.layers.size()); }
+
+}  // namespace
+
+int first_readable(int window, int length) {
+  return window == kWholePast || length < window ? 0 : length - window + 1;
+}
+
+int pages_needed(const GroupSpec& group, const CacheOptions& options) {
+  const int64_t whole_past = ceil_div(options.context_tokens, kPageTokens);
+  if (group.window == kWholePast) return static_cast<int>(whole_past);
+  const int64_t positions = int64_t{group.window} - 1 + options.chunk_tokens;
+  // Of n consecutive positions, one may stand alone at the end of a page; the other n - 1 begin the next.
+  const int64_t windowed = 1 + ceil_div(positions - 1, kPageTokens);
+  return static_cast<int>(std::min(windowed, whole_past));
+}
+
+int capacity_pages(const GroupSpec& group, const CacheOptions& options) {
+  int64_t pages = int64_t{options.sequences} * pages_needed(group, options);
+  if (options.total_tokens != 0) pages = std::min(pages, ceil_div(options.total_tokens, kPageTokens));
+  if (pages > std::numeric_limits<int>::max()) {
+    throw Error(std::to_string(options.sequences) + " sequences of " +
+                    std::to_string(options.context_tokens) + " tokens are more than the cache can number",
+                "K/V cache", "ask for a shorter context or fewer sequences");
+  }
+  return static_cast<int>(pages);
+}
+
+size_t layer_stride_bytes(const GroupSpec& group) {
+  return (group.layout.slice_bytes() + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+}
+
+int64_t page_bytes(const GroupSpec& group) {
+  return layer_count(group) * static_cast<int64_t>(layer_stride_bytes(group));
+}
+
+int64_t exact_bytes(const GroupSpec& group, int length) {
+  const int entries = group.window == kWholePast ? length : std::min(group.window, length);
+  return entries * layer_count(group) * group.layout.bytes_per_token();
+}
+
+}  // namespace fovea::kv

@@ -1,0 +1,34 @@
+// The one formula for positions, pages and bytes of a group. The cache allocates by it and a plan is made by
+// it, so that the plan is the allocation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kv/spec.h"
+
+namespace fovea::kv {
+
+// Oldest position that the query at `length`, or any later one, can read: query i sees key j iff i - window <
+// j <= i.
+int first_readable(int window, int length);
+
+// Pages that one sequence can hold at once in this group. Whole past: the context. A window: its window - 1
+// newest positions and a chunk, lying across page borders as badly as can be; never more than the whole past
+// needs.
+int pages_needed(const GroupSpec& group, const CacheOptions& options);
+
+// Pages of the group for all sequences together. Throws Error when there are more than can be numbered.
+int capacity_pages(const GroupSpec& group, const CacheOptions& options);
+
+// Bytes of one layer in a page: its slice, rounded up to whole cache lines.
+size_t layer_stride_bytes(const GroupSpec& group);
+
+// Bytes of a page: the layers of the group one after the other, in the order of GroupSpec::layers.
+int64_t page_bytes(const GroupSpec& group);
+
+// What the readable K/V of one sequence need at the least: min(window, length) entries, no padding, no
+// rounding.
+int64_t exact_bytes(const GroupSpec& group, int length);
+
+}  // namespace fovea::kv

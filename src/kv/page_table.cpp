@@ -1,0 +1,38 @@
+#include "kv/page_table.h"
+
+#include <cassert>
+
+namespace fovea::kv {
+
+void PageTable::reserve(int pages, bool sliding) {
+  // Twice the room lets at least `pages` appends pass between two moves of at most `pages` entries.
+  const size_t room = static_cast<size_t>(pages) * (sliding ? 2 : 1);
+  refs_.reserve(room);
+  addresses_.reserve(room);
+}
+
+void PageTable::append(PageRef page) {
+  if (refs_.size() == refs_.capacity() && dropped_ > 0) forget_dropped();
+  addresses_.push_back(page.data());
+  refs_.emplace_back(std::move(page));
+}
+
+void PageTable::drop_before(int page) {
+  assert(page <= end_page());
+  for (; first_page_ < page; ++first_page_) refs_[dropped_++].reset();
+}
+
+void PageTable::clear() {
+  refs_.clear();
+  addresses_.clear();
+  dropped_ = 0;
+  first_page_ = 0;
+}
+
+void PageTable::forget_dropped() {
+  refs_.erase(refs_.begin(), refs_.begin() + static_cast<ptrdiff_t>(dropped_));
+  addresses_.erase(addresses_.begin(), addresses_.begin() + static_cast<ptrdiff_t>(dropped_));
+  dropped_ = 0;
+}
+
+}  // namespace fovea::kv
