@@ -1,0 +1,78 @@
+# The front door. `make help` lists what it opens.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+JOBS ?= $(shell nproc)
+MODEL ?= gemma3-270m
+PROMPT ?= The old lighthouse keeper climbed the stairs one last time, and when he reached the top
+FUZZ_SECONDS ?= 60
+BENCH ?=
+
+FOVEA := build/release/fovea
+NINJA := ninja -j $(JOBS) $(if $(MAKE_TERMOUT),,--quiet)
+sources = git ls-files -co --exclude-standard '*.cpp' '*.h'
+# Rooms whose tests use threads: they run under ThreadSanitizer too.
+TSAN_ROOMS := $(foreach room,base catalogue engine,$(if $(shell find src/$(room) -name '*_test.cpp'),$(room)))
+tsan_tests = ^($(shell tr ' ' '|' <<< '$(TSAN_ROOMS)'))[.]
+FUZZERS = $(basename $(notdir $(shell find src -name '*_fuzz.cpp')))
+
+export PROMPT
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# What ctest says about preset $(1), without the lines about what went well.
+ctest = ctest --preset $(1) -j $(JOBS) --no-tests=error $(2) < /dev/null | \
+  { grep -vE '^ *Start +[0-9]+:|^ *[0-9]+/[0-9]+ Test .* Passed ' || true; }
+
+.PHONY: help setup setup-clang build models run test fuzz bench format lint clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 14
+	@echo 'Settings: PROMPT="..." MODEL=name|path JOBS=n FUZZ_SECONDS=n BENCH="options of bench/compare"'
+
+setup:  ## install the packages that building needs and this machine lacks
+	@tools/setup.sh
+setup-clang:
+	@tools/setup.sh clang
+
+# Ninja itself notices changed CMake files; cmake --preset is for the first time and for changed presets.
+build/%/build.ninja: CMakePresets.json | setup
+	@mkdir -p build
+	@cmake --preset $* > build/$*.log 2>&1 || { cat build/$*.log >&2; exit 1; }
+	@touch $@
+build/fuzz/build.ninja: | setup-clang
+
+build: build/release/build.ninja  ## the optimized program, build/release/fovea
+	@$(NINJA) -C build/release >&2
+
+run: build  ## install the default model if need be and continue PROMPT
+	@[ -e "$(MODEL)" ] || $(FOVEA) models install "$(MODEL)" >&2
+	@$(FOVEA) run -m "$(MODEL)" -p "$$PROMPT" -n 64
+
+models: build
+	@$(FOVEA) models install gemma3-270m >&2
+	@$(FOVEA) models install smollm2-135m-instruct >&2
+
+test: models build/asan/build.ninja build/tsan/build.ninja  ## all tests, under sanitizers and as users run it
+	@$(NINJA) -C build/asan >&2
+	@$(NINJA) -C build/tsan $(addprefix test_,$(TSAN_ROOMS)) >&2
+	@$(call ctest,tsan,-R '$(tsan_tests)')
+	@$(call ctest,asan,-LE real_model)
+	@$(call ctest,release,)
+
+fuzz: build/fuzz/build.ninja  ## every fuzz target for FUZZ_SECONDS; findings go to build/fuzz-artifacts
+	@$(NINJA) -C build/fuzz $(FUZZERS) >&2
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+bench: models  ## speed beside llama.cpp, in turns (bench/README.md)
+	@bench/compare --model "$(MODEL)" $(BENCH)
+
+format: setup-clang  ## clang-format over all sources
+	@$(sources) | xargs clang-format-19 -i
+
+lint: build setup-clang  ## clang-format and clang-tidy over all sources, changing nothing
+	@$(sources) | xargs clang-format-19 --dry-run -Werror
+	@$(sources) | grep '\.cpp$$' | grep -v _fuzz | xargs -P $(JOBS) -n 4 clang-tidy-19 --quiet -p build/release
+
+clean:  ## delete everything that was built
+	@rm -rf build
