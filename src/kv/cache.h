@@ -1,5 +1,4 @@
-// The paged K/V cache: groups of layers, each with pages of its own, and sequences that grow through all of
-// them.
+// The paged K/V cache: groups of layers with pages of their own, and sequences that grow through all groups.
 //
 //   create -> { reserve(n) -> write K/V of n positions through view() -> commit(n) }* -> release
 #pragma once
@@ -19,12 +18,10 @@ namespace fovea::kv {
 enum class SequenceId : int {};  // [0, CacheOptions::sequences); free for another sequence after release
 
 //   owner      all memory for keys and values; a view owns nothing
-//   invariant  in every group a live sequence holds exactly the pages with a position in [oldest readable by
-//   a query at
-//              length() or later, reserved end); a released one holds none (see check())
+//   invariant  in every group a live sequence holds, of the pages up to its last reserved position, exactly
+//              those that a query at length() or later can read; a released sequence holds none
 //   threads    one at a time; while a step runs, kernels write and read through views on any thread
-//   memory     reserved in full at construction, resident as it is used; a step in steady state does not
-//   allocate
+//   memory     reserved in full at construction, resident as it is used; steps do not allocate
 class Cache {
  public:
   // REQUIRES groups with layers, shapes and options above zero, no layer in two groups.
@@ -37,18 +34,20 @@ class Cache {
   int length(SequenceId sequence) const;  // positions stored
 
   // Makes room for positions [length, length + tokens): pages in every group or in none. false: no room now,
-  // and nothing changed. Room that is there already is kept, so asking again is harmless. REQUIRES 0 < tokens
-  // <= chunk_tokens, length + tokens <= context_tokens.
+  // and nothing changed. Room that is there already is kept, so asking again is harmless.
+  //
+  // REQUIRES 0 < tokens <= chunk_tokens, length + tokens <= context_tokens.
   [[nodiscard]] bool reserve(SequenceId sequence, int tokens);
 
   // The next `tokens` positions have been written in every layer: length grows, and groups with a window give
   // back every page that no query at or after the new length can read. Reserved positions beyond it stay
-  // reserved. REQUIRES 0 <= tokens, length + tokens reserved.
+  // reserved.
+  //
+  // REQUIRES 0 <= tokens, and positions up to length + tokens reserved.
   void commit(SequenceId sequence, int tokens);
 
-  // Pages of the layer for readable and reserved positions. Valid until the next reserve, commit or release
-  // of the same sequence. Slots that were never written read as zero, or, in a page a sequence kept, as older
-  // writes of its own.
+  // Pages of the layer for readable and reserved positions, whose slots are zero until they are written.
+  // Valid until the next reserve, commit or release of the same sequence.
   kernels::KvPages view(SequenceId sequence, int layer) const;
   const kernels::KvLayout& layout(int layer) const;  // REQUIRES, as in view, a layer of some group
 

@@ -9,8 +9,8 @@
 
 namespace fovea::kv {
 
-// Oldest position that the query at `length`, or any later one, can read: query i sees key j iff i - window <
-// j <= i.
+// Oldest position that the query at `length`, or any later one, can read. Query i sees key j iff
+// i - window < j <= i.
 int first_readable(int window, int length);
 
 // Pages that one sequence can hold at once in this group. Whole past: the context. A window: its window - 1
@@ -27,8 +27,7 @@ size_t layer_stride_bytes(const GroupSpec& group);
 // Bytes of a page: the layers of the group one after the other, in the order of GroupSpec::layers.
 int64_t page_bytes(const GroupSpec& group);
 
-// What the readable K/V of one sequence need at the least: min(window, length) entries, no padding, no
-// rounding.
+// What the K/V of one sequence need at the least: min(window, length) entries without padding or rounding.
 int64_t exact_bytes(const GroupSpec& group, int length);
 
 }  // namespace fovea::kv

@@ -22,13 +22,14 @@ struct GroupStats {
 };
 
 // Sequences are numbered [0, options.sequences) by the cache.
-//   invariant  a sequence holds exactly the pages that contain a position in [first_readable, reserved end)
+//   invariant  of the pages up to its last reserved position, a sequence holds exactly those that a query at
+//              its length or later can read
 //   threads    one at a time
 class Group {
  public:
   Group(GroupSpec spec, const CacheOptions& options);
 
-  // Pages that positions [.., end) need beyond those held.
+  // Pages that positions up to `end` need beyond those held.
   int pages_missing(int sequence, int end) const;
   int free_pages() const { return pool_.free_pages(); }
   void extend(int sequence, int end);  // REQUIRES pages_missing(sequence, end) <= free_pages()

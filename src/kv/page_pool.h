@@ -17,12 +17,10 @@ class PageRef;
 
 //   owner      the pool owns the bytes; a PageRef owns one count and must not outlive the pool
 //   invariant  free + held == capacity after every public call; a page is held iff its count is above zero
-//   contents   a page is all zeros when it is lent, so no sequence sees another's bytes, and slots not yet
-//   written
-//              are numbers
+//   contents   a page is all zeros when it is lent: no sequence sees another's bytes, and attention, which
+//              multiplies slots not yet written by zero, finds numbers there
 //   memory     pages given back are lent again before untouched ones, so resident memory follows the most
-//   pages
-//              ever held at once; under AddressSanitizer, touching a free page is reported
+//              pages ever held at once; AddressSanitizer reports whoever touches a free page
 //   threads    one at a time; the bytes of different pages are independent
 class PagePool {
  public:

@@ -9,9 +9,8 @@
 namespace fovea::kv {
 
 //   owner    one reference per page in [first_page, end_page)
-//   cost     append is O(1) amortised, drop_before O(pages dropped); neither allocates while no more than the
-//   `pages`
-//            of reserve() are held
+//   cost     append is O(1) amortised, drop_before O(pages dropped); neither allocates while at most as many
+//            pages are held as were named to reserve()
 //   threads  one at a time
 class PageTable {
  public:
