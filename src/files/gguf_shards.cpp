@@ -1,4 +1,5 @@
 // GGUF models cut into several files: "name-00001-of-00003.gguf", the first of which holds the model's keys.
+#include <cstdint>
 #include <cstdio>
 #include <utility>
 
@@ -29,23 +30,24 @@ std::string shard_path(const std::string& first, int number, int count) {
   return first.substr(0, first.size() - suffix.size()) + shard_suffix(number, count);
 }
 
-// Maps one more file of the model and takes over its tensors.
-Metadata add_file(ModelFiles& model, const std::string& path) {
+GgufContents map_file(ModelFiles& model, const std::string& path) {
   model.files.emplace_back(path);
-  GgufContents contents = parse_gguf(model.files.back().bytes(), path);
-  for (const auto& [name, tensor] : contents.tensors.all()) model.tensors.add(tensor);
-  return std::move(contents.metadata);
+  return parse_gguf(model.files.back().bytes(), path);
+}
+
+void add_shard(ModelFiles& model, const std::string& path, int index, int count) {
+  const GgufContents shard = map_file(model, path);
+  if (shard.metadata.integer("split.no", -1) != index || shard.metadata.integer("split.count", -1) != count) {
+    throw Error(
+        "is not part " + std::to_string(index + 1) + " of " + std::to_string(count) + " as its name says",
+        path, kFetchAll);
+  }
+  for (const auto& [name, tensor] : shard.tensors.all()) model.tensors.add(tensor);
 }
 
 void add_other_shards(ModelFiles& model, int count) {
   for (int index = 1; index < count; ++index) {
-    const std::string path = shard_path(model.path, index + 1, count);
-    const Metadata shard = add_file(model, path);
-    if (shard.integer("split.no", -1) != index || shard.integer("split.count", -1) != count) {
-      throw Error(
-          "is not part " + std::to_string(index + 1) + " of " + std::to_string(count) + " as its name says",
-          path, kFetchAll);
-    }
+    add_shard(model, shard_path(model.path, index + 1, count), index, count);
   }
   const int tensors = model.metadata.integer("split.tensors.count");
   if (std::cmp_not_equal(tensors, model.tensors.size())) {
@@ -61,7 +63,9 @@ ModelFiles open_gguf(const std::string& path) {
   ModelFiles model;
   model.container = Container::gguf;
   model.path = path;
-  model.metadata = add_file(model, path);
+  GgufContents first = map_file(model, path);
+  model.metadata = std::move(first.metadata);
+  model.tensors = std::move(first.tensors);
   const int count = model.metadata.integer("split.count", 1);
   if (count < 0 || count > kMostShards) {
     throw Error("claims to be in " + std::to_string(count) + " parts", path + ", key 'split.count'",
@@ -69,7 +73,8 @@ ModelFiles open_gguf(const std::string& path) {
   }
   const int index = model.metadata.integer("split.no", 0);
   if (index != 0) {
-    throw Error("is part " + std::to_string(index + 1) + " of a model in " + std::to_string(count) + " parts",
+    throw Error("is part " + std::to_string(int64_t{index} + 1) + " of a model in " + std::to_string(count) +
+                    " parts",
                 path, "name the first part, whose name ends in '" + shard_suffix(1, count) + "'");
   }
   if (count > 1) add_other_shards(model, count);
