@@ -14,7 +14,8 @@ struct ChatMessage {
 
 // Templates come from files nobody vouches for: they run with bounded steps, recursion and output.
 // threads  immutable after construction
-// errors   construction throws Error for a template that does not parse; render() for one that fails or raises
+// errors   construction throws Error for a template that does not parse; render() for one that fails or
+// raises
 //          (the template's own message is passed on), both with the line
 class ChatTemplate {
  public:
