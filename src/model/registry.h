@@ -11,10 +11,11 @@
 namespace fovea::model {
 
 // One family: how to recognise it and how to read its facts, from GGUF keys and from config.json alike.
-// errors  the readers throw Error naming the key when a fact is missing, contradictory or not computed by this engine
+// errors  the readers throw Error naming the key when a fact is missing, contradictory or not computed by
+// this engine
 struct Family {
   const char* name;
-  const char* gguf_architecture;              // "general.architecture"
+  const char* gguf_architecture;                // "general.architecture"
   std::vector<std::string> hugging_face_types;  // "model_type"
   ModelSpec (*from_gguf)(const files::Metadata&);
   ModelSpec (*from_hugging_face)(const files::Metadata&);
