@@ -1,4 +1,4 @@
-# add_room(name USES room... [LINKS target...] [LIBS library...])
+# add_room(name USES room... [LINKS target...] [LIBS library...] [PROGRAM name])
 #
 # Makes the static library fovea_<name> from every .cpp below src/<name>, except *_test.cpp, *_bench.cpp and *_fuzz.cpp, which
 # become the test program test_<name>, the micro-benchmark bench_<name> and one libFuzzer program per file.
@@ -7,8 +7,9 @@
 #          because each room's headers live behind a search path of their own (<build>/rooms/<room>/<room> -> src/<room>).
 #   LINKS  rooms that are needed to link but must not be seen (the translators link the engine and see only include/).
 #   LIBS   outside libraries.
+#   PROGRAM  src/<name>/program/main.cpp becomes this program, in the build folder itself.
 function(add_room name)
-  cmake_parse_arguments(ROOM "" "" "USES;LINKS;LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "PROGRAM" "USES;LINKS;LIBS" ${ARGN})
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/rooms/${name})
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/src/${name} ${PROJECT_BINARY_DIR}/rooms/${name}/${name} SYMBOLIC)
 
@@ -25,6 +26,7 @@ function(add_room name)
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   set(sources ${all})
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
+  list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/program/main.cpp)
   set(tests ${all})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   set(benches ${all})
@@ -40,6 +42,12 @@ function(add_room name)
   target_include_directories(fovea_${name} PRIVATE ${includes})
   target_link_libraries(fovea_${name} PUBLIC ${links} ${ROOM_LIBS})
 
+  if(ROOM_PROGRAM)
+    add_executable(${ROOM_PROGRAM} ${CMAKE_CURRENT_SOURCE_DIR}/program/main.cpp)
+    target_include_directories(${ROOM_PROGRAM} PRIVATE ${includes})
+    target_link_libraries(${ROOM_PROGRAM} PRIVATE fovea_${name})
+    set_target_properties(${ROOM_PROGRAM} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  endif()
   if(FOVEA_TESTS AND tests)
     add_executable(test_${name} ${tests})
     target_include_directories(test_${name} PRIVATE ${includes} ${PROJECT_SOURCE_DIR}/tests)

@@ -1,0 +1,104 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "fovea/options.h"
+
+namespace fovea::cli {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+constexpr int kSignalled = 128;  // plus the number of the signal, as shells report it
+
+constexpr const char* kDescription =
+    "Fovea runs language models on the CPU, and is made for those that see sharply near by and everything\n"
+    "far away (sliding-window layers between global ones: Gemma 3 and its kin).";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  fovea models install gemma3-270m\n"
+    "  fovea run -p \"The sea at night is\" -n 64\n"
+    "  fovea run -m smollm2 -i\n"
+    "  fovea inspect model.gguf\n"
+    "  fovea COMMAND --help     what a command takes, with examples\n";
+
+int fail(const Error& error) {
+  write_error(error_text(error));
+  return kFailed;
+}
+
+int wrong_usage(const CLI::App& program, const std::string& what) {
+  const auto typed = program.get_subcommands();
+  const std::string command = typed.empty() ? "fovea" : "fovea " + typed.front()->get_name();
+  write_error(without_controls(fmt::format("fovea: {}\n  mend: see {} --help\n", what, command)));
+  return kWrongUsage;
+}
+
+// Exceptions end here and nowhere else.
+int perform(const CLI::App& program, const Action& action) {
+  try {
+    const int status = action();
+    flush_output();
+    return status;
+  } catch (const Error& error) {
+    return fail(error);
+  } catch (const UsageError& error) {
+    return wrong_usage(program, error.what());
+  } catch (const Stopped&) {
+    write_error("stopped\n");
+    return kSignalled + interrupt_signal();
+  } catch (const OutputClosed&) {
+    return kSignalled + SIGPIPE;  // the reader has left: nobody to talk to
+  } catch (const std::bad_alloc&) {
+    return fail(Error("out of memory", "", "try a shorter context (-c) or a smaller model"));
+  } catch (const std::exception& error) {
+    return fail(Error(error.what(), "", ""));
+  }
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  // A closed pipe is noticed by writing to it; dying of the signal would leave half-written files behind.
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App program(kDescription, "fovea");
+  program.set_version_flag("--version", "fovea " FOVEA_VERSION);
+  program.footer(kExamples);
+  program.require_subcommand(1);
+  program.get_formatter()->column_width(34);
+
+  Action chosen;
+  add_run_command(program, chosen);
+  add_tokenize_command(program, chosen);
+  add_logits_command(program, chosen);
+  add_perplexity_command(program, chosen);
+  add_bench_command(program, chosen);
+  add_inspect_command(program, chosen);
+  add_models_command(program, chosen);
+  if (argc <= 1) {
+    write_error(program.help());
+    return kWrongUsage;
+  }
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& request) {  // --help, --version
+    program.exit(request, std::cout, std::cerr);
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    return wrong_usage(program, error.what());
+  }
+  const InterruptGuard guard;
+  return perform(program, chosen);
+}
+
+}  // namespace fovea::cli

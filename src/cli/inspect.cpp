@@ -1,0 +1,120 @@
+// fovea inspect: what is in a model file, and the table of its layers.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/layer_table.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "cli/quantity.h"
+#include "cli/terminal.h"
+#include "fovea/catalogue.h"
+#include "fovea/model.h"
+
+namespace fovea::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Only headers are read, so this is quick for files of any size.\n"
+    "\n"
+    "Examples:\n"
+    "  fovea inspect gemma3-270m\n"
+    "  fovea inspect model.gguf --json\n"
+    "  fovea inspect folder-with-config-and-safetensors\n";
+
+struct InspectOptions {
+  std::string model;
+  bool json = false;
+};
+
+nlohmann::ordered_json json_of(const LayerFacts& layer) {
+  const auto or_null = [](const std::optional<int>& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+  };
+  return {{"index", layer.index},
+          {"kind", layer.kind},
+          {"window", or_null(layer.window)},
+          {"q_heads", layer.q_heads},
+          {"kv_heads", layer.kv_heads},
+          {"head_dim", layer.head_dim},
+          {"rope_base", layer.rope_base},
+          {"rope_scale", layer.rope_scale},
+          {"cache_bytes_per_token", layer.cache_bytes_per_token},
+          {"shares_with", or_null(layer.shares_with)}};
+}
+
+nlohmann::ordered_json json_of(const TensorTotals& totals) {
+  return {{"tensors", totals.tensors}, {"values", totals.values}, {"bytes", totals.bytes}};
+}
+
+nlohmann::ordered_json json_of(const ModelFacts& facts) {
+  nlohmann::ordered_json object = {{"path", facts.path},
+                                   {"family", facts.family},
+                                   {"name", facts.name},
+                                   {"context_tokens", facts.context_tokens},
+                                   {"vocabulary", facts.vocabulary},
+                                   {"hidden", facts.hidden}};
+  object["tensors"] = json_of(facts.tensors);
+  object["tensors_by_format"] = nlohmann::ordered_json::object();
+  for (const auto& [format, totals] : facts.tensors_by_format) {
+    object["tensors_by_format"][format] = json_of(totals);
+  }
+  object["layers"] = nlohmann::ordered_json::array();
+  for (const LayerFacts& layer : facts.layers) object["layers"].push_back(json_of(layer));
+  return object;
+}
+
+std::string formats_text(const ModelFacts& facts) {
+  std::string text;
+  for (const auto& [format, totals] : facts.tensors_by_format) {
+    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", totals.tensors, format,
+                        bytes_text(static_cast<double>(totals.bytes)));
+  }
+  return text;
+}
+
+std::string text_of(const ModelFacts& facts) {
+  std::string text;
+  const auto line = [&](const char* label, const std::string& value) {
+    if (!value.empty()) text += fmt::format("{:<11} {}\n", label, value);
+  };
+  line("model", facts.name);
+  line("path", facts.path);
+  line("family", facts.family);
+  line("weights", fmt::format("{} values, {}", count_text(facts.tensors.values),
+                              bytes_text(static_cast<double>(facts.tensors.bytes))));
+  line("tensors", formats_text(facts));
+  line("vocabulary", count_text(facts.vocabulary));
+  line("hidden", count_text(facts.hidden));
+  line("context", fmt::format("{} tokens", count_text(facts.context_tokens)));
+  return text + "\n" + layer_table(facts.layers) + "\n" + cache_summary(facts.layers);
+}
+
+int run(const InspectOptions& options) {
+  const ModelFacts facts = inspect_model(resolve_model(options.model));
+  if (options.json) {
+    write_json(json_of(facts));
+  } else {
+    write_output(without_controls(text_of(facts)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& program, Action& chosen) {
+  CLI::App* command =
+      program.add_subcommand("inspect", "what is in a model file, and the table of its layers");
+  const auto options = std::make_shared<InspectOptions>();
+  command
+      ->add_option("model,-m,--model", options->model,
+                   "a .gguf file, a folder, or the name of an installed model")
+      ->type_name("MODEL")
+      ->required();
+  command->add_flag("--json", options->json, "one JSON object on stdout, with every layer");
+  command->footer(kExamples);
+  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace fovea::cli

@@ -1,0 +1,73 @@
+#include "cli/model_options.h"
+
+#include <filesystem>
+
+#include "cli/option_checks.h"
+#include "cli/progress_bar.h"
+#include "fovea/catalogue.h"
+
+namespace fovea::cli {
+
+constexpr long long kMostThreads = 1024;
+constexpr long long kLargestChunk = 65536;
+
+void ModelOptions::add_model(CLI::App& command) {
+  command
+      .add_option("-m,--model", model,
+                  "a .gguf file, a folder with config.json and safetensors, or the name of\n"
+                  "an installed model (see fovea models list)")
+      ->type_name("MODEL")
+      ->capture_default_str();
+}
+
+void ModelOptions::add_machine(CLI::App& command) {
+  command.add_option("-t,--threads", threads, "threads that compute; 0: all processors this process may use")
+      ->type_name("N")
+      ->check(whole_number(0, kMostThreads));
+  command
+      .add_option("--kernels", kernels,
+                  "force an instruction set: scalar, avx2 or avx512 (default: the best here)")
+      ->type_name("NAME");
+}
+
+void ModelOptions::add_cache(CLI::App& command) {
+  command
+      .add_option("--kv-local", kv_local, "how sliding-window layers store keys and values: f32, f16 or bf16")
+      ->type_name("CODEC")
+      ->check(kv_codec())
+      ->capture_default_str();
+  command.add_option("--kv-global", kv_global, "the same for layers that see everything")
+      ->type_name("CODEC")
+      ->check(kv_codec())
+      ->capture_default_str();
+  command.add_option("--chunk", chunk, "most tokens of a prompt computed in one step")
+      ->type_name("N")
+      ->check(whole_number(1, kLargestChunk))
+      ->capture_default_str();
+}
+
+std::shared_ptr<const Model> ModelOptions::load() const {
+  ProgressBar bar(ProgressUnit::bytes);
+  LoadOptions options;
+  options.threads = threads;
+  options.kernels = kernels;
+  options.progress = bar.callback();
+  return Model::load(resolve_model(model), options);
+}
+
+EngineOptions ModelOptions::engine_options() const {
+  EngineOptions options;
+  options.threads = threads;
+  options.chunk_tokens = chunk;
+  options.kv_local = kv_codec_from_name(kv_local);
+  options.kv_global = kv_codec_from_name(kv_global);
+  return options;
+}
+
+std::string display_name(const ModelFacts& facts) {
+  if (!facts.name.empty()) return facts.name;
+  const std::filesystem::path path(facts.path);
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+}  // namespace fovea::cli

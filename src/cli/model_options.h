@@ -1,0 +1,32 @@
+// Options that every command with a model has.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "fovea/model.h"
+#include "fovea/options.h"
+
+namespace fovea::cli {
+
+struct ModelOptions {
+  std::string model = "gemma3-270m";
+  std::string kernels;
+  int threads = 0;
+  std::string kv_local = "f16", kv_global = "f16";
+  int chunk = 512;
+
+  void add_model(CLI::App& command);    // -m
+  void add_machine(CLI::App& command);  // -t --kernels
+  void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk
+
+  // With a progress bar. errors: Error; Stopped after Ctrl-C
+  std::shared_ptr<const Model> load() const;
+  EngineOptions engine_options() const;
+};
+
+// What a model is called in output: its own name, else the file's.
+std::string display_name(const ModelFacts& facts);
+
+}  // namespace fovea::cli

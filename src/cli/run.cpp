@@ -1,0 +1,177 @@
+// fovea run: continue a text, or talk (-i).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include "cli/chat.h"
+#include "cli/commands.h"
+#include "cli/generation.h"
+#include "cli/interrupt.h"
+#include "cli/model_options.h"
+#include "cli/option_checks.h"
+#include "cli/output.h"
+#include "cli/sampling_options.h"
+#include "cli/terminal.h"
+#include "cli/text_input.h"
+
+namespace fovea::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "The text goes to stdout, everything else to stderr. Ctrl-C ends the text after the current token; a "
+    "second\n"
+    "Ctrl-C ends the program.\n"
+    "\n"
+    "Examples:\n"
+    "  fovea run -p \"Once upon a time\" -n 100\n"
+    "  fovea run -f chapter.txt --temp 0.8 --top-p 0.95 --seed 7\n"
+    "  cat notes.txt | fovea run -m smollm2 --chat\n"
+    "  fovea run -m smollm2 -i\n";
+constexpr int kDefaultTokens = 128;
+constexpr int kRoomUntilTheEnd = 2048;  // for the answer, when neither -c nor -n says how much
+constexpr int kUsualContext = 8192;
+constexpr size_t kLongestEcho = 2000;  // bytes of prompt that are repeated on a terminal
+
+struct RunOptions {
+  ModelOptions model;
+  SamplingArguments sampling;
+  std::optional<std::string> prompt, file;
+  std::optional<int> tokens;
+  int context = 0;
+  std::string system;
+  bool interactive = false, chat = false, special = false, ignore_end = false, stats = false, json = false;
+};
+
+std::string prompt_text(const RunOptions& options) {
+  const bool from_pipe = !options.prompt && !options.file;
+  const std::optional<std::string> text = read_text_input(options.prompt, options.file);
+  if (!text || (from_pipe && text->empty())) {
+    throw UsageError("nothing to continue: give a text with -p, a file with -f, a pipe, or talk with -i");
+  }
+  return *text;
+}
+
+std::vector<int32_t> prompt_tokens(const Model& model, const RunOptions& options, const std::string& text) {
+  if (!options.chat) return model.tokenize(text, true, options.special);
+  std::vector<ChatTurn> turns;
+  if (!options.system.empty()) turns.push_back({"system", options.system});
+  turns.push_back({"user", text});
+  return chat_tokens(model, turns);
+}
+
+// What the prompt and -n need, unless -c says.
+int context_for(const RunOptions& options, int prompt, int tokens, int model_limit) {
+  if (options.context > 0) return options.context;
+  const int64_t room = tokens == kUntilTheEnd ? kRoomUntilTheEnd : tokens;
+  int64_t needed = static_cast<int64_t>(prompt) + room;
+  if (tokens == kUntilTheEnd) {
+    needed = std::max<int64_t>(needed, kUsualContext);
+    if (model_limit > 0 && prompt < model_limit) needed = std::min<int64_t>(needed, model_limit);
+  }
+  return static_cast<int>(std::clamp<int64_t>(needed, 1, std::numeric_limits<int>::max()));
+}
+
+nlohmann::ordered_json report(const Model& model, const RunOptions& options,
+                              const std::vector<int32_t>& prompt, const Generated& generated) {
+  nlohmann::ordered_json object = {{"model", display_name(model.facts())}, {"prompt_tokens", prompt.size()}};
+  object["text"] = generated.text;
+  object["tokens"] = generated.tokens;
+  object["finish"] = std::string(name_of(generated.finish));
+  object["seed"] = options.sampling.options.seed;
+  object["timing"] = json_of(generated.times);
+  return object;
+}
+
+int run_once(const RunOptions& options) {
+  const std::string text = prompt_text(options);
+  const std::shared_ptr<const Model> model = options.model.load();
+  Request request;
+  request.prompt = prompt_tokens(*model, options, text);
+  const std::vector<int32_t> prompt = request.prompt;
+  request.max_tokens = options.tokens.value_or(options.chat ? kUntilTheEnd : kDefaultTokens);
+  request.sampling = options.sampling.resolved();
+  if (!options.ignore_end) request.stop_tokens = model->end_tokens();
+
+  EngineOptions engine_options = options.model.engine_options();
+  engine_options.context_tokens = context_for(options, static_cast<int>(prompt.size()), request.max_tokens,
+                                              model->facts().context_tokens);
+  Engine engine(model, engine_options);
+
+  const bool to_terminal = is_terminal(Stream::out);
+  if (to_terminal && !options.json && !options.chat && text.size() <= kLongestEcho) {
+    write_output(dimmed(without_controls(text), Stream::out));
+    flush_output();
+  }
+  const Generated generated = generate_text(engine, model, std::move(request), [&](const std::string& piece) {
+    if (options.json) return;
+    write_output(to_terminal ? without_controls(piece) : piece);
+    flush_output();
+  });
+  if (options.json) {
+    write_json(report(*model, options, prompt, generated));
+  } else {
+    if (to_terminal || !generated.text.ends_with('\n')) write_output("\n");
+    flush_output();
+    write_error(dimmed(timing_line(generated.times), Stream::error) + "\n");
+  }
+  if (options.stats) write_error(json_line(json_of(engine.stats())));
+  return interrupted() ? 128 + interrupt_signal() : 0;
+}
+
+int run(const RunOptions& options) {
+  if (!options.interactive) return run_once(options);
+  if (options.json) throw UsageError("--json is for one answer; it does not go with -i");
+  ChatOptions chat;
+  chat.sampling = options.sampling.resolved();
+  chat.max_tokens = options.tokens.value_or(kUntilTheEnd);
+  chat.system = options.system;
+  chat.stats = options.stats;
+  if (options.prompt || options.file) chat.first_message = prompt_text(options);
+  const std::shared_ptr<const Model> model = options.model.load();
+  EngineOptions engine_options = options.model.engine_options();
+  engine_options.context_tokens = options.context;
+  return talk(model, engine_options, chat);
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& program, Action& chosen) {
+  CLI::App* command = program.add_subcommand("run", "continue a text, or chat with -i");
+  const auto options = std::make_shared<RunOptions>();
+  options->model.add_model(*command);
+  command->add_option("-p,--prompt", options->prompt, "the text to continue")->type_name("TEXT");
+  command->add_option("-f,--file", options->file, "a file with it; - is stdin")
+      ->type_name("FILE")
+      ->excludes("--prompt");
+  command->add_flag("-i,--interactive", options->interactive, "talk with a chat model, line by line");
+  command->add_flag("--chat", options->chat, "the text is a question to a chat model, put into its template");
+  command->add_option("--system", options->system, "what the chat model is told before the conversation")
+      ->type_name("TEXT");
+  command
+      ->add_option("-n,--tokens", options->tokens,
+                   "tokens to generate; 0: only read the prompt; -1: until the model\n"
+                   "ends or the context is full (default 128; -1 for chat)")
+      ->type_name("N")
+      ->check(whole_number(-1, std::numeric_limits<int>::max()));
+  command
+      ->add_option("-c,--context", options->context,
+                   "longest prompt and text together, in tokens; 0: what is needed\n"
+                   "(for chat the model's limit, at most 8192)")
+      ->type_name("N")
+      ->check(whole_number(0, std::numeric_limits<int>::max()));
+  options->model.add_machine(*command);
+  options->model.add_cache(*command);
+  options->sampling.add(*command);
+  command->add_flag("--special", options->special,
+                    "control tokens in the text, such as <bos>, are meant as such");
+  command->add_flag("--ignore-end", options->ignore_end, "go on when the model wants to end");
+  command->add_flag("--stats", options->stats, "one JSON line on stderr with what the engine did and holds");
+  command->add_flag("--json", options->json, "one JSON object on stdout instead of the text");
+  command->footer(kExamples);
+  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace fovea::cli

@@ -1,0 +1,23 @@
+// --temp, --top-k and their kin.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "fovea/request.h"
+
+namespace fovea::cli {
+
+struct SamplingArguments {
+  SamplingOptions options;
+  std::vector<std::string> biases;  // "ID:VALUE"
+
+  void add(CLI::App& command);
+  SamplingOptions resolved() const;
+};
+
+// "42:-1.5" -> {42, -1.5}; "42:-inf" forbids the token. Throws CLI::ValidationError.
+std::pair<int32_t, float> parse_logit_bias(const std::string& text);
+
+}  // namespace fovea::cli
