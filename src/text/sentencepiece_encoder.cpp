@@ -85,7 +85,7 @@ SentencePieceEncoder::SentencePieceEncoder(const TokenTable& tokens, const Vocab
     : tokens_(&tokens),
       scores_(vocabulary.scores),
       byte_tokens_(find_byte_tokens(tokens, vocabulary)),
-      add_space_prefix_(vocabulary.add_space_prefix),
+      add_space_prefix_(vocabulary.add_space_prefix && !vocabulary.space_prefix_once),
       pairs_(std::make_unique<std::bitset<kPairBits>>()) {
   scores_.resize(static_cast<size_t>(tokens.size()));
   for (int32_t id = 0; id < tokens.size(); ++id) {

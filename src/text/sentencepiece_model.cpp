@@ -153,6 +153,7 @@ Vocabulary parse_sentencepiece_model(std::string_view model, const std::string& 
   vocabulary.source = source;
   vocabulary.model = "llama";
   vocabulary.add_space_prefix = true;
+  vocabulary.space_prefix_once = true;
   Trainer trainer;
   std::string_view normalizer;
   for (Message fields(model, source); fields.next();) {

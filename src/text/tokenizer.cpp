@@ -50,6 +50,7 @@ struct Tokenizer::State {
   std::vector<TokenKind> kinds;  // one per token
   TokenForm form = TokenForm::sentencepiece;
   bool space_prefix = false;
+  bool space_prefix_once = false;         // put before the whole text here, instead of by the encoder
   bool added_tokens_are_escaped = false;  // user-defined tokens hold U+2581 for spaces too
   std::optional<int32_t> bos, eos;
   bool add_bos = false, add_eos = false;
@@ -80,8 +81,18 @@ struct Tokenizer::State {
 
   void encode_text(std::string_view text, bool parse_special, std::vector<int32_t>& ids) const {
     if (library) return library->encode(text, false, parse_special, ids);
+    if (!space_prefix_once || text.empty()) return encode_pieces(specials->split(text, parse_special), ids);
+    const std::string prefixed = std::string(1, ' ').append(text);
+    std::vector<TextPiece> pieces = specials->split(prefixed, parse_special);
+    // A text that begins with a control token has no first word.
+    if (pieces.size() > 1 && pieces[0].text == " " && is_control(pieces[1].token))
+      pieces.erase(pieces.begin());
+    encode_pieces(pieces, ids);
+  }
+
+  void encode_pieces(const std::vector<TextPiece>& pieces, std::vector<int32_t>& ids) const {
     bool after_token = true;
-    for (const TextPiece& piece : specials->split(text, parse_special)) {
+    for (const TextPiece& piece : pieces) {
       if (piece.token == kPlainText) {
         encoder->encode(piece.text, after_token, ids);
       } else {
@@ -89,6 +100,10 @@ struct Tokenizer::State {
       }
       after_token = piece.token != kPlainText;
     }
+  }
+
+  bool is_control(int32_t id) const {
+    return id >= 0 && id < tokens.size() && kinds[static_cast<size_t>(id)] == TokenKind::control;
   }
 };
 
@@ -126,6 +141,7 @@ Tokenizer Tokenizer::from_vocabulary(const Vocabulary& vocabulary) {
   if (vocabulary.model == "llama") {
     state->form = TokenForm::sentencepiece;
     state->space_prefix = vocabulary.add_space_prefix;
+    state->space_prefix_once = vocabulary.add_space_prefix && vocabulary.space_prefix_once;
     state->encoder = std::make_unique<SentencePieceEncoder>(state->tokens, vocabulary);
   } else if (vocabulary.model == "gpt2") {
     state->form = TokenForm::byte_level;
@@ -227,8 +243,6 @@ std::optional<int32_t> Tokenizer::eos() const { return state_->eos; }
 const std::vector<int32_t>& Tokenizer::end_tokens() const { return state_->end_tokens; }
 std::optional<int32_t> Tokenizer::id_of(std::string_view token) const { return state_->tokens.find(token); }
 bool Tokenizer::has_space_prefix() const { return state_->space_prefix; }
-bool Tokenizer::is_control(int32_t id) const {
-  return id >= 0 && id < vocabulary_size() && state_->kinds[static_cast<size_t>(id)] == TokenKind::control;
-}
+bool Tokenizer::is_control(int32_t id) const { return state_->is_control(id); }
 
 }  // namespace fovea::text

@@ -23,8 +23,11 @@ struct Vocabulary {
   std::optional<int> bos, eos, unknown;
   bool add_bos = false;  // encode() puts BOS first when asked for specials
   bool add_eos = false;
-  bool add_space_prefix =
-      false;  // SentencePiece only: a text begins with a space, so that its first word is like others
+  // SentencePiece only: a text begins with a space, so that its first word is like others. The library of
+  // that name puts it once, before everything; llama.cpp, and so GGUF, before the text and again after every
+  // special token.
+  bool add_space_prefix = false;
+  bool space_prefix_once = false;
 };
 
 }  // namespace fovea::text
