@@ -13,7 +13,7 @@ FOVEA := build/release/fovea
 NINJA := ninja -j $(JOBS) $(if $(MAKE_TERMOUT),,--quiet)
 sources = git ls-files -co --exclude-standard '*.cpp' '*.h'
 # Rooms whose tests use threads: they run under ThreadSanitizer too.
-TSAN_ROOMS := $(foreach room,base catalogue engine,$(if $(shell find src/$(room) -name '*_test.cpp'),$(room)))
+TSAN_ROOMS := $(strip $(foreach room,base catalogue engine,$(if $(shell find src/$(room) -name '*_test.cpp'),$(room))))
 tsan_tests = ^($(shell tr ' ' '|' <<< '$(TSAN_ROOMS)'))[.]
 FUZZERS = $(basename $(notdir $(shell find src -name '*_fuzz.cpp')))
 
