@@ -1,0 +1,52 @@
+#include "eval/work_estimate.h"
+
+#include <algorithm>
+
+namespace fovea::eval {
+namespace {
+
+// LayerFacts count cache bytes with f16.
+double scale_from_f16(KvCodec codec) { return codec == KvCodec::f32 ? 2 : 1; }
+
+// Keys that the query at `position` sees, itself included.
+double keys_seen(const LayerFacts& layer, int64_t position) {
+  const int64_t past = position + 1;
+  return static_cast<double>(layer.window ? std::min<int64_t>(past, *layer.window) : past);
+}
+
+// Distinct keys that the queries at first .. first + tokens - 1 see together.
+double keys_read(const LayerFacts& layer, int64_t first, int tokens) {
+  return keys_seen(layer, first) + (tokens - 1);
+}
+
+double cache_bytes(const std::vector<LayerFacts>& layers, const LayerFacts& layer) {
+  const LayerFacts& owner = layer.shares_with ? layers[static_cast<size_t>(*layer.shares_with)] : layer;
+  return static_cast<double>(owner.cache_bytes_per_token);
+}
+
+}  // namespace
+
+WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, const EngineOptions& options)
+    : facts_(facts),
+      weights_bytes_(static_cast<double>(weights_bytes)),
+      logit_macs_(static_cast<double>(facts.vocabulary) * facts.hidden),
+      local_value_scale_(scale_from_f16(options.kv_local)),
+      global_value_scale_(scale_from_f16(options.kv_global)) {
+  // Every value of a weight takes part once per token, except those of the embedding: they are looked up, and
+  // count as the output matrix.
+  layer_macs_ = std::max(0.0, static_cast<double>(facts.tensors.values) - logit_macs_);
+}
+
+Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {
+  Work work{weights_bytes_, layer_macs_ * tokens + logit_macs_ * logit_rows};
+  for (const LayerFacts& layer : facts_.layers) {
+    const double scale = layer.window ? local_value_scale_ : global_value_scale_;
+    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, first_position, tokens);
+    double pairs = 0;
+    for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, static_cast<int64_t>(first_position) + i);
+    work.macs += 2.0 * pairs * layer.q_heads * layer.head_dim;  // scores, and the sum of values
+  }
+  return work;
+}
+
+}  // namespace fovea::eval
