@@ -78,6 +78,7 @@ const kernels::KvLayout& Cache::layout(int layer) const { return place(layer).gr
 
 std::vector<GroupStats> Cache::stats() const {
   std::vector<GroupStats> all;
+  all.reserve(groups_.size());
   for (const auto& group : groups_) all.push_back(group->stats());
   return all;
 }

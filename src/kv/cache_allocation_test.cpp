@@ -1,6 +1,7 @@
 // Counts allocations of the whole test program, to see that a step in steady state makes none.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kv/cache.h"
 

@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "fovea/error.h"
+#include <algorithm>
+#include <vector>
+
 #include "kv/formula.h"
 
 namespace fovea::kv {
 namespace {
-
-using kernels::kPageTokens;
 
 const kernels::KvLayout kSmall{KvCodec::f16, 1, 4};
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "kv/cache.h"
 #include "kv/formula.h"

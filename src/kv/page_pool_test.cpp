@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "fovea/error.h"
 

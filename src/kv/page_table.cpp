@@ -1,6 +1,7 @@
 #include "kv/page_table.h"
 
 #include <cassert>
+#include <utility>
 
 namespace fovea::kv {
 
