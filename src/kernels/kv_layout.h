@@ -18,23 +18,25 @@ inline constexpr int kPageTokens = 16;   // one 512-bit vector of floats
 inline constexpr int kSpanTokens = 128;  // attention is summed over spans of keys aligned to absolute positions
 static_assert(kSpanTokens % kPageTokens == 0);
 
-constexpr size_t bytes_per_value(KvCodec codec) { return codec == KvCodec::f32 ? 4 : 2; }
+// The functions of this header are forced inline: a copy compiled for a newer instruction set must never be the one
+// that the linker keeps for everybody.
+[[gnu::always_inline]] constexpr size_t bytes_per_value(KvCodec codec) { return codec == KvCodec::f32 ? 4 : 2; }
 
 struct KvLayout {
   KvCodec codec = KvCodec::f16;
   int kv_heads = 0;
   int head_dim = 0;
 
-  int value_stride() const { return (head_dim + kPageTokens - 1) / kPageTokens * kPageTokens; }
-  size_t key_head_bytes() const { return bytes_per_value(codec) * static_cast<size_t>(head_dim) * kPageTokens; }
-  size_t value_head_bytes() const {
+  [[gnu::always_inline]] int value_stride() const { return (head_dim + kPageTokens - 1) / kPageTokens * kPageTokens; }
+  [[gnu::always_inline]] size_t key_head_bytes() const { return bytes_per_value(codec) * static_cast<size_t>(head_dim) * kPageTokens; }
+  [[gnu::always_inline]] size_t value_head_bytes() const {
     return bytes_per_value(codec) * static_cast<size_t>(value_stride()) * kPageTokens;
   }
-  size_t value_offset() const { return static_cast<size_t>(kv_heads) * key_head_bytes(); }
+  [[gnu::always_inline]] size_t value_offset() const { return static_cast<size_t>(kv_heads) * key_head_bytes(); }
   // Bytes of one layer in a page.
-  size_t slice_bytes() const { return value_offset() + static_cast<size_t>(kv_heads) * value_head_bytes(); }
+  [[gnu::always_inline]] size_t slice_bytes() const { return value_offset() + static_cast<size_t>(kv_heads) * value_head_bytes(); }
   // What one position needs, without padding.
-  int64_t bytes_per_token() const {
+  [[gnu::always_inline]] int64_t bytes_per_token() const {
     return static_cast<int64_t>(bytes_per_value(codec)) * 2 * kv_heads * head_dim;
   }
 };
@@ -47,7 +49,7 @@ struct KvPages {
   int page_count = 0;
   size_t layer_offset = 0;  // bytes from a page's begin to this layer's slice
 
-  std::byte* slice(int page) const { return pages[page - first_page] + layer_offset; }
+  [[gnu::always_inline]] std::byte* slice(int page) const { return pages[page - first_page] + layer_offset; }
 };
 
 }  // namespace fovea::kernels

@@ -1,0 +1,63 @@
+// Threads that share out small pieces of work.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace fovea {
+
+// Processors that this process may use (affinity respected), at least 1.
+int usable_processors();
+
+// run() hands out pieces 0..n-1 of one job from a shared counter; the calling thread works too, and run() returns when every
+// piece is done. A thread that the operating system has put aside delays only the piece it holds: the others take
+// the rest, and a thread that comes late finds nothing left to do.
+//
+// Waiting threads spin briefly (the next job of a step follows within microseconds), then sleep.
+//
+//   owner    joins its threads on destruction
+//   threads  run() is called by one thread at a time, and not from inside a piece
+//   errors   pieces must not throw
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);  // REQUIRES 1 <= threads <= 1024; threads - 1 are started
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // piece(index, thread): index in [0, pieces), thread in [0, threads()), for scratch memory of its own.
+  template <typename Piece>
+  void run(int pieces, Piece&& piece) {
+    using Plain = std::remove_reference_t<Piece>;
+    run_job(pieces, [](void* p, int index, int thread) { (*static_cast<Plain*>(p))(index, thread); },
+            const_cast<void*>(static_cast<const void*>(&piece)));
+  }
+
+ private:
+  using Call = void (*)(void* piece, int index, int thread);
+
+  void run_job(int pieces, Call call, void* piece);
+  void work(int thread);
+  bool take_pieces(uint64_t ticket, int thread);
+  void wait_for_completion();
+  uint64_t wait_for_job(uint64_t seen);
+
+  // The job on offer: generation (24 bits) | pieces (20 bits) | next piece (20 bits). A piece is claimed by advancing
+  // the whole word, so a thread that looks at an old job cannot claim a piece of a new one.
+  alignas(64) std::atomic<uint64_t> ticket_{0};
+  std::atomic<Call> call_{nullptr};
+  std::atomic<void*> piece_{nullptr};
+  alignas(64) std::atomic<uint32_t> unfinished_{0};
+  alignas(64) std::atomic<uint32_t> sleepers_{0};
+  std::atomic<uint32_t> wake_{0};
+  std::atomic<bool> closing_{false};
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace fovea

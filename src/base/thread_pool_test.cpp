@@ -1,0 +1,47 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <vector>
+
+namespace fovea {
+namespace {
+
+TEST(ThreadPool, RunsEveryPieceExactlyOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (const int pieces : {0, 1, 2, 3, 64, 1000}) {
+      std::vector<std::atomic<int>> runs(static_cast<size_t>(pieces));
+      pool.run(pieces, [&](int index, int thread) {
+        EXPECT_LT(thread, threads);
+        runs[static_cast<size_t>(index)].fetch_add(1);
+      });
+      for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
+    }
+  }
+}
+
+TEST(ThreadPool, WritesOfPiecesAreVisibleAfterRun) {
+  ThreadPool pool(4);
+  std::vector<int> values(257, 0);
+  for (int round = 1; round <= 3000; ++round) {
+    pool.run(257, [&](int index, int) { values[static_cast<size_t>(index)] += index; });
+  }
+  for (int i = 0; i < 257; ++i) EXPECT_EQ(values[static_cast<size_t>(i)], 3000 * i);
+}
+
+TEST(ThreadPool, JobsAfterAPauseStillRun) {
+  ThreadPool pool(3);
+  std::atomic<int> total{0};
+  for (int round = 0; round < 5; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));  // long enough for the workers to fall asleep
+    pool.run(10, [&](int, int) { total.fetch_add(1); });
+  }
+  EXPECT_EQ(total.load(), 50);
+}
+
+TEST(ThreadPool, APoolThatNeverWorkedEnds) { ThreadPool pool(8); }
+
+}  // namespace
+}  // namespace fovea

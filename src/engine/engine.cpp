@@ -1,0 +1,264 @@
+#include "fovea/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/memory_info.h"
+#include "base/thread_pool.h"
+#include "engine/model_state.h"
+#include "engine/scheduler.h"
+#include "fovea/error.h"
+#include "kernels/compute.h"
+#include "kv/cache.h"
+#include "kv/formula.h"
+#include "model/forward.h"
+
+namespace fovea {
+namespace {
+
+constexpr int kDefaultContext = 8192;
+constexpr int kLongestContext = 1 << 24;
+constexpr int kMostThreads = 256;
+
+void check_range(std::string_view name, int value, int least, int most) {
+  if (value >= least && value <= most) return;
+  throw Error(fmt::format("{} is {}", name, value), "engine options", fmt::format("choose {} to {}", least, most));
+}
+
+EngineOptions resolve(EngineOptions options, const ModelFacts& facts) {
+  if (options.context_tokens == 0) options.context_tokens = std::min(facts.context_tokens, kDefaultContext);
+  if (options.threads == 0) options.threads = std::min(usable_processors(), kMostThreads);
+  check_range("context", options.context_tokens, 1, kLongestContext);
+  check_range("sequences", options.sequences, 1, 4096);
+  check_range("chunk", options.chunk_tokens, 1, 1 << 16);
+  check_range("threads", options.threads, 1, kMostThreads);
+  options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
+  return options;
+}
+
+kv::CacheOptions cache_options(const EngineOptions& options) {
+  return {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0};
+}
+
+// Refuses what cannot fit before anything is reserved.
+std::vector<kv::GroupSpec> fitting_groups(const model::ModelSpec& spec, const EngineOptions& options) {
+  std::vector<kv::GroupSpec> groups = kv_groups(spec, options.kv_local, options.kv_global);
+  double bytes = 0;
+  for (const kv::GroupSpec& group : groups) {
+    bytes += static_cast<double>(kv::page_bytes(group)) * kv::capacity_pages(group, cache_options(options));
+  }
+  const auto available = static_cast<double>(available_memory_bytes());
+  if (bytes > available) {
+    throw Error(fmt::format("keys and values of {} x {} tokens need {:.1f} GiB, and {:.1f} GiB are free",
+                            options.sequences, options.context_tokens, bytes / (1 << 30), available / (1 << 30)),
+                "engine options", "ask for a shorter context (-c), fewer sequences, or close other programs");
+  }
+  return groups;
+}
+
+}  // namespace
+
+struct Engine::State {
+  State(std::shared_ptr<const Model> the_model, const EngineOptions& wanted)
+      : model(std::move(the_model)),
+        options(resolve(wanted, model->facts())),
+        pool(options.threads),
+        cache(fitting_groups(spec(), options), cache_options(options)),
+        compute(*model->state().kernels, pool,
+                compute_limits(spec(), model->state().weights, options.chunk_tokens)),
+        scratch(spec(), options.chunk_tokens),
+        scheduler(cache, options.chunk_tokens) {}
+
+  const model::ModelSpec& spec() const { return model->state().spec; }
+
+  void check(const Request& request) const;
+  void count_step(const std::vector<RunningRequest*>& scheduled, double seconds);
+  void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
+  void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
+  Event sample(RunningRequest& request, std::span<const float> logits);
+
+  std::shared_ptr<const Model> model;
+  EngineOptions options;
+  ThreadPool pool;
+  kv::Cache cache;
+  kernels::Compute compute;
+  model::Scratch scratch;
+  Scheduler scheduler;
+  model::Batch batch;
+  RequestId next_id = 1;
+  EngineStats stats;
+};
+
+void Engine::State::check(const Request& request) const {
+  if (request.prompt.empty()) throw Error("the prompt is empty", "request", "give at least one token");
+  for (size_t i = 0; i < request.prompt.size(); ++i) {
+    if (request.prompt[i] >= 0 && request.prompt[i] < spec().vocabulary) continue;
+    throw Error(fmt::format("token {} is {}, outside the vocabulary of {}", i, request.prompt[i], spec().vocabulary),
+                "request", "tokenize the text with this model's own tokenizer");
+  }
+  if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
+  const int64_t needed = static_cast<int64_t>(request.prompt.size()) + std::max(0, request.max_tokens - 1);
+  if (needed > options.context_tokens) {
+    throw Error(fmt::format("{} prompt tokens and {} to generate do not fit the context of {}", request.prompt.size(),
+                            request.max_tokens, options.context_tokens),
+                "request", "ask for a longer context (-c) or fewer tokens (-n)");
+  }
+}
+
+Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
+  const int32_t token = request.sampler.next(logits);
+  Event event{request.id, token, FinishReason::none};
+  const auto& stops = request.request.stop_tokens;
+  if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+    event.token.reset();
+    event.finished = FinishReason::stop;
+    return event;
+  }
+  request.tokens.push_back(token);
+  if (++request.generated == request.request.max_tokens) event.finished = FinishReason::length;
+  return event;
+}
+
+// One row of logits has been computed for `position` of the request.
+void Engine::State::take_row(RunningRequest& request, int position, std::span<const float> logits,
+                             std::vector<Event>& events) {
+  if (request.request.on_logits) request.request.on_logits(position, logits);
+  if (position + 1 < request.prompt_tokens()) return;
+  if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length});
+  else events.push_back(sample(request, logits));
+}
+
+// Projects the rows that somebody wants, some at a time.
+void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events) {
+  struct Wanted {
+    RunningRequest* request;
+    int position;
+  };
+  std::vector<Wanted> wanted;
+  std::vector<int> rows;
+  const auto flush = [&] {
+    if (rows.empty()) return;
+    project_logits(spec(), model->state().weights, rows, compute, scratch);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::span<const float> logits(scratch.logits.data + i * static_cast<size_t>(spec().vocabulary),
+                                          static_cast<size_t>(spec().vocabulary));
+      take_row(*wanted[i].request, wanted[i].position, logits, events);
+    }
+    rows.clear();
+    wanted.clear();
+  };
+  for (size_t s = 0; s < scheduled.size(); ++s) {
+    RunningRequest& request = *scheduled[s];
+    const kernels::SequenceRows& sequence = batch.sequences[s];
+    for (int i = 0; i < sequence.rows; ++i) {
+      const int position = sequence.first_position + i;
+      const bool last = position + 1 >= request.prompt_tokens();
+      if (last && request.request.max_tokens == 0 && !request.request.on_logits) {
+        events.push_back({request.id, std::nullopt, FinishReason::length});
+        continue;
+      }
+      if (!last && !request.request.on_logits) continue;
+      rows.push_back(sequence.first_row + i);
+      wanted.push_back({&request, position});
+      if (rows.size() == model::Scratch::kLogitRows) flush();
+    }
+  }
+  flush();
+}
+
+void Engine::State::count_step(const std::vector<RunningRequest*>& scheduled, double seconds) {
+  const bool prefill = std::any_of(scheduled.begin(), scheduled.end(), [](const auto* r) { return r->in_prompt(); });
+  ++stats.steps;
+  stats.computed_tokens += batch.rows();
+  (prefill ? stats.prefill_seconds : stats.decode_seconds) += seconds;
+  (prefill ? stats.prefill_tokens : stats.decode_tokens) += batch.rows();
+}
+
+Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& options) {
+  if (!model->state().kernels) throw Error("was loaded without weights", model->facts().path, "load it with Model::load");
+  state_ = std::make_unique<State>(std::move(model), options);
+}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+RequestId Engine::submit(Request request) {
+  State& s = *state_;
+  s.check(request);
+  sampling::Sampler sampler(request.sampling, s.spec().vocabulary, request.prompt);
+  std::vector<int32_t> tokens = request.prompt;
+  tokens.reserve(tokens.size() + static_cast<size_t>(request.max_tokens));
+  const RequestId id = s.next_id++;
+  s.scheduler.add(std::unique_ptr<RunningRequest>(
+      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, std::move(sampler)}));
+  return id;
+}
+
+void Engine::cancel(RequestId request) { state_->scheduler.remove(request); }
+bool Engine::idle() const { return state_->scheduler.idle(); }
+
+std::vector<Event> Engine::step() {
+  State& s = *state_;
+  const Stopwatch watch;
+  const std::vector<RunningRequest*> scheduled = s.scheduler.next(s.batch);
+  if (scheduled.empty()) return {};
+  forward(s.spec(), s.model->state().weights, s.batch, s.cache, s.compute, s.scratch);
+  std::vector<Event> events;
+  s.take_logits(scheduled, events);
+  s.count_step(scheduled, watch.seconds());
+  for (size_t i = 0; i < scheduled.size(); ++i) {
+    s.cache.commit(scheduled[i]->sequence, s.batch.sequences[i].rows);
+    scheduled[i]->computed += s.batch.sequences[i].rows;
+  }
+  for (const Event& event : events) {
+    if (event.finished != FinishReason::none) s.scheduler.remove(event.request);
+  }
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.request < b.request; });
+  return events;
+}
+
+FinishReason Engine::generate(Request request, const std::function<bool(int32_t)>& on_token,
+                              const std::function<bool(int, int)>& on_prefill) {
+  const int prompt = static_cast<int>(request.prompt.size());
+  const RequestId id = submit(std::move(request));
+  while (!idle()) {
+    const std::vector<Event> events = step();
+    if (const RunningRequest* running = state_->scheduler.find(id); running && on_prefill && running->generated == 0) {
+      if (!on_prefill(running->computed, prompt)) break;
+    }
+    for (const Event& event : events) {
+      if (event.request != id) continue;
+      if (event.token && on_token && !on_token(*event.token)) {
+        cancel(id);
+        return FinishReason::cancelled;
+      }
+      if (event.finished != FinishReason::none) return event.finished;
+    }
+  }
+  cancel(id);
+  return FinishReason::cancelled;
+}
+
+const Model& Engine::model() const { return *state_->model; }
+const EngineOptions& Engine::options() const { return state_->options; }
+
+EngineStats Engine::stats() const {
+  EngineStats stats = state_->stats;
+  stats.kv_bytes = state_->cache.reserved_bytes();
+  stats.scratch_bytes = static_cast<int64_t>(state_->compute.bytes() + state_->scratch.bytes());
+  for (const kv::GroupStats& group : state_->cache.stats()) {
+    stats.kv.push_back({group.window == kv::kWholePast ? "global" : "local", group.window,
+                        group.layers, kernels::kPageTokens, group.page_bytes,
+                        group.held_pages, group.capacity_pages});
+  }
+  return stats;
+}
+
+int Engine::prompt_tokens_done(RequestId request) const {
+  const RunningRequest* running = state_->scheduler.find(request);
+  return running ? std::min(running->computed, running->prompt_tokens()) : 0;
+}
+
+}  // namespace fovea

@@ -1,0 +1,24 @@
+// What a loaded Model holds.
+#pragma once
+
+#include <optional>
+
+#include "fovea/model.h"
+#include "kernels/kernel_set.h"
+#include "model/spec.h"
+#include "model/weights.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace fovea {
+
+struct Model::State {
+  ModelFacts facts;
+  std::optional<text::Tokenizer> tokenizer;
+  std::optional<text::ChatTemplate> chat_template;
+  model::ModelSpec spec;
+  model::Weights weights;
+  const kernels::KernelSet* kernels = nullptr;  // null: text only
+};
+
+}  // namespace fovea

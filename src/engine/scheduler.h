@@ -1,0 +1,56 @@
+// Which request computes what in the next step.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "fovea/request.h"
+#include "kv/cache.h"
+#include "model/forward.h"
+#include "sampling/sampler.h"
+
+namespace fovea {
+
+// A request on its way: its tokens so far, and how many of them are in the cache.
+struct RunningRequest {
+  RequestId id = 0;
+  Request request;
+  std::vector<int32_t> tokens;  // prompt and output
+  int computed = 0;             // of them, through the model
+  int generated = 0;
+  kv::SequenceId sequence{};
+  sampling::Sampler sampler;
+
+  int prompt_tokens() const { return static_cast<int>(request.prompt.size()); }
+  bool in_prompt() const { return computed < prompt_tokens(); }
+};
+
+// First come, first served. A step takes one token of every request that is generating, then fills up with chunks of prompts, so that
+// a long prompt slows the others' tokens down but never stops them.
+// threads  one at a time
+class Scheduler {
+ public:
+  Scheduler(kv::Cache& cache, int chunk_tokens) : cache_(cache), chunk_tokens_(chunk_tokens) {}
+
+  void add(std::unique_ptr<RunningRequest> request) { waiting_.push_back(std::move(request)); }
+  // Gives back everything the request holds. False for unknown ids.
+  bool remove(RequestId id);
+  const RunningRequest* find(RequestId id) const;
+  bool idle() const { return waiting_.empty() && running_.empty(); }
+
+  // Fills `batch` with the next step; returns the requests in it, in the order of batch.sequences. Empty: nothing can run.
+  std::vector<RunningRequest*> next(model::Batch& batch);
+
+ private:
+  void admit();
+  bool add_rows(RunningRequest& request, int tokens, model::Batch& batch);
+
+  kv::Cache& cache_;
+  int chunk_tokens_;
+  std::deque<std::unique_ptr<RunningRequest>> waiting_;
+  std::vector<std::unique_ptr<RunningRequest>> running_;
+};
+
+}  // namespace fovea

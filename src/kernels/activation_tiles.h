@@ -1,0 +1,36 @@
+// The left side of a matrix product: rows of activations, arranged for the kernels.
+//
+// Rows are taken kTileRows at a time (the last tile may be smaller), because a kernel keeps one sum per row in registers.
+//   quantized   [tile][block of 32 inputs][row of the tile] QuantBlock
+//   plain       [tile][input][row of the tile] float
+// The arrangement changes where numbers lie, never which are added in which order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/panel_layout.h"
+
+namespace fovea::kernels {
+
+inline constexpr int kTileRows = 12;
+
+// 32 activations as 8-bit integers with one scale, and what the kernels need to take offsets off:
+// value[i] = scale * q[i], scale = max|value| / 127.
+struct QuantBlock {
+  int8_t q[kBlockInputs];
+  float scale;
+  int32_t negative_sum;        // -(q[0] + .. + q[31])
+  int32_t negative_sum_first;  // -(q[0] + .. + q[15])
+  float negative_scaled_sum;   // scale * negative_sum
+};
+static_assert(sizeof(QuantBlock) == 48);
+
+constexpr size_t quant_tiles_bytes(int rows, int inputs) {
+  return static_cast<size_t>(rows) * static_cast<size_t>(inputs / kBlockInputs) * sizeof(QuantBlock);
+}
+constexpr size_t plain_tiles_bytes(int rows, int inputs) {
+  return static_cast<size_t>(rows) * static_cast<size_t>(inputs) * sizeof(float);
+}
+
+}  // namespace fovea::kernels

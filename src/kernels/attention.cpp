@@ -1,0 +1,169 @@
+// Rows of queries that share keys (the heads of a group, neighbouring positions) form tiles. Each tile gathers span after span and merges
+// them in ascending order. With many tiles (prefill) a thread takes a whole tile; with few (decode) it takes single spans,
+// whose results are merged afterwards: the same additions in the same order.
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <limits>
+
+namespace fovea::kernels {
+namespace {
+
+// A tile by number, within one attention call.
+struct TileGrid {
+  int heads_per_kv;      // query heads that read one K/V head
+  int heads_per_tile;    // of those, in one tile
+  int head_tiles;        // tiles that cover heads_per_kv
+  int queries_per_tile;  // positions in one tile
+
+  TileGrid(int q_heads, int kv_heads)
+      : heads_per_kv(q_heads / kv_heads),
+        heads_per_tile(std::min(heads_per_kv, kTileRows)),
+        head_tiles((heads_per_kv + heads_per_tile - 1) / heads_per_tile),
+        queries_per_tile(std::max(1, kTileRows / heads_per_tile)) {}
+
+  int tiles(const SequenceRows& sequence, int kv_heads) const {
+    return (sequence.rows + queries_per_tile - 1) / queries_per_tile * kv_heads * head_tiles;
+  }
+};
+
+struct Call {
+  const AttentionShape& shape;
+  const KvLayout& layout;
+  std::span<const SequenceRows> sequences;
+  std::span<const KvPages> pages;
+  const float* queries;
+  float* out;
+  TileGrid grid;
+};
+
+// A tile made concrete: which rows and heads, which spans they see.
+struct Tile {
+  std::array<const float*, kTileRows> queries;
+  std::array<float*, kTileRows> outputs;
+  std::array<int32_t, kTileRows> positions;
+  AttentionTile work;
+  int first_span, end_span;
+};
+
+void make_tile(const Call& call, int index, Tile& tile) {
+  size_t s = 0;
+  while (index >= call.grid.tiles(call.sequences[s], call.layout.kv_heads)) {
+    index -= call.grid.tiles(call.sequences[s], call.layout.kv_heads);
+    ++s;
+  }
+  const SequenceRows& sequence = call.sequences[s];
+  const int head_tile = index % call.grid.head_tiles;
+  const int kv_head = index / call.grid.head_tiles % call.layout.kv_heads;
+  const int first_query = index / (call.grid.head_tiles * call.layout.kv_heads) * call.grid.queries_per_tile;
+  const int queries = std::min(call.grid.queries_per_tile, sequence.rows - first_query);
+  const int first_head = head_tile * call.grid.heads_per_tile;
+  const int heads = std::min(call.grid.heads_per_tile, call.grid.heads_per_kv - first_head);
+
+  int rows = 0;
+  for (int q = first_query; q < first_query + queries; ++q) {
+    for (int h = first_head; h < first_head + heads; ++h) {
+      const int64_t head = kv_head * call.grid.heads_per_kv + h;
+      const int64_t at = (static_cast<int64_t>(sequence.first_row + q) * call.shape.q_heads + head) * call.layout.head_dim;
+      const auto r = static_cast<size_t>(rows++);
+      tile.queries[r] = call.queries + at;
+      tile.outputs[r] = call.out + at;
+      tile.positions[r] = sequence.first_position + q;
+    }
+  }
+  tile.work = {rows,         tile.queries.data(), tile.positions.data(), call.shape.window, call.shape.scale,
+               &call.layout, call.pages[s],       kv_head};
+  const int oldest = call.shape.window == 0 ? 0 : std::max(0, tile.positions[0] - call.shape.window + 1);
+  tile.first_span = oldest / kSpanTokens;
+  tile.end_span = tile.positions[static_cast<size_t>(rows - 1)] / kSpanTokens + 1;
+}
+
+AttentionState state_at(float* memory, int stride) {
+  float* maxima = memory + static_cast<int64_t>(kTileRows) * stride;
+  return {memory, maxima, maxima + kTileRows};
+}
+
+void clear(const AttentionState& state, int rows, int stride) {
+  std::fill(state.sums, state.sums + static_cast<int64_t>(rows) * stride, 0.0f);
+  std::fill(state.maxima, state.maxima + rows, -std::numeric_limits<float>::infinity());
+  std::fill(state.weights, state.weights + rows, 0.0f);
+}
+
+void write_out(const Tile& tile, const AttentionState& state, int head_dim, int stride) {
+  for (int r = 0; r < tile.work.rows; ++r) {
+    const float* sums = state.sums + static_cast<int64_t>(r) * stride;
+    const float weight = state.weights[r];
+    float* out = tile.outputs[static_cast<size_t>(r)];
+    for (int d = 0; d < head_dim; ++d) out[d] = sums[d] / weight;
+  }
+}
+
+// Scratch of a thread: attention scratch, then two states.
+struct ThreadMemory {
+  std::byte* scratch;
+  AttentionState running, part;
+
+  ThreadMemory(Compute& compute, int thread, const KvLayout& layout) : scratch(compute.scratch(thread)) {
+    auto* states = reinterpret_cast<float*>(scratch + (attention_scratch_bytes(layout.head_dim) + 63) / 64 * 64);
+    running = state_at(states, layout.value_stride());
+    part = state_at(states + span_state_floats(layout.value_stride()), layout.value_stride());
+  }
+};
+
+void attend_whole_tiles(Compute& compute, const Call& call, int tiles) {
+  const int stride = call.layout.value_stride();
+  compute.pool().run(tiles, [&](int index, int thread) {
+    Tile tile;
+    make_tile(call, tiles - 1 - index, tile);  // the longest pasts first: they would make the others wait at the end
+    const ThreadMemory memory(compute, thread, call.layout);
+    clear(memory.running, tile.work.rows, stride);
+    for (int span = tile.first_span; span < tile.end_span; ++span) {
+      compute.set().attend_span(tile.work, span, memory.part, memory.scratch);
+      compute.set().merge(tile.work.rows, stride, memory.part, memory.running);
+    }
+    write_out(tile, memory.running, call.layout.head_dim, stride);
+  });
+}
+
+// A few tiles, their spans shared out; in waves, so that the memory for the results is bounded. The states that the waves are
+// merged into stand behind the spans' own.
+void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
+  const int stride = call.layout.value_stride();
+  const size_t state_floats = span_state_floats(stride);
+  const auto state = [&](int i) { return state_at(compute.span_states() + static_cast<size_t>(i) * state_floats, stride); };
+  for (int index = 0; index < tiles; ++index) {
+    Tile tile;
+    make_tile(call, index, tile);
+    const int wave = compute.span_state_count() - 1;
+    const AttentionState running = state(wave);
+    clear(running, tile.work.rows, stride);
+    for (int span = tile.first_span; span < tile.end_span; span += wave) {
+      const int count = std::min(wave, tile.end_span - span);
+      compute.pool().run(count, [&](int i, int thread) {
+        compute.set().attend_span(tile.work, span + i, state(i), compute.scratch(thread));
+      });
+      for (int i = 0; i < count; ++i) compute.set().merge(tile.work.rows, stride, state(i), running);
+    }
+    write_out(tile, running, call.layout.head_dim, stride);
+  }
+}
+
+}  // namespace
+
+void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
+            std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
+            float* out) {
+  assert(sequences.size() == pages.size() && shape.q_heads % layout.kv_heads == 0);
+  const Call call = {shape, layout, sequences, pages, queries, out, TileGrid(shape.q_heads, layout.kv_heads)};
+  int tiles = 0;
+  for (const SequenceRows& sequence : sequences) tiles += call.grid.tiles(sequence, layout.kv_heads);
+  if (tiles >= 4 * compute.pool().threads() || compute.pool().threads() == 1) {
+    attend_whole_tiles(compute, call, tiles);
+  } else {
+    attend_split_tiles(compute, call, tiles);
+  }
+}
+
+}  // namespace fovea::kernels

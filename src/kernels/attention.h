@@ -1,0 +1,33 @@
+// Attention of a ragged batch over pages, on all threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/compute.h"
+#include "kernels/kv_layout.h"
+
+namespace fovea::kernels {
+
+// Consecutive rows of a batch that belong to one sequence: row first_row + i is position first_position + i.
+struct SequenceRows {
+  int first_row = 0;
+  int rows = 0;
+  int first_position = 0;
+};
+
+struct AttentionShape {
+  int q_heads = 0;
+  int window = 0;   // 0: whole past; else the query at i sees j with i - window < j <= i
+  float scale = 1;  // multiplies q.k
+};
+
+// out[row][head] = sum over the keys j that the row sees of softmax(scale * q.k_j) * v_j. Query head h reads K/V head
+// h / (q_heads / kv_heads). Keys and values of the rows themselves must have been stored.
+//   queries, out  [rows][q_heads * head_dim]
+//   pages         one per sequence, of this layer
+void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
+            std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
+            float* out);
+
+}  // namespace fovea::kernels

@@ -1,0 +1,26 @@
+// Compiled with -mavx2 -mfma -mf16c; entered only after supported() said yes.
+#include "kernels/avx2/kernels.h"
+
+#include "kernels/avx2/simd.h"
+#include "kernels/exp_terms.h"
+#include "kernels/panel_layout.h"
+
+namespace fovea::kernels::avx2 {
+namespace {
+
+#include "kernels/generic/rows.inl"
+
+#include "kernels/generic/attention.inl"
+#include "kernels/generic/matmul.inl"
+
+bool supported() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+}  // namespace
+
+const KernelSet kKernels = {"avx2",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
+                            add,          scale,     softcap,       gate,            rotate,   store_kv,
+                            attend_span,  merge};
+
+}  // namespace fovea::kernels::avx2

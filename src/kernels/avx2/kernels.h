@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kernels/kernel_set.h"
+
+namespace fovea::kernels::avx2 {
+
+extern const KernelSet kKernels;
+
+}  // namespace fovea::kernels::avx2

@@ -1,0 +1,28 @@
+// Compiled with -mavx512f/bw/vl/dq -mavx512vnni; entered only after supported() said yes.
+#include "kernels/avx512/kernels.h"
+
+#include "kernels/avx512/simd.h"
+#include "kernels/exp_terms.h"
+#include "kernels/panel_layout.h"
+
+namespace fovea::kernels::avx512 {
+namespace {
+
+#include "kernels/generic/rows.inl"
+
+#include "kernels/generic/attention.inl"
+#include "kernels/generic/matmul.inl"
+
+bool supported() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace
+
+const KernelSet kKernels = {"avx512",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
+                            add,          scale,     softcap,       gate,            rotate,   store_kv,
+                            attend_span,  merge};
+
+}  // namespace fovea::kernels::avx512

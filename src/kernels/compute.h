@@ -1,0 +1,61 @@
+// What a computation runs on: an instruction set, threads, and a piece of scratch memory per thread.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/large_bytes.h"
+#include "base/thread_pool.h"
+#include "kernels/kernel_set.h"
+
+namespace fovea::kernels {
+
+// The largest shapes that will be asked for; they decide how much scratch memory is reserved.
+struct ComputeLimits {
+  int rows = 0;         // of activations in one step
+  int inputs = 0;       // of any matrix
+  int head_dim = 0;
+  bool quantized = true, plain = true;  // which forms of activations are needed
+};
+
+// owner    the scratch memory; set and pool must outlive it
+// threads  used by one computation at a time
+class Compute {
+ public:
+  Compute(const KernelSet& set, ThreadPool& pool, const ComputeLimits& limits);
+
+  const KernelSet& set() const { return *set_; }
+  ThreadPool& pool() const { return *pool_; }
+  std::byte* scratch(int thread) { return memory_.data() + static_cast<size_t>(thread) * thread_bytes_; }
+  QuantBlock* quant_tiles() { return reinterpret_cast<QuantBlock*>(memory_.data() + quant_at_); }
+  float* plain_tiles() { return reinterpret_cast<float*>(memory_.data() + plain_at_); }
+  // Room for span_states() results of attending to one span.
+  float* span_states() { return reinterpret_cast<float*>(memory_.data() + states_at_); }
+  int span_state_count() const { return kSpanStates; }
+  size_t bytes() const { return memory_.size(); }
+
+  // Runs work(begin, end) over [0, rows), in pieces of at least `grain` rows, on this thread alone if that is all there is.
+  template <typename Work>
+  void for_rows(int rows, int grain, Work&& work) const {
+    const int pieces = std::clamp(rows / std::max(1, grain), 1, 4 * pool_->threads());
+    pool_->run(pieces, [&](int piece, int) {
+      const auto at = [&](int i) { return static_cast<int>(static_cast<int64_t>(rows) * i / pieces); };
+      work(at(piece), at(piece + 1));
+    });
+  }
+
+ private:
+  static constexpr int kSpanStates = 256;
+
+  const KernelSet* set_;
+  ThreadPool* pool_;
+  size_t thread_bytes_ = 0, quant_at_ = 0, plain_at_ = 0, states_at_ = 0;
+  LargeBytes memory_;
+};
+
+// Floats of one result of attending to a span: sums, maxima and weights of a tile's rows.
+constexpr size_t span_state_floats(int value_stride) {
+  return static_cast<size_t>(kTileRows) * (static_cast<size_t>(value_stride) + 2);
+}
+
+}  // namespace fovea::kernels

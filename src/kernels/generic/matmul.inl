@@ -1,0 +1,381 @@
+// Matrix products over packed panels, written once over sixteen lanes. Included by <isa>/kernels.cpp inside its namespace.
+//
+// The arithmetic of one output (row m, output n), the same for every number of rows and every instruction set:
+//   for each 32 inputs b:  for each scale s of b:   sum = sum over its inputs of (q - zero) * a      (integers, exact)
+//                                                   acc = fma(sum, s * scale_a[m][b], acc)
+//                          for each minimum of b:   acc = fma(min, -scale_a[m][b] * (sum of a), acc)
+
+// A block of 32 inputs x 16 outputs, unfolded: bytes, scales and minima (already products of all their factors).
+template <int kScales, bool kHasMin>
+struct Block {
+  U8x64 weights[8];
+  F32x16 scales[kScales];
+  F32x16 minima[kHasMin ? kScales : 1];
+};
+
+template <NumberFormat kFormat>
+struct Format {
+  static constexpr PanelTraits kTraits = panel_traits(kFormat);
+  static constexpr int kScales = kBlockInputs / kTraits.scale_inputs;
+  static constexpr bool kHasMin = kTraits.has_min;
+  static constexpr bool kWideWeights = kTraits.low_bits == 8;
+  static constexpr int kZeroBits = kTraits.zero == 0     ? -1
+                                   : kTraits.zero == 4   ? 2
+                                   : kTraits.zero == 8   ? 3
+                                   : kTraits.zero == 16  ? 4
+                                   : kTraits.zero == 32  ? 5
+                                                         : 7;
+  static_assert(kZeroBits < 0 || (1 << kZeroBits) == kTraits.zero);
+  using BlockType = Block<kScales, kHasMin>;
+};
+
+// Reads blocks from a packed panel.
+template <NumberFormat kFormat>
+struct PackedSource {
+  using F = Format<kFormat>;
+  static constexpr PanelTraits kTraits = F::kTraits;
+
+  const uint8_t* headers;
+  const uint8_t* quants;
+
+  PackedSource(const std::byte* panel, int inputs)
+      : headers(reinterpret_cast<const uint8_t*>(panel)), quants(headers + panel_header_bytes(kTraits, inputs)) {}
+
+  void read(int b, typename F::BlockType& block) const {
+    unfold(quants + static_cast<size_t>(b) * block_quant_bytes(kTraits), block.weights);
+    read_scales(b, block);
+  }
+
+  static void unfold(const uint8_t* q, U8x64 (&w)[8]) {
+    if constexpr (kTraits.low_bits == 8) {
+      for (int i = 0; i < 8; ++i) w[i] = load_bytes(q + 64 * i);
+    } else if constexpr (kTraits.low_bits == 4) {
+      const U8x64 mask = set1_byte(0x0f);
+      for (int i = 0; i < 4; ++i) {
+        const U8x64 line = load_bytes(q + 64 * i);
+        w[i] = and_bits(line, mask);
+        w[i + 4] = and_bits(move_bits<-4>(line), mask);
+      }
+    } else {
+      unfold_pairs(load_bytes(q), 0, w);
+      unfold_pairs(load_bytes(q + 64), 1, w);
+    }
+    const uint8_t* high = q + 64 * kTraits.low_bits;
+    if constexpr (kTraits.high_bits == 1) add_single_bits<kTraits.low_bits>(load_bytes(high), w);
+    if constexpr (kTraits.high_bits == 2) add_high_pairs(high, w);
+  }
+
+  static void unfold_pairs(U8x64 line, int i, U8x64 (&w)[8]) {
+    const U8x64 mask = set1_byte(0x03);
+    w[i] = and_bits(line, mask);
+    w[i + 2] = and_bits(move_bits<-2>(line), mask);
+    w[i + 4] = and_bits(move_bits<-4>(line), mask);
+    w[i + 6] = and_bits(move_bits<-6>(line), mask);
+  }
+  template <int kAt>
+  static void add_single_bits(U8x64 line, U8x64 (&w)[8]) {
+    const U8x64 mask = set1_byte(1 << kAt);
+    w[0] = or_bits(w[0], and_bits(move_bits<kAt - 0>(line), mask));
+    w[1] = or_bits(w[1], and_bits(move_bits<kAt - 1>(line), mask));
+    w[2] = or_bits(w[2], and_bits(move_bits<kAt - 2>(line), mask));
+    w[3] = or_bits(w[3], and_bits(move_bits<kAt - 3>(line), mask));
+    w[4] = or_bits(w[4], and_bits(move_bits<kAt - 4>(line), mask));
+    w[5] = or_bits(w[5], and_bits(move_bits<kAt - 5>(line), mask));
+    w[6] = or_bits(w[6], and_bits(move_bits<kAt - 6>(line), mask));
+    w[7] = or_bits(w[7], and_bits(move_bits<kAt - 7>(line), mask));
+  }
+  static void add_high_pairs(const uint8_t* high, U8x64 (&w)[8]) {
+    const U8x64 mask = set1_byte(0x30);
+    for (int i = 0; i < 2; ++i) {
+      const U8x64 line = load_bytes(high + 64 * i);
+      w[i] = or_bits(w[i], and_bits(move_bits<4>(line), mask));
+      w[i + 2] = or_bits(w[i + 2], and_bits(move_bits<2>(line), mask));
+      w[i + 4] = or_bits(w[i + 4], and_bits(line, mask));
+      w[i + 6] = or_bits(w[i + 6], and_bits(move_bits<-2>(line), mask));
+    }
+  }
+
+  void read_scales(int b, typename F::BlockType& block) const {
+    constexpr int kBlocksPerHeader = kTraits.block_values / kBlockInputs;
+    const uint8_t* header = headers + static_cast<size_t>(b / kBlocksPerHeader) * kTraits.header_bytes;
+    const int part = b % kBlocksPerHeader;
+    const F32x16 d = load_f16(reinterpret_cast<const uint16_t*>(header));
+    const uint8_t* small = header + (F::kHasMin ? 64 : 32);
+    F32x16 d_min = zeros();
+    if constexpr (F::kHasMin) d_min = load_f16(reinterpret_cast<const uint16_t*>(header + 32));
+    if constexpr (kTraits.block_values == kBlockInputs) {
+      block.scales[0] = d;
+      // These formats add their minimum (w = d q + m); the kernels take one off.
+      if constexpr (F::kHasMin) block.minima[0] = negate(d_min);
+    } else if constexpr (kFormat == NumberFormat::q4_k || kFormat == NumberFormat::q5_k) {
+      block.scales[0] = mul(d, load_bytes_and(small + 16 * part, 0xff));
+      block.minima[0] = mul(d_min, load_bytes_and(small + 128 + 16 * part, 0xff));
+    } else if constexpr (kFormat == NumberFormat::q2_k) {
+      for (int h = 0; h < 2; ++h) {
+        block.scales[h] = mul(d, load_bytes_and(small + 16 * (2 * part + h), 0x0f));
+        block.minima[h] = mul(d_min, load_high_nibbles(small + 16 * (2 * part + h)));
+      }
+    } else {
+      for (int h = 0; h < 2; ++h) block.scales[h] = mul(d, load_signed_bytes(small + 16 * (2 * part + h)));
+    }
+  }
+};
+
+// Reads blocks from a panel that was unfolded into scratch memory: bytes, then scales, then minima.
+template <NumberFormat kFormat>
+struct WideSource {
+  using F = Format<kFormat>;
+  const uint8_t* bytes;
+  const float* scales;
+  const float* minima;
+
+  WideSource(const std::byte* scratch, int inputs)
+      : bytes(reinterpret_cast<const uint8_t*>(scratch)),
+        scales(reinterpret_cast<const float*>(bytes + static_cast<size_t>(inputs) * kPanelOutputs)),
+        minima(scales + static_cast<size_t>(inputs / kBlockInputs * F::kScales) * kPanelOutputs) {}
+
+  void read(int b, typename F::BlockType& block) const {
+    for (int i = 0; i < 8; ++i) block.weights[i] = load_bytes(bytes + static_cast<size_t>(b) * 512 + 64 * i);
+    for (int h = 0; h < F::kScales; ++h) {
+      const size_t at = static_cast<size_t>(b * F::kScales + h) * kPanelOutputs;
+      block.scales[h] = load(scales + at);
+      if constexpr (F::kHasMin) block.minima[h] = load(minima + at);
+    }
+  }
+};
+
+template <NumberFormat kFormat>
+void widen(const std::byte* panel, int inputs, std::byte* scratch) {
+  using F = Format<kFormat>;
+  const PackedSource<kFormat> packed(panel, inputs);
+  const WideSource<kFormat> wide(scratch, inputs);
+  for (int b = 0; b < inputs / kBlockInputs; ++b) {
+    typename F::BlockType block;
+    packed.read(b, block);
+    for (int i = 0; i < 8; ++i) {
+      store_bytes(const_cast<uint8_t*>(wide.bytes) + static_cast<size_t>(b) * 512 + 64 * i, block.weights[i]);
+    }
+    for (int h = 0; h < F::kScales; ++h) {
+      const size_t at = static_cast<size_t>(b * F::kScales + h) * kPanelOutputs;
+      store(const_cast<float*>(wide.scales) + at, block.scales[h]);
+      if constexpr (F::kHasMin) store(const_cast<float*>(wide.minima) + at, block.minima[h]);
+    }
+  }
+}
+
+// One row's part of one block, added to acc.
+template <typename F>
+[[gnu::always_inline]] inline F32x16 add_block(const typename F::BlockType& w, const QuantBlock& a, F32x16 acc) {
+  const F32x16 scale = set1(a.scale);
+  if constexpr (F::kScales == 1) {
+    I32x16 sum = zeros_int();
+    if constexpr (F::kZeroBits >= 0) sum = shift_left<F::kZeroBits>(set1_int(a.negative_sum));
+    for (int k = 0; k < 8; ++k) sum = dot4<F::kWideWeights>(sum, w.weights[k], a.q + 4 * k);
+    acc = fma(to_float(sum), mul(w.scales[0], scale), acc);
+    if constexpr (F::kHasMin) acc = fma(w.minima[0], set1(a.negative_scaled_sum), acc);
+  } else {
+    I32x16 first = zeros_int(), second = zeros_int();
+    if constexpr (F::kZeroBits >= 0) {
+      first = shift_left<F::kZeroBits>(set1_int(a.negative_sum_first));
+      second = sub(shift_left<F::kZeroBits>(set1_int(a.negative_sum)), first);
+    }
+    for (int k = 0; k < 4; ++k) {
+      first = dot4<F::kWideWeights>(first, w.weights[k], a.q + 4 * k);
+      second = dot4<F::kWideWeights>(second, w.weights[k + 4], a.q + 4 * k + 16);
+    }
+    acc = fma(to_float(first), mul(w.scales[0], scale), acc);
+    acc = fma(to_float(second), mul(w.scales[1], scale), acc);
+    if constexpr (F::kHasMin) {
+      const I32x16 negative_first = set1_int(a.negative_sum_first);
+      const I32x16 negative_second = sub(set1_int(a.negative_sum), negative_first);
+      acc = fma(w.minima[0], mul(to_float(negative_first), scale), acc);
+      acc = fma(w.minima[1], mul(to_float(negative_second), scale), acc);
+    }
+  }
+  return acc;
+}
+
+// kRows rows x 16 outputs, sums in registers.
+template <typename Source, int kRows>
+void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, float* out, int64_t stride, int outputs) {
+  using F = typename Source::F;
+  F32x16 acc[kRows];
+  for (int r = 0; r < kRows; ++r) acc[r] = zeros();
+  for (int b = 0; b < blocks; ++b, tile += kRows) {
+    typename F::BlockType block;
+    source.read(b, block);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) acc[r] = add_block<F>(block, tile[r], acc[r]);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    if (outputs == kPanelOutputs) store(out + r * stride, acc[r]);
+    else store_first(out + r * stride, outputs, acc[r]);
+  }
+}
+
+template <typename Source>
+void quantized_tile_of(int rows, const Source& source, int blocks, const QuantBlock* tile, float* out, int64_t stride,
+                       int outputs) {
+  switch (rows) {
+    case 1: return quantized_tile<Source, 1>(source, blocks, tile, out, stride, outputs);
+    case 2: return quantized_tile<Source, 2>(source, blocks, tile, out, stride, outputs);
+    case 3: return quantized_tile<Source, 3>(source, blocks, tile, out, stride, outputs);
+    case 4: return quantized_tile<Source, 4>(source, blocks, tile, out, stride, outputs);
+    case 5: return quantized_tile<Source, 5>(source, blocks, tile, out, stride, outputs);
+    case 6: return quantized_tile<Source, 6>(source, blocks, tile, out, stride, outputs);
+    case 7: return quantized_tile<Source, 7>(source, blocks, tile, out, stride, outputs);
+    case 8: return quantized_tile<Source, 8>(source, blocks, tile, out, stride, outputs);
+    case 9: return quantized_tile<Source, 9>(source, blocks, tile, out, stride, outputs);
+    case 10: return quantized_tile<Source, 10>(source, blocks, tile, out, stride, outputs);
+    case 11: return quantized_tile<Source, 11>(source, blocks, tile, out, stride, outputs);
+    default: return quantized_tile<Source, 12>(source, blocks, tile, out, stride, outputs);
+  }
+}
+
+// Rows up to which a panel is read in its packed form; more rows than that pay for unfolding it once.
+constexpr int kFewRows = 3;
+
+template <NumberFormat kFormat>
+void few_rows(int rows, const std::byte* panel, int inputs, const QuantBlock* tile, float* out, int64_t stride,
+              int outputs) {
+  const PackedSource<kFormat> source(panel, inputs);
+  const int blocks = inputs / kBlockInputs;
+  using Source = PackedSource<kFormat>;
+  if (rows == 1) quantized_tile<Source, 1>(source, blocks, tile, out, stride, outputs);
+  if (rows == 2) quantized_tile<Source, 2>(source, blocks, tile, out, stride, outputs);
+  if (rows == 3) quantized_tile<Source, 3>(source, blocks, tile, out, stride, outputs);
+}
+
+template <NumberFormat kFormat>
+void multiply_quantized(const PanelProduct& p, int begin, int end, std::byte* scratch) {
+  const size_t bytes = panel_bytes(kFormat, p.inputs);
+  const int blocks = p.inputs / kBlockInputs;
+  const auto* tiles = static_cast<const QuantBlock*>(p.tiles);
+  for (int panel = begin; panel < end; ++panel) {
+    const std::byte* packed = p.panels + static_cast<size_t>(panel) * bytes;
+    const int first = panel * kPanelOutputs;
+    const int outputs = p.outputs - first < kPanelOutputs ? p.outputs - first : kPanelOutputs;
+    if (p.rows <= kFewRows) {
+      few_rows<kFormat>(p.rows, packed, p.inputs, tiles, p.out + first, p.out_stride, outputs);
+      continue;
+    }
+    widen<kFormat>(packed, p.inputs, scratch);
+    const WideSource<kFormat> source(scratch, p.inputs);
+    for (int row = 0; row < p.rows; row += kTileRows) {
+      const int rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
+      quantized_tile_of(rows, source, blocks, tiles + static_cast<size_t>(row) * static_cast<size_t>(blocks),
+                        p.out + row * p.out_stride + first, p.out_stride, outputs);
+    }
+  }
+}
+
+// ---- plain weights -------------------------------------------------------------------------------------------------
+
+template <NumberFormat kFormat>
+inline F32x16 load_weights(const std::byte* panel, int64_t input) {
+  const size_t at = static_cast<size_t>(input) * kPanelOutputs;
+  if constexpr (kFormat == NumberFormat::f32) return load(reinterpret_cast<const float*>(panel) + at);
+  if constexpr (kFormat == NumberFormat::f16) return load_f16(reinterpret_cast<const uint16_t*>(panel) + at);
+  if constexpr (kFormat == NumberFormat::bf16) return load_bf16(reinterpret_cast<const uint16_t*>(panel) + at);
+}
+
+// kRows rows x kPanels panels; each output is one chain of fused multiply-adds over ascending inputs.
+template <NumberFormat kFormat, int kRows, int kPanels>
+void plain_tile(const std::byte* panel, int inputs, const float* tile, float* out, int64_t stride, int outputs) {
+  const size_t bytes = panel_bytes(kFormat, inputs);
+  F32x16 acc[kRows][kPanels];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) acc[r][p] = zeros();
+  }
+  for (int k = 0; k < inputs; ++k, tile += kRows) {
+    for (int p = 0; p < kPanels; ++p) {
+      const F32x16 w = load_weights<kFormat>(panel + static_cast<size_t>(p) * bytes, k);
+      for (int r = 0; r < kRows; ++r) acc[r][p] = fma(w, set1(tile[r]), acc[r][p]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) {
+      const int left = outputs - p * kPanelOutputs;
+      store_first(out + r * stride + p * kPanelOutputs, left < kPanelOutputs ? left : kPanelOutputs, acc[r][p]);
+    }
+  }
+}
+
+template <NumberFormat kFormat>
+void plain_tile_of(int rows, const std::byte* panel, int inputs, const float* tile, float* out, int64_t stride,
+                   int outputs) {
+  switch (rows) {
+    case 1: return plain_tile<kFormat, 1, 1>(panel, inputs, tile, out, stride, outputs);
+    case 2: return plain_tile<kFormat, 2, 1>(panel, inputs, tile, out, stride, outputs);
+    case 3: return plain_tile<kFormat, 3, 1>(panel, inputs, tile, out, stride, outputs);
+    case 4: return plain_tile<kFormat, 4, 1>(panel, inputs, tile, out, stride, outputs);
+    case 5: return plain_tile<kFormat, 5, 1>(panel, inputs, tile, out, stride, outputs);
+    case 6: return plain_tile<kFormat, 6, 1>(panel, inputs, tile, out, stride, outputs);
+    case 7: return plain_tile<kFormat, 7, 1>(panel, inputs, tile, out, stride, outputs);
+    case 8: return plain_tile<kFormat, 8, 1>(panel, inputs, tile, out, stride, outputs);
+    case 9: return plain_tile<kFormat, 9, 1>(panel, inputs, tile, out, stride, outputs);
+    case 10: return plain_tile<kFormat, 10, 1>(panel, inputs, tile, out, stride, outputs);
+    case 11: return plain_tile<kFormat, 11, 1>(panel, inputs, tile, out, stride, outputs);
+    default: return plain_tile<kFormat, 12, 1>(panel, inputs, tile, out, stride, outputs);
+  }
+}
+
+template <NumberFormat kFormat>
+void multiply_plain(const PanelProduct& p, int begin, int end) {
+  constexpr int kTogether = 4;  // panels of a single row: four chains hide the latency of the multiply-add
+  const size_t bytes = panel_bytes(kFormat, p.inputs);
+  const auto* tiles = static_cast<const float*>(p.tiles);
+  for (int panel = begin; panel < end;) {
+    const std::byte* packed = p.panels + static_cast<size_t>(panel) * bytes;
+    const int first = panel * kPanelOutputs;
+    const int outputs = p.outputs - first;
+    if (p.rows == 1 && panel + kTogether <= end) {
+      plain_tile<kFormat, 1, kTogether>(packed, p.inputs, tiles, p.out + first, p.out_stride, outputs);
+      panel += kTogether;
+      continue;
+    }
+    for (int row = 0; row < p.rows; row += kTileRows) {
+      const int rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
+      plain_tile_of<kFormat>(rows, packed, p.inputs, tiles + static_cast<size_t>(row) * static_cast<size_t>(p.inputs),
+                             p.out + row * p.out_stride + first, p.out_stride, outputs);
+    }
+    ++panel;
+  }
+}
+
+void multiply_panels(const PanelProduct& p, int begin, int end, std::byte* scratch) {
+  switch (p.format) {
+    case NumberFormat::f32: return multiply_plain<NumberFormat::f32>(p, begin, end);
+    case NumberFormat::f16: return multiply_plain<NumberFormat::f16>(p, begin, end);
+    case NumberFormat::bf16: return multiply_plain<NumberFormat::bf16>(p, begin, end);
+    case NumberFormat::q4_0: return multiply_quantized<NumberFormat::q4_0>(p, begin, end, scratch);
+    case NumberFormat::q4_1: return multiply_quantized<NumberFormat::q4_1>(p, begin, end, scratch);
+    case NumberFormat::q5_0: return multiply_quantized<NumberFormat::q5_0>(p, begin, end, scratch);
+    case NumberFormat::q5_1: return multiply_quantized<NumberFormat::q5_1>(p, begin, end, scratch);
+    case NumberFormat::q8_0: return multiply_quantized<NumberFormat::q8_0>(p, begin, end, scratch);
+    case NumberFormat::q2_k: return multiply_quantized<NumberFormat::q2_k>(p, begin, end, scratch);
+    case NumberFormat::q3_k: return multiply_quantized<NumberFormat::q3_k>(p, begin, end, scratch);
+    case NumberFormat::q4_k: return multiply_quantized<NumberFormat::q4_k>(p, begin, end, scratch);
+    case NumberFormat::q5_k: return multiply_quantized<NumberFormat::q5_k>(p, begin, end, scratch);
+    case NumberFormat::q6_k: return multiply_quantized<NumberFormat::q6_k>(p, begin, end, scratch);
+  }
+}
+
+void quantize_tile(const float* x, int64_t stride, int rows, int inputs, QuantBlock* tile) {
+  for (int b = 0; b < inputs / kBlockInputs; ++b) {
+    for (int r = 0; r < rows; ++r) {
+      const float* values = x + r * stride + b * kBlockInputs;
+      const F32x16 first = load(values), second = load(values + 16);
+      const float largest = reduce_max(max(abs(first), abs(second)));
+      QuantBlock& block = tile[b * rows + r];
+      block.scale = largest / 127.0f;
+      // Denormal blocks would make the inverse infinite: they count as zero.
+      const F32x16 inverse = set1(largest > 1e-30f ? 127.0f / largest : 0.0f);
+      const int32_t sum_first = reduce_add(store_rounded(block.q, mul(first, inverse)));
+      const int32_t sum_second = reduce_add(store_rounded(block.q + 16, mul(second, inverse)));
+      block.negative_sum_first = -sum_first;
+      block.negative_sum = -(sum_first + sum_second);
+      block.negative_scaled_sum = block.scale * static_cast<float>(block.negative_sum);
+    }
+  }
+}

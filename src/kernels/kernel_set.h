@@ -1,0 +1,101 @@
+// The functions that one instruction set provides, and the choice among them.
+//
+// Contract of every function here (the numerics contract of docs/architecture.md):
+//   - each output is a function of its own inputs; the order of its additions is fixed by shapes and absolute positions
+//   - no allocation, no threads; REQUIRES pointers that do not overlap unless said otherwise; unaligned is fine
+//   - the functions of "scalar" are the specification; the others agree with it within the tolerance that
+//     src/kernels/kernels_test.cpp states
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/number_format.h"
+#include "kernels/activation.h"
+#include "kernels/activation_tiles.h"
+#include "kernels/kv_layout.h"
+
+namespace fovea::kernels {
+
+// Some panels of one matrix times all rows.
+struct PanelProduct {
+  NumberFormat format = NumberFormat::f32;
+  int inputs = 0;
+  int outputs = 0;                    // of the whole matrix; the last panel may be partly empty
+  const std::byte* panels = nullptr;  // of the whole matrix
+  const void* tiles = nullptr;        // activations: quantized if the format is, else plain
+  int rows = 0;
+  float* out = nullptr;               // [rows][out_stride]
+  int64_t out_stride = 0;
+};
+
+// Rows of queries that read the same keys: row r belongs to query position positions[r].
+struct AttentionTile {
+  int rows = 0;                        // 1..kTileRows
+  const float* const* queries = nullptr;  // [rows] -> [head_dim]
+  const int32_t* positions = nullptr;  // [rows]; keys beyond are not seen
+  int window = 0;                      // 0: whole past; else keys j with position - window < j
+  float scale = 1;
+  const KvLayout* layout = nullptr;
+  KvPages pages;
+  int kv_head = 0;
+};
+
+// What a row has gathered from some spans: sum of p_j * value_j with p_j = exp(score_j - max), and sum of p_j.
+// Row r: values at sums + r * value_stride; max and weight at maxima[r], weights[r].
+struct AttentionState {
+  float* sums = nullptr;
+  float* maxima = nullptr;
+  float* weights = nullptr;
+};
+
+struct KernelSet {
+  std::string_view name;
+  bool (*supported)();
+
+  // Rows of floats -> one tile. rows <= kTileRows; inputs a multiple of 32 for the quantized form.
+  void (*quantize_tile)(const float* x, int64_t stride, int rows, int inputs, QuantBlock* tile);
+
+  // out[m][n] = sum_k x[m][k] * W[n][k] for the outputs of panels [begin, end).
+  // scratch: at least widened_panel_bytes(inputs).
+  void (*multiply_panels)(const PanelProduct& product, int begin, int end, std::byte* scratch);
+
+  // out = x / sqrt(mean(x^2) + eps) * weight (weight null: 1). In place is fine.
+  void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* out);
+  // residual += rms_norm(x)
+  void (*rms_norm_add)(const float* x, const float* weight, int n, float eps, float* residual);
+  void (*add)(const float* x, int n, float* sum);       // sum += x
+  void (*scale)(float factor, int n, float* x);         // x *= factor
+  void (*softcap)(float cap, int n, float* x);          // x = cap * tanh(x / cap)
+  void (*gate)(Activation activation, const float* gate, const float* up, int n, float* out);  // out = act(gate) * up
+  // Turns pairs of a head: (a, b) -> (a cos - b sin, b cos + a sin). half: pairs (k, k + pairs); else (2k, 2k + 1).
+  void (*rotate)(const float* cosines, const float* sines, int pairs, bool half, float* head);
+
+  // Writes one position's key and value ([kv_heads][head_dim] each) into slot `slot` of a page slice.
+  void (*store_kv)(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value);
+
+  // Attends to the keys of one span (positions span * kSpanTokens ..) and writes what the rows gather from it.
+  // A row that sees no key of the span gets max = -infinity and weight 0.
+  // scratch: at least attention_scratch_bytes(head_dim).
+  void (*attend_span)(const AttentionTile& tile, int span, const AttentionState& out, std::byte* scratch);
+  // state = state merged with part, `rows` rows of `stride` values. Spans are merged in ascending order.
+  void (*merge)(int rows, int stride, const AttentionState& part, const AttentionState& state);
+};
+
+// Bytes of scratch for one panel widened to 8 bits with float scales.
+constexpr size_t widened_panel_bytes(int inputs) {
+  const size_t groups = static_cast<size_t>(inputs) / 16;
+  return static_cast<size_t>(inputs) * kPanelOutputs + 2 * groups * kPanelOutputs * sizeof(float);
+}
+constexpr size_t attention_scratch_bytes(int head_dim) {
+  return static_cast<size_t>(kTileRows) * (static_cast<size_t>(head_dim) + kSpanTokens) * sizeof(float);
+}
+
+// Sets that this build has, best first.
+std::span<const KernelSet* const> all_kernel_sets();
+// The best set of this machine, or the one named. errors: Error with the names that would work here.
+const KernelSet& choose_kernels(std::string_view forced = "");
+
+}  // namespace fovea::kernels

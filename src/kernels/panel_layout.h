@@ -1,0 +1,73 @@
+// How a weight matrix is packed for the kernels, and what its numbers mean.
+//
+// A matrix W [outputs][inputs] becomes panels of 16 outputs. In a panel the lanes of a vector are outputs, so one token and 512
+// tokens run the same arithmetic and no kernel ever sums across lanes. A quantized panel is
+//
+//   headers   one per block of block_values inputs: scales (and minima) of the 16 outputs
+//   quants    per 32 inputs: 8 vectors' worth of bits; vector k4 holds, for output c, inputs 4*k4 .. 4*k4+3 in bytes 4c .. 4c+3
+//
+// with nibbles, pairs and single bits folded so that a shift and a mask unfold a whole vector:
+//   8 bits    vector k4 as it is
+//   4 bits    line i (of 4):  low nibble -> vector i, high nibble -> vector i + 4
+//   2 bits    line i (of 2):  bits 2s, 2s+1 -> vector i + 2s
+//   1 bit     one line:       bit k4 -> vector k4
+// A value is scale * (q - zero) - min, with q as stored (unsigned). Plain formats (f32, f16, bf16) are [inputs][16].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/number_format.h"
+
+namespace fovea::kernels {
+
+// The functions of this header are forced inline: a copy compiled for a newer instruction set must never be the one
+// that the linker keeps for everybody.
+inline constexpr int kPanelOutputs = 16;
+inline constexpr int kBlockInputs = 32;  // inputs that share one scale of the activations
+
+struct PanelTraits {
+  bool quantized = false;
+  int low_bits = 0;      // 8, 4 or 2
+  int high_bits = 0;     // 0, 1 or 2 more bits on top of the low ones, kept apart
+  int scale_inputs = 0;  // inputs that share one scale: 32 or 16
+  bool has_min = false;
+  int zero = 0;          // a power of two, or 0
+  int block_values = 1;  // inputs that share a header
+  int header_bytes = 0;  // of 16 outputs
+};
+
+[[gnu::always_inline]] constexpr PanelTraits panel_traits(NumberFormat format) {
+  // header: d and min as f16 [16] each; the k formats add their small scales, one byte each: [scales][16]
+  switch (format) {
+    case NumberFormat::q8_0: return {true, 8, 0, 32, false, 128, 32, 32};
+    case NumberFormat::q4_0: return {true, 4, 0, 32, false, 8, 32, 32};
+    case NumberFormat::q4_1: return {true, 4, 0, 32, true, 0, 32, 64};
+    case NumberFormat::q5_0: return {true, 4, 1, 32, false, 16, 32, 32};
+    case NumberFormat::q5_1: return {true, 4, 1, 32, true, 0, 32, 64};
+    case NumberFormat::q2_k: return {true, 2, 0, 16, true, 0, 256, 64 + 256};  // scale | min << 4 in one byte
+    case NumberFormat::q3_k: return {true, 2, 1, 16, false, 4, 256, 32 + 256};
+    case NumberFormat::q4_k: return {true, 4, 0, 32, true, 0, 256, 64 + 256};  // scales [8][16], then minima [8][16]
+    case NumberFormat::q5_k: return {true, 4, 1, 32, true, 0, 256, 64 + 256};
+    case NumberFormat::q6_k: return {true, 4, 2, 16, false, 32, 256, 32 + 256};
+    default: return {};
+  }
+}
+
+[[gnu::always_inline]] constexpr bool is_quantized(NumberFormat format) { return panel_traits(format).quantized; }
+
+// Bytes of the quants of 32 inputs x 16 outputs.
+[[gnu::always_inline]] constexpr size_t block_quant_bytes(const PanelTraits& t) {
+  return static_cast<size_t>(64 * (t.low_bits + t.high_bits));
+}
+// Bytes of all headers of a panel, rounded up so that the quants begin on a cache line.
+[[gnu::always_inline]] constexpr size_t panel_header_bytes(const PanelTraits& t, int inputs) {
+  return (static_cast<size_t>(inputs / t.block_values) * static_cast<size_t>(t.header_bytes) + 63) / 64 * 64;
+}
+[[gnu::always_inline]] constexpr size_t panel_bytes(NumberFormat format, int inputs) {
+  const PanelTraits t = panel_traits(format);
+  if (!t.quantized) return static_cast<size_t>(inputs) * kPanelOutputs * (format == NumberFormat::f32 ? 4 : 2);
+  return panel_header_bytes(t, inputs) + static_cast<size_t>(inputs / kBlockInputs) * block_quant_bytes(t);
+}
+
+}  // namespace fovea::kernels

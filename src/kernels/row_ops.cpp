@@ -1,0 +1,83 @@
+#include "kernels/row_ops.h"
+
+#include <cassert>
+#include <cmath>
+
+namespace fovea::kernels {
+namespace {
+
+// Rows per piece of work: below some ten thousand numbers, waking another thread costs more than it brings.
+int grain_of(int width) { return std::max(1, 16384 / std::max(1, width)); }
+
+}  // namespace
+
+void embed(const Compute& compute, const PackedMatrix& embedding, std::span<const int32_t> tokens, float scale,
+           Rows out) {
+  assert(tokens.size() == static_cast<size_t>(out.rows) && embedding.inputs() == out.width);
+  compute.for_rows(out.rows, grain_of(8 * out.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      embedding.read_row(tokens[static_cast<size_t>(i)], {out.row(i), static_cast<size_t>(out.width)});
+      compute.set().scale(scale, out.width, out.row(i));
+    }
+  });
+}
+
+void rms_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out) {
+  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) compute.set().rms_norm(x.row(i), weight, x.width, eps, out.row(i));
+  });
+}
+
+void add_normed(const Compute& compute, Rows x, const float* weight, float eps, Rows residual) {
+  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      if (weight) compute.set().rms_norm_add(x.row(i), weight, x.width, eps, residual.row(i));
+      else compute.set().add(x.row(i), x.width, residual.row(i));
+    }
+  });
+}
+
+void gate(const Compute& compute, Activation activation, Rows gate, Rows up) {
+  compute.for_rows(gate.rows, grain_of(4 * gate.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      compute.set().gate(activation, gate.row(i), up.row(i), gate.width, gate.row(i));
+    }
+  });
+}
+
+void softcap(const Compute& compute, float cap, Rows x) {
+  compute.for_rows(x.rows, 1, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) compute.set().softcap(cap, x.width, x.row(i));
+  });
+}
+
+void rotation_tables(const Compute& compute, std::span<const double> frequencies, float magnitude,
+                     std::span<const int32_t> positions, float* cosines, float* sines) {
+  const size_t pairs = frequencies.size();
+  const int grain = grain_of(16 * static_cast<int>(pairs));
+  compute.for_rows(static_cast<int>(positions.size()), grain, [&](int begin, int end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      for (size_t k = 0; k < pairs; ++k) {
+        const double angle = positions[i] * frequencies[k];
+        cosines[i * pairs + k] = static_cast<float>(std::cos(angle)) * magnitude;
+        sines[i * pairs + k] = static_cast<float>(std::sin(angle)) * magnitude;
+      }
+    }
+  });
+}
+
+void transform_heads(const Compute& compute, const HeadTransform& t, Rows x) {
+  assert(x.width == t.heads * t.head_dim);
+  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      const int64_t at = static_cast<int64_t>(i) * t.pairs;
+      for (int h = 0; h < t.heads; ++h) {
+        float* head = x.row(i) + static_cast<int64_t>(h) * t.head_dim;
+        if (t.norm_weight) compute.set().rms_norm(head, t.norm_weight, t.head_dim, t.eps, head);
+        if (t.pairs > 0) compute.set().rotate(t.cosines + at, t.sines + at, t.pairs, t.half_pairing, head);
+      }
+    }
+  });
+}
+
+}  // namespace fovea::kernels

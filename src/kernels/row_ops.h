@@ -1,0 +1,48 @@
+// What happens to rows between the matrix products, on all threads. Rows are independent of each other.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/compute.h"
+#include "kernels/packed_matrix.h"
+
+namespace fovea::kernels {
+
+// Rows of `width` floats, one after the other.
+struct Rows {
+  float* data = nullptr;
+  int rows = 0;
+  int width = 0;
+  float* row(int i) const { return data + static_cast<int64_t>(i) * width; }
+};
+
+// out[i] = embedding row tokens[i] * scale
+void embed(const Compute& compute, const PackedMatrix& embedding, std::span<const int32_t> tokens, float scale,
+           Rows out);
+// out = x / rms(x) * weight
+void rms_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out);
+// residual += x / rms(x) * weight, or residual += x where weight is null
+void add_normed(const Compute& compute, Rows x, const float* weight, float eps, Rows residual);
+// gate = activation(gate) * up
+void gate(const Compute& compute, Activation activation, Rows gate, Rows up);
+void softcap(const Compute& compute, float cap, Rows x);
+
+// Cosines and sines of every row's position: angle k of position p is p * frequencies[k].
+//   cosines, sines  [positions][frequencies]
+void rotation_tables(const Compute& compute, std::span<const double> frequencies, float magnitude,
+                     std::span<const int32_t> positions, float* cosines, float* sines);
+
+// The heads of each row: RMS norm per head (weight null: none), then rotation by the row's position (pairs 0: none).
+struct HeadTransform {
+  int heads = 0, head_dim = 0;
+  const float* norm_weight = nullptr;
+  float eps = 0;
+  const float* cosines = nullptr;  // [rows][pairs]
+  const float* sines = nullptr;
+  int pairs = 0;
+  bool half_pairing = true;
+};
+void transform_heads(const Compute& compute, const HeadTransform& transform, Rows x);
+
+}  // namespace fovea::kernels

@@ -1,0 +1,275 @@
+// The specification of every kernel, one number at a time. Sums that the vector kernels keep in sixteen lanes are kept in
+// sixteen lanes here too, because the order of additions is part of the contract.
+#include "kernels/scalar/kernels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/half.h"
+#include "kernels/exp_terms.h"
+#include "kernels/panel_block.h"
+
+namespace fovea::kernels::scalar {
+namespace {
+
+constexpr int kLanes = 16;
+
+float reduce_lanes(float (&lanes)[kLanes]) {
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] = lanes[i] + lanes[i + width];
+  }
+  return lanes[0];
+}
+
+float exp_of(float x) {
+  if (!(x >= kExpLowest)) return 0;
+  const float inside = std::min(x, kExpHighest);
+  const float n = std::nearbyint(inside * kLog2e);
+  float r = std::fma(n, -kLn2High, inside);
+  r = std::fma(n, -kLn2Low, r);
+  float p = kExpTerms[0];
+  for (int i = 1; i < 6; ++i) p = std::fma(p, r, kExpTerms[i]);
+  p = std::fma(p, r * r, r + 1.0f);
+  return std::ldexp(p, static_cast<int>(n));
+}
+
+float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
+
+// ---- matrix products -----------------------------------------------------------------------------------------------
+
+void quantize_tile(const float* x, int64_t stride, int rows, int inputs, QuantBlock* tile) {
+  for (int b = 0; b < inputs / kBlockInputs; ++b) {
+    for (int r = 0; r < rows; ++r) {
+      const float* values = x + r * stride + b * kBlockInputs;
+      float largest = 0;
+      for (int i = 0; i < kBlockInputs; ++i) largest = std::max(largest, std::fabs(values[i]));
+      QuantBlock& block = tile[b * rows + r];
+      block.scale = largest / 127.0f;
+      const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
+      int32_t sums[2] = {0, 0};
+      for (int i = 0; i < kBlockInputs; ++i) {
+        const float whole = std::nearbyint(values[i] * inverse);
+        block.q[i] = std::isfinite(whole) ? static_cast<int8_t>(whole) : int8_t{0};
+        sums[i / 16] += block.q[i];
+      }
+      block.negative_sum_first = -sums[0];
+      block.negative_sum = -(sums[0] + sums[1]);
+      block.negative_scaled_sum = block.scale * static_cast<float>(block.negative_sum);
+    }
+  }
+}
+
+float quantized_product(NumberFormat format, const std::byte* panel, int inputs, int output, const QuantBlock* row,
+                        int rows) {
+  const PanelTraits t = panel_traits(format);
+  const int scales = kBlockInputs / t.scale_inputs;
+  float acc = 0;
+  PanelBlock w;
+  for (int b = 0; b < inputs / kBlockInputs; ++b) {
+    read_panel_block(format, panel, inputs, b, output, w);
+    const QuantBlock& a = row[static_cast<int64_t>(b) * rows];
+    int32_t sums[2] = {0, 0};
+    for (int k = 0; k < kBlockInputs; ++k) sums[k / t.scale_inputs] += w.q[k] * a.q[k];
+    for (int h = 0; h < scales; ++h) acc = std::fma(static_cast<float>(sums[h]), w.scales[h] * a.scale, acc);
+    if (!t.has_min) continue;
+    if (scales == 1) {
+      acc = std::fma(w.minima[0], a.negative_scaled_sum, acc);
+    } else {
+      const int32_t negative[2] = {a.negative_sum_first, a.negative_sum - a.negative_sum_first};
+      for (int h = 0; h < 2; ++h) acc = std::fma(w.minima[h], static_cast<float>(negative[h]) * a.scale, acc);
+    }
+  }
+  return acc;
+}
+
+float plain_product(NumberFormat format, const std::byte* panel, int inputs, int output, const float* row, int rows) {
+  float acc = 0;
+  for (int k = 0; k < inputs; ++k) {
+    acc = std::fma(read_panel_value(format, panel, k, output), row[static_cast<int64_t>(k) * rows], acc);
+  }
+  return acc;
+}
+
+void multiply_panels(const PanelProduct& p, int begin, int end, std::byte*) {
+  const bool quantized = is_quantized(p.format);
+  const int64_t row_units = quantized ? p.inputs / kBlockInputs : p.inputs;
+  for (int n = begin * kPanelOutputs; n < std::min(end * kPanelOutputs, p.outputs); ++n) {
+    const std::byte* panel =
+        p.panels + static_cast<size_t>(n / kPanelOutputs) * panel_bytes(p.format, p.inputs);
+    for (int m = 0; m < p.rows; ++m) {
+      const int tile = m / kTileRows * kTileRows, rows = std::min(kTileRows, p.rows - tile);
+      const int64_t at = tile * row_units + (m - tile);
+      float& out = p.out[m * p.out_stride + n];
+      if (quantized) {
+        const auto* row = static_cast<const QuantBlock*>(p.tiles) + at;
+        out = quantized_product(p.format, panel, p.inputs, n % kPanelOutputs, row, rows);
+      } else {
+        const auto* row = static_cast<const float*>(p.tiles) + at;
+        out = plain_product(p.format, panel, p.inputs, n % kPanelOutputs, row, rows);
+      }
+    }
+  }
+}
+
+// ---- rows ----------------------------------------------------------------------------------------------------------
+
+float inverse_rms(const float* x, int n, float eps) {
+  float lanes[kLanes] = {};
+  for (int i = 0; i < n; ++i) lanes[i % kLanes] = std::fma(x[i], x[i], lanes[i % kLanes]);
+  return 1.0f / std::sqrt(reduce_lanes(lanes) / static_cast<float>(n) + eps);
+}
+
+void rms_norm(const float* x, const float* weight, int n, float eps, float* out) {
+  const float inverse = inverse_rms(x, n, eps);
+  for (int i = 0; i < n; ++i) out[i] = x[i] * inverse * (weight ? weight[i] : 1.0f);
+}
+
+void rms_norm_add(const float* x, const float* weight, int n, float eps, float* residual) {
+  const float inverse = inverse_rms(x, n, eps);
+  for (int i = 0; i < n; ++i) residual[i] = std::fma(x[i] * inverse, weight[i], residual[i]);
+}
+
+void add(const float* x, int n, float* sum) {
+  for (int i = 0; i < n; ++i) sum[i] += x[i];
+}
+
+void scale(float factor, int n, float* x) {
+  for (int i = 0; i < n; ++i) x[i] *= factor;
+}
+
+void softcap(float cap, int n, float* x) {
+  const float inverse = 1.0f / cap;
+  for (int i = 0; i < n; ++i) {
+    const float z = x[i] * inverse;
+    x[i] = cap * std::fma(2.0f, sigmoid(z + z), -1.0f);
+  }
+}
+
+float gelu_tanh(float x) {
+  const float u = x * (2.0f * 0.7978845608028654f) * std::fma(x * x, 0.044715f, 1.0f);
+  return x * sigmoid(u);
+}
+
+void gate(Activation activation, const float* gate, const float* up, int n, float* out) {
+  for (int i = 0; i < n; ++i) {
+    const float z = gate[i];
+    out[i] = (activation == Activation::silu ? z * sigmoid(z) : gelu_tanh(z)) * up[i];
+  }
+}
+
+void rotate(const float* cosines, const float* sines, int pairs, bool half, float* head) {
+  for (int k = 0; k < pairs; ++k) {
+    float& a = half ? head[k] : head[2 * k];
+    float& b = half ? head[k + pairs] : head[2 * k + 1];
+    const float x = a, y = b;
+    a = std::fma(-y, sines[k], x * cosines[k]);
+    b = std::fma(y, cosines[k], x * sines[k]);
+  }
+}
+
+// ---- attention -----------------------------------------------------------------------------------------------------
+
+float load_stored(KvCodec codec, const std::byte* base, int64_t value) {
+  if (codec == KvCodec::f32) {
+    float result;
+    std::memcpy(&result, base + 4 * value, 4);
+    return result;
+  }
+  uint16_t half;
+  std::memcpy(&half, base + 2 * value, 2);
+  return codec == KvCodec::f16 ? float_from_f16(half) : float_from_bf16(half);
+}
+
+void store_stored(KvCodec codec, std::byte* base, int64_t value, float x) {
+  if (codec == KvCodec::f32) {
+    std::memcpy(base + 4 * value, &x, 4);
+    return;
+  }
+  const uint16_t half = codec == KvCodec::f16 ? f16_from_float(x) : bf16_from_float(x);
+  std::memcpy(base + 2 * value, &half, 2);
+}
+
+void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
+  for (int h = 0; h < layout.kv_heads; ++h) {
+    std::byte* keys = slice + static_cast<size_t>(h) * layout.key_head_bytes();
+    std::byte* values = slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes();
+    for (int d = 0; d < layout.head_dim; ++d) {
+      store_stored(layout.codec, keys, static_cast<int64_t>(d) * kPageTokens + slot, key[h * layout.head_dim + d]);
+      store_stored(layout.codec, values, static_cast<int64_t>(slot) * layout.value_stride() + d,
+                   value[h * layout.head_dim + d]);
+    }
+  }
+}
+
+float score(const AttentionTile& tile, int row, int position) {
+  const KvLayout& layout = *tile.layout;
+  const std::byte* keys = tile.pages.slice(position / kPageTokens) +
+                          static_cast<size_t>(tile.kv_head) * layout.key_head_bytes();
+  float acc = 0;
+  for (int d = 0; d < layout.head_dim; ++d) {
+    const float key = load_stored(layout.codec, keys, static_cast<int64_t>(d) * kPageTokens + position % kPageTokens);
+    acc = std::fma(key, tile.queries[row][d], acc);
+  }
+  return acc * tile.scale;
+}
+
+void attend_row(const AttentionTile& tile, int row, int span, const AttentionState& out) {
+  const KvLayout& layout = *tile.layout;
+  const int first = span * kSpanTokens;
+  const int oldest = tile.window == 0 ? 0 : tile.positions[row] - tile.window + 1;
+  const int begin = std::max(first, oldest), end = std::min(first + kSpanTokens, tile.positions[row] + 1);
+  float* sums = out.sums + static_cast<int64_t>(row) * layout.value_stride();
+  std::fill(sums, sums + layout.value_stride(), 0.0f);
+  out.maxima[row] = -std::numeric_limits<float>::infinity();
+  out.weights[row] = 0;
+  if (begin >= end) return;
+
+  float p[kSpanTokens] = {};
+  for (int j = begin; j < end; ++j) {
+    p[j - first] = score(tile, row, j);
+    out.maxima[row] = std::max(out.maxima[row], p[j - first]);
+  }
+  float lanes[kLanes] = {};
+  for (int j = begin; j < end; ++j) {
+    p[j - first] = exp_of(p[j - first] - out.maxima[row]);
+    lanes[(j - first) % kLanes] += p[j - first];
+  }
+  out.weights[row] = reduce_lanes(lanes);
+  for (int j = begin; j < end; ++j) {
+    const std::byte* values = tile.pages.slice(j / kPageTokens) + layout.value_offset() +
+                              static_cast<size_t>(tile.kv_head) * layout.value_head_bytes();
+    for (int d = 0; d < layout.head_dim; ++d) {
+      const int64_t at = static_cast<int64_t>(j % kPageTokens) * layout.value_stride() + d;
+      sums[d] = std::fma(load_stored(layout.codec, values, at), p[j - first], sums[d]);
+    }
+  }
+}
+
+void attend_span(const AttentionTile& tile, int span, const AttentionState& out, std::byte*) {
+  for (int row = 0; row < tile.rows; ++row) attend_row(tile, row, span, out);
+}
+
+void merge(int rows, int stride, const AttentionState& part, const AttentionState& state) {
+  for (int r = 0; r < rows; ++r) {
+    if (part.weights[r] == 0) continue;
+    const float largest = std::max(state.maxima[r], part.maxima[r]);
+    const float keep = exp_of(state.maxima[r] - largest), take = exp_of(part.maxima[r] - largest);
+    state.maxima[r] = largest;
+    state.weights[r] = std::fma(state.weights[r], keep, part.weights[r] * take);
+    for (int64_t d = static_cast<int64_t>(r) * stride; d < static_cast<int64_t>(r + 1) * stride; ++d) {
+      state.sums[d] = std::fma(state.sums[d], keep, part.sums[d] * take);
+    }
+  }
+}
+
+bool supported() { return true; }
+
+}  // namespace
+
+const KernelSet kKernels = {"scalar",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
+                            add,          scale,     softcap,       gate,            rotate,   store_kv,
+                            attend_span,  merge};
+
+}  // namespace fovea::kernels::scalar

@@ -1,0 +1,66 @@
+// The forward pass over a ragged batch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/large_bytes.h"
+#include "kernels/attention.h"
+#include "kernels/compute.h"
+#include "kernels/row_ops.h"
+#include "kv/cache.h"
+#include "model/spec.h"
+#include "model/weights.h"
+
+namespace fovea::model {
+
+// Rows that are computed together: some sequences add a chunk of their prompt, others one token each.
+struct Batch {
+  std::vector<int32_t> tokens;                     // one per row
+  std::vector<int32_t> positions;                  // likewise
+  std::vector<kernels::SequenceRows> sequences;    // which rows belong together, ascending and without gaps
+  std::vector<kv::SequenceId> ids;                 // their sequences in the cache, room reserved
+
+  int rows() const { return static_cast<int>(tokens.size()); }
+  void clear();
+  // Appends the next tokens of a sequence, the first of them at `position`.
+  void add(kv::SequenceId id, int position, std::span<const int32_t> more);
+};
+
+// Groups of layers as the cache is to hold them: layers with the same window and shape together.
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodec local, KvCodec global);
+
+// Memory of a step, reserved once for the largest batch.
+class Scratch {
+ public:
+  static constexpr int kLogitRows = 48;  // rows whose logits are computed at a time: 4 tiles
+
+  Scratch(const ModelSpec& spec, int max_rows);
+  size_t bytes() const { return memory_.size(); }
+
+  kernels::Rows x, h;          // [rows][hidden]: residual stream; normed or projected
+  kernels::Rows q, k, v, mix;  // [rows][widest q or kv]: heads; mix is what attention gathered
+  kernels::Rows gate, up;      // [rows][widest feed-forward]
+  kernels::Rows picked;        // [kLogitRows][hidden]
+  kernels::Rows logits;        // [kLogitRows][vocabulary]
+  std::vector<float*> cosines, sines;   // per rope: [rows][dims / 2]
+  std::vector<kernels::KvPages> pages;  // per sequence
+
+ private:
+  LargeBytes memory_;
+};
+
+kernels::ComputeLimits compute_limits(const ModelSpec& spec, const Weights& weights, int max_rows);
+
+// Runs all layers; K/V of the batch are written to the cache (commit is the caller's), and scratch.x holds the last layer's output.
+// REQUIRES batch.rows() within the scratch, positions reserved in the cache.
+void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache,
+             kernels::Compute& compute, Scratch& scratch);
+
+// Logits of some rows of the last forward, into the first rows.size() rows of scratch.logits.
+// REQUIRES rows.size() <= kLogitRows.
+void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows,
+                    kernels::Compute& compute, Scratch& scratch);
+
+}  // namespace fovea::model
