@@ -108,12 +108,12 @@ int gguf_vocabulary(const ConfigView& file) {
 }
 
 std::string gguf_name(const ConfigView& file) {
-  const std::string stated = file.file().text("general.name", "");
+  std::string stated = file.file().text("general.name", "");
   return stated.empty() ? std::filesystem::path(file.file().source()).stem().string() : stated;
 }
 
 std::string hugging_face_name(const ConfigView& file) {
-  const std::string stated = file.file().text("_name_or_path", "");
+  std::string stated = file.file().text("_name_or_path", "");
   if (!stated.empty()) return stated;
   const std::filesystem::path source(file.file().source());
   return source.filename() == "config.json" ? source.parent_path().filename().string()

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "files/model_files.h"
 #include "model/families/family_fixture.h"
 #include "model/rope.h"

@@ -1,6 +1,5 @@
 // Llama 2 and 3, and the many models that publish themselves as one: pre-norm layers, all of them global, one
 // rope.
-#include "files/untrusted_text.h"
 #include "model/families/decoder.h"
 #include "model/families/families.h"
 #include "model/families/rope_config.h"
