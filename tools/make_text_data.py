@@ -11,6 +11,7 @@
 Every file says in "made_with" what it was made with. The output is the same on every run.
 """
 import json
+import os
 import pathlib
 import random
 import sys
@@ -227,8 +228,9 @@ def strip_byte_tokens(tokenizers, tokenizer):
 def make_sentencepiece_model(sentencepiece, novel, texts):
     folder = TEXT / "sentencepiece_model"
     folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)  # the model keeps the paths it is given
     sentencepiece.SentencePieceTrainer.train(
-        input=novel, model_prefix=str(folder / "tokenizer"), vocab_size=900, model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
+        input=os.path.relpath(novel), model_prefix="tokenizer", vocab_size=900, model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
         remove_extra_whitespaces=False, user_defined_symbols=["<b>"], num_threads=1, input_sentence_size=2000, shuffle_input_sentence=False, minloglevel=2)
     (folder / "tokenizer.vocab").unlink()
     (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": True}))
