@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "cli/quantity.h"
 #include "cli/table.h"
@@ -30,6 +31,12 @@ std::vector<Kind> kinds_of(const std::vector<LayerFacts>& layers) {
     kind.layers.push_back(layer.index);
   }
   return kinds;
+}
+
+// 1000000 as "1,000,000", 0.5 as "0.5".
+std::string number_text(float value) {
+  const bool whole = std::abs(value) < 1e15f && value == std::trunc(value);
+  return whole ? count_text(static_cast<int64_t>(value)) : fmt::format("{:g}", value);
 }
 
 }  // namespace
@@ -61,8 +68,8 @@ std::string layer_table(const std::vector<LayerFacts>& layers) {
     const LayerFacts& facts = kind.facts;
     table.add_row({ranges_text(kind.layers), facts.kind, facts.window ? count_text(*facts.window) : "all",
                    fmt::format("{}", facts.q_heads), fmt::format("{}", facts.kv_heads),
-                   fmt::format("{}", facts.head_dim), fmt::format("{:g}", facts.rope_base),
-                   fmt::format("{:g}", facts.rope_scale),
+                   fmt::format("{}", facts.head_dim), number_text(facts.rope_base),
+                   number_text(facts.rope_scale),
                    fmt::format("{} B", count_text(facts.cache_bytes_per_token)),
                    facts.shares_with ? fmt::format("{}", *facts.shares_with) : "-"});
   }

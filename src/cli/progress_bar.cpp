@@ -43,8 +43,10 @@ std::string progress_line(std::string_view stage, int64_t done, int64_t total, P
       fmt::format("{:3.0f} %  {} of {}", share * 100, amount_text(done, unit), amount_text(total, unit));
   if (seconds > 0 && done > 0) {
     const double rate = static_cast<double>(done) / seconds;
-    facts += fmt::format("  {}  {} left", speed_text(rate, unit),
-                         seconds_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate));
+    const std::string speed =
+        fmt::format("  {}  {} left", speed_text(rate, unit),
+                    seconds_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate));
+    if (static_cast<int>(text_columns(stage) + 2 + facts.size() + speed.size()) <= columns) facts += speed;
   }
   const int room = columns - static_cast<int>(text_columns(stage) + text_columns(facts)) - 4;
   std::string line(stage);
