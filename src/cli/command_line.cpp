@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <functional>
 #include <iostream>
 #include <new>
 
@@ -37,15 +38,17 @@ int fail(const Error& error) {
   return kFailed;
 }
 
-int wrong_usage(const CLI::App& program, const std::string& what) {
-  const auto typed = program.get_subcommands();
-  const std::string command = typed.empty() ? "fovea" : "fovea " + typed.front()->get_name();
-  write_error(without_controls(fmt::format("fovea: {}\n  mend: see {} --help\n", what, command)));
+// `command` is what was typed first, if anything.
+int wrong_usage(const CLI::App& program, const std::string& command, const std::string& what) {
+  const auto is_typed = [&](const CLI::App* known) { return known->get_name() == command; };
+  const bool known = !program.get_subcommands(is_typed).empty();
+  write_error(without_controls(fmt::format("fovea: {}\n  mend: see fovea {}{}--help\n", what,
+                                           known ? command : "", known ? " " : "")));
   return kWrongUsage;
 }
 
 // Exceptions end here and nowhere else.
-int perform(const CLI::App& program, const Action& action) {
+int perform(const Action& action, const std::function<int(const UsageError&)>& on_usage_error) {
   try {
     const int status = action();
     flush_output();
@@ -53,7 +56,7 @@ int perform(const CLI::App& program, const Action& action) {
   } catch (const Error& error) {
     return fail(error);
   } catch (const UsageError& error) {
-    return wrong_usage(program, error.what());
+    return on_usage_error(error);
   } catch (const Stopped&) {
     write_error("stopped\n");
     return kSignalled + interrupt_signal();
@@ -89,16 +92,18 @@ int run_command_line(int argc, char** argv) {
     write_error(program.help());
     return kWrongUsage;
   }
+  const std::string command = argv[1];
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& request) {  // --help, --version
     program.exit(request, std::cout, std::cerr);
     return kDone;
   } catch (const CLI::ParseError& error) {
-    return wrong_usage(program, error.what());
+    return wrong_usage(program, command, error.what());
   }
   const InterruptGuard guard;
-  return perform(program, chosen);
+  return perform(chosen,
+                 [&](const UsageError& error) { return wrong_usage(program, command, error.what()); });
 }
 
 }  // namespace fovea::cli

@@ -1,0 +1,442 @@
+// The program from the outside: arguments in; stdout, stderr and exit status out.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+#include "cli_tiny_model.h"
+
+namespace fovea::cli_tests {
+namespace {
+
+using nlohmann::json;
+
+const fs::path kData = FOVEA_TEST_DATA;
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+void expect_usage_error(const Arguments& arguments, const std::string& word) {
+  const Outcome outcome = run(arguments);
+  EXPECT_EQ(outcome.status, 2) << outcome.error;
+  EXPECT_TRUE(outcome.out.empty()) << outcome.out;
+  EXPECT_TRUE(has(outcome.error, "fovea: ") && has(outcome.error, word)) << outcome.error;
+}
+
+// Failures say what, where (unless there is no place) and how to mend it, and nothing on stdout.
+void expect_failure(const Outcome& outcome, const std::string& where) {
+  EXPECT_EQ(outcome.status, 1) << outcome.error;
+  EXPECT_TRUE(outcome.out.empty()) << outcome.out;
+  EXPECT_TRUE(outcome.error.starts_with("fovea: ")) << outcome.error;
+  EXPECT_TRUE(has(outcome.error, "\n  mend: ")) << outcome.error;
+  if (!where.empty()) {
+    EXPECT_TRUE(has(outcome.error, "\n  where: ")) << outcome.error;
+    EXPECT_TRUE(has(outcome.error, where)) << outcome.error;
+  }
+}
+
+class Cli : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    model_folder_ = new TemporaryFolder;
+    write_tiny_model(*model_folder_);
+  }
+  static void TearDownTestSuite() {
+    delete model_folder_;
+    model_folder_ = nullptr;
+  }
+
+  static std::string model() { return model_folder_->string(); }
+  static Arguments with_model(Arguments arguments) {
+    arguments.insert(arguments.begin() + 1, {"-m", model()});
+    return arguments;
+  }
+  static json json_of(const Arguments& arguments, const std::string& input = "") {
+    const Outcome outcome = run(arguments, input);
+    EXPECT_EQ(outcome.status, 0) << outcome.error;
+    return json::parse(outcome.out);
+  }
+
+ private:
+  inline static TemporaryFolder* model_folder_ = nullptr;
+};
+
+TEST_F(Cli, HelpOfEveryCommandTeachesByExample) {
+  for (const char* command : {"run", "tokenize", "logits", "perplexity", "bench", "inspect", "models"}) {
+    const Outcome outcome = run({command, "--help"});
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_TRUE(has(outcome.out, "Examples:\n  ")) << outcome.out;
+    EXPECT_TRUE(outcome.error.empty()) << outcome.error;
+  }
+  EXPECT_EQ(run({"--help"}).status, 0);
+  EXPECT_TRUE(run({"--version"}).out.starts_with("fovea "));
+}
+
+TEST_F(Cli, WrongUsageIsStatusTwoAndNamesTheMistake) {
+  EXPECT_EQ(run({}).status, 2);
+  expect_usage_error({"walk"}, "walk");
+  expect_usage_error({"run", "--no-such-option"}, "--no-such-option");
+  expect_usage_error({"inspect"}, "model");
+  expect_usage_error({"models"}, "fovea models --help");
+  expect_usage_error({"logits", "--tokens", "t.npy"}, "--out");
+  expect_usage_error({"run", "-p", "a", "-f", "b"}, "--file");
+  expect_usage_error({"run", "-i", "--json", "-p", "a"}, "--json");
+  expect_usage_error({"run"}, "-p");
+  expect_usage_error({"bench", "-p", "0", "-n", "0"}, "-p");
+  expect_usage_error({"tokenize", "-p", "a", "5"}, "--detokenize");
+}
+
+TEST_F(Cli, AbsurdValuesAreRefusedByName) {
+  for (const auto& [option, values] :
+       std::vector<std::pair<std::string, Arguments>>{{"--temp", {"-1", "nan", "inf", "hot"}},
+                                                      {"--top-p", {"0", "-0.5", "1.5", "nan"}},
+                                                      {"--min-p", {"-0.1", "1.1", "nan"}},
+                                                      {"--top-k", {"-1", "1.5", "99999999999"}},
+                                                      {"--repeat-penalty", {"0", "-1", "nan"}},
+                                                      {"--presence-penalty", {"nan", "inf"}},
+                                                      {"--frequency-penalty", {"nan", "-inf"}},
+                                                      {"--seed", {"-1", "x"}},
+                                                      {"--logit-bias", {"5", "5:nan", "-5:1", "x:1"}},
+                                                      {"--tokens", {"-2", "1e3", "99999999999"}},
+                                                      {"--context", {"-1", "many"}},
+                                                      {"--threads", {"-1", "100000"}},
+                                                      {"--chunk", {"0", "-5"}},
+                                                      {"--kv-local", {"", "q9"}},
+                                                      {"--kv-global", {"F16 "}}}) {
+    for (const std::string& value : values)
+      expect_usage_error({"run", "-p", "a", option + "=" + value}, option);
+  }
+  expect_usage_error({"perplexity", "-f", "x", "-c", "3"}, "--context");
+  expect_usage_error({"bench", "-d", "0,-5"}, "--depth");
+  expect_usage_error({"bench", "-r", "0"}, "--rounds");
+}
+
+TEST_F(Cli, AMissingModelIsAFailureWithPlaceAndMend) {
+  for (const Arguments& arguments :
+       std::vector<Arguments>{{"run", "-p", "a", "-m", "no/such/model.gguf"},
+                              {"tokenize", "-p", "a", "-m", "no/such/model.gguf"},
+                              {"bench", "-m", "no/such/model.gguf"},
+                              {"inspect", "no/such/model.gguf"}}) {
+    expect_failure(run(arguments), "no/such/model.gguf");
+  }
+}
+
+TEST_F(Cli, MissingTextsAndTokensAreFailures) {
+  expect_failure(run(with_model({"run", "-f", "no-such-text.txt"})), "no-such-text.txt");
+  expect_failure(run(with_model({"perplexity", "-f", "no-such-text.txt"})), "no-such-text.txt");
+  expect_failure(run(with_model({"logits", "--tokens", "no-such.npy", "--out", "l.npy"})), "no-such.npy");
+}
+
+TEST_F(Cli, TextThatIsNotUtf8IsRefusedWithItsOffset) {
+  const Outcome outcome = run(with_model({"tokenize"}), "abc\xFF");
+  expect_failure(outcome, "standard input");
+  EXPECT_TRUE(has(outcome.error, "offset 3")) << outcome.error;
+}
+
+// Opens a malformed file the way a user would, in a folder of its own where its kind needs one.
+Outcome open_malformed(const std::string& name, const TemporaryFolder& folder) {
+  const fs::path file = kData / "files" / "malformed" / name;
+  const fs::path good_model = kData / "oracle" / "llama";
+  if (name.starts_with("gguf-")) return run({"inspect", file.string()});
+  if (name.starts_with("npy-")) {
+    return run({"logits", "-m", good_model.string(), "--tokens", file.string(), "--out",
+                (folder / "out.npy").string()});
+  }
+  const bool is_config = name.starts_with("config-");
+  fs::copy_file(is_config ? file : good_model / "config.json", folder / "config.json");
+  if (name.starts_with("safetensors-")) fs::copy_file(file, folder / "model.safetensors");
+  if (is_config) fs::copy_file(good_model / "model.safetensors", folder / "model.safetensors");
+  if (name.starts_with("index-")) {
+    const char* shard = "model-00001-of-00002.safetensors";
+    fs::copy_file(kData / "files" / "seeds" / "safetensors" / shard, folder / shard);
+    fs::copy_file(file, folder / "model.safetensors.index.json");
+  }
+  return run({"inspect", folder.string()});
+}
+
+TEST_F(Cli, EveryMalformedFileIsRefusedByName) {
+  int files = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(kData / "files" / "malformed")) {
+    const std::string name = entry.path().filename().string();
+    if (name == "expected.tsv") continue;
+    SCOPED_TRACE(name);
+    const TemporaryFolder folder;
+    const bool own_folder = !name.starts_with("gguf-") && !name.starts_with("npy-");
+    expect_failure(open_malformed(name, folder),
+                   own_folder ? folder.string() : name.substr(0, name.find("-0000")));
+    ++files;
+  }
+  EXPECT_GT(files, 100);
+}
+
+TEST_F(Cli, InspectTellsTheLayersApart) {
+  const json facts = json_of({"inspect", (kData / "oracle" / "gemma3").string(), "--json"});
+  EXPECT_EQ(facts.at("family"), "gemma3");
+  EXPECT_EQ(facts.at("vocabulary"), 144);
+  const json& layers = facts.at("layers");
+  ASSERT_EQ(layers.size(), 7u);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    SCOPED_TRACE(i);
+    const bool global = i == 5;
+    EXPECT_EQ(layers[i].at("index"), i);
+    EXPECT_EQ(layers[i].at("kind"), global ? "global" : "local");
+    EXPECT_EQ(layers[i].at("window"), global ? json() : json(8));
+    EXPECT_EQ(layers[i].at("q_heads"), 4);
+    EXPECT_EQ(layers[i].at("kv_heads"), 2);
+    EXPECT_EQ(layers[i].at("head_dim"), 16);
+    EXPECT_EQ(layers[i].at("rope_base"), global ? 1e6 : 1e4);
+    EXPECT_EQ(layers[i].at("cache_bytes_per_token"), 2 * 2 * 16 * 2);
+    EXPECT_TRUE(layers[i].at("shares_with").is_null());
+  }
+  const Outcome text = run({"inspect", (kData / "oracle" / "gemma3").string()});
+  EXPECT_TRUE(has(text.out, "0-4, 6  local ")) << text.out;
+}
+
+TEST_F(Cli, TokenizingAndBackGivesTheText) {
+  for (const std::string text :
+       {"Hello world", "  two  spaces\n\nand lines\t", "caf\xC3\xA9 \xF0\x9F\x8E\x89"}) {
+    const json tokens = json_of(with_model({"tokenize", "--no-bos", "--json"}), text).at("tokens");
+    const Outcome plain = run(with_model({"tokenize", "--no-bos"}), text);
+    std::string ids;
+    for (const json& token : tokens) ids.append(ids.empty() ? "" : " ").append(token.dump());
+    EXPECT_EQ(plain.out, ids.append("\n"));
+    EXPECT_EQ(run(with_model({"tokenize", "--detokenize"}), plain.out).out, text);
+  }
+}
+
+TEST_F(Cli, DetokenizingRefusesWhatIsNoToken) {
+  const Outcome outcome = run(with_model({"tokenize", "--detokenize", "99999"}));
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_TRUE(has(outcome.error, "99999")) << outcome.error;
+  EXPECT_EQ(run(with_model({"tokenize", "--detokenize"}), "12 x").status, 2);
+}
+
+TEST_F(Cli, SpecialTokensAreParsedOnlyWhereAsked) {
+  const auto count = [&](Arguments arguments) {
+    return json_of(with_model(std::move(arguments))).at("tokens").size();
+  };
+  EXPECT_EQ(count({"tokenize", "-p", "</s>", "--no-bos", "--special", "--json"}), 1u);
+  EXPECT_GT(count({"tokenize", "-p", "</s>", "--no-bos", "--json"}), 1u);
+}
+
+TEST_F(Cli, GeneratedTextAloneGoesToStdout) {
+  const Arguments arguments = with_model({"run", "-p", "Hello", "-n", "12", "--ignore-end"});
+  const Outcome plain = run(arguments);
+  EXPECT_EQ(plain.status, 0) << plain.error;
+  EXPECT_TRUE(has(plain.error, "prefill ") && has(plain.error, " decode ")) << plain.error;
+  EXPECT_FALSE(has(plain.error, "\x1b")) << "no colours or bars where there is no terminal";
+
+  Arguments as_json = arguments;
+  as_json.push_back("--json");
+  const json object = json_of(as_json);
+  EXPECT_EQ(object.at("text").get<std::string>() + "\n", plain.out);
+  EXPECT_EQ(object.at("tokens").size(), 12u);
+  EXPECT_EQ(object.at("finish"), "length");
+  EXPECT_EQ(object.at("timing").at("decode_tokens"), 11);
+}
+
+TEST_F(Cli, TheSameSeedGivesTheSameText) {
+  const auto text = [&](const char* seed) {
+    return run(with_model({"run", "-p", "Hello", "-n", "20", "--ignore-end", "--temp", "1", "--seed", seed}))
+        .out;
+  };
+  EXPECT_EQ(text("1"), text("1"));
+  EXPECT_NE(text("1"), text("2"));
+}
+
+TEST_F(Cli, PromptsComeFromArgumentsFilesAndPipes) {
+  const TemporaryFolder folder;
+  write_file(folder / "prompt.txt", "Hello there");
+  const std::string expected = run(with_model({"run", "-p", "Hello there", "-n", "8"})).out;
+  EXPECT_EQ(run(with_model({"run", "-f", (folder / "prompt.txt").string(), "-n", "8"})).out, expected);
+  EXPECT_EQ(run(with_model({"run", "-f", "-", "-n", "8"}), "Hello there").out, expected);
+  EXPECT_EQ(run(with_model({"run", "-n", "8"}), "Hello there").out, expected);
+}
+
+TEST_F(Cli, NoTokensMeansOnlyThePrompt) {
+  const Outcome outcome = run(with_model({"run", "-p", "Hello there", "-n", "0", "--stats"}));
+  EXPECT_EQ(outcome.status, 0) << outcome.error;
+  EXPECT_EQ(outcome.out, "\n");
+  const json stats = json::parse(outcome.error.substr(outcome.error.find('{')));
+  EXPECT_GT(stats.at("computed_tokens"), 0);
+  EXPECT_EQ(stats.at("reused_tokens"), 0);
+  EXPECT_EQ(stats.at("decode_tokens"), 0);
+}
+
+TEST_F(Cli, AForbiddenTokenIsNotGenerated) {
+  const json first = json_of(with_model({"run", "-p", "Hello", "-n", "1", "--ignore-end", "--json"}));
+  const std::string ban = first.at("tokens").at(0).dump() + ":-inf";
+  const json second =
+      json_of(with_model({"run", "-p", "Hello", "-n", "1", "--ignore-end", "--json", "--logit-bias", ban}));
+  EXPECT_NE(first.at("tokens"), second.at("tokens"));
+}
+
+TEST_F(Cli, WhatDoesNotFitTheContextIsRefused) {
+  expect_failure(run(with_model({"run", "-p", "Hello there", "-n", "50", "-c", "10"})), "");
+}
+
+TEST_F(Cli, LogitsAreTheSameBytesForAnyChunkAndThreads) {
+  const TemporaryFolder folder;
+  const fs::path oracle = kData / "oracle" / "gemma3_odd_untied";
+  const auto logits = [&](const Arguments& extra) {
+    const fs::path out = folder / "logits.npy";
+    Arguments arguments = {
+        "logits", "-m", oracle.string(), "--tokens", (oracle / "tokens.npy").string(), "--out", out.string()};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 0) << outcome.error;
+    EXPECT_TRUE(outcome.out.empty());
+    return read_file(out);
+  };
+  const std::string expected = logits({});
+  EXPECT_EQ(expected.size(), 128 + 92 * 131 * sizeof(float));
+  EXPECT_EQ(logits({"--chunk", "1"}), expected);
+  EXPECT_EQ(logits({"--chunk", "7", "-t", "1"}), expected);
+  EXPECT_EQ(logits({"-t", "2"}), expected);
+  EXPECT_NE(logits({"--kv-global", "bf16"}), expected);
+}
+
+TEST_F(Cli, LogitsAppearCompleteOrNotAtAll) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run({"logits", "-m", (kData / "oracle" / "llama").string(), "--tokens",
+                               (kData / "oracle" / "gemma3_odd_untied" / "tokens.npy").string(), "--out",
+                               (folder / "no" / "such" / "folder.npy").string()});
+  expect_failure(outcome, "folder.npy");
+}
+
+TEST_F(Cli, PerplexityCountsTheSecondHalfOfEveryChunk) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += "line " + std::to_string(i) + " of a text. ";
+  const json result = json_of(with_model({"perplexity", "-c", "32", "--chunks", "3", "--json"}), text);
+  EXPECT_EQ(result.at("chunks"), 3);
+  EXPECT_EQ(result.at("context"), 32);
+  EXPECT_EQ(result.at("tokens"), 3 * 15);
+  EXPECT_GT(result.at("perplexity"), 1);
+  EXPECT_GT(result.at("standard_error"), 0);
+  EXPECT_EQ(result,
+            json_of(with_model({"perplexity", "-c", "32", "--chunks", "3", "--json", "-t", "1"}), text));
+  expect_failure(run(with_model({"perplexity", "-c", "512", "--chunks", "300"}), text), "text");
+}
+
+TEST_F(Cli, BenchReportsEveryPhaseAtEveryDepth) {
+  const json result = json_of(with_model(
+      {"bench", "-p", "16", "-n", "4", "-d", "0,32", "-r", "2", "--chunk", "16", "-t", "2", "--json"}));
+  EXPECT_EQ(result.at("threads"), 2);
+  EXPECT_TRUE(result.at("model").is_string());
+  const json& rows = result.at("results");
+  ASSERT_EQ(rows.size(), 4u);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i].at("phase"), i % 2 ? "decode" : "prefill");
+    EXPECT_EQ(rows[i].at("tokens"), i % 2 ? 4 : 16);
+    EXPECT_EQ(rows[i].at("depth"), i < 2 ? 0 : 32);
+    EXPECT_EQ(rows[i].at("tokens_per_s").size(), 2u);
+    for (const json& rate : rows[i].at("tokens_per_s")) EXPECT_GT(rate, 0);
+    EXPECT_GT(rows[i].at("bytes_per_token"), 0);
+    EXPECT_GT(rows[i].at("gb_per_s"), 0);
+    EXPECT_GE(rows[i].at("share_of_limit"), 0);
+  }
+}
+
+TEST_F(Cli, ChatKeepsTheConversation) {
+  const Outcome outcome = run(with_model({"run", "-i", "-n", "3", "--ignore-end", "--stats"}),
+                              "Hello\nAgain\n/reset\nHello\n/exit\nunread\n");
+  EXPECT_EQ(outcome.status, 0) << outcome.error;
+  std::vector<int64_t> prefill;  // running totals after each answer
+  std::istringstream lines(outcome.error);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("{")) prefill.push_back(json::parse(line).at("prefill_tokens"));
+  }
+  ASSERT_EQ(prefill.size(), 3u) << outcome.error;
+  EXPECT_GT(prefill[1] - prefill[0], prefill[0]);  // the second prompt holds the first exchange
+  EXPECT_EQ(prefill[2] - prefill[1], prefill[0]);  // after /reset it does not
+}
+
+TEST_F(Cli, AModelWithoutATemplateSaysThatItCannotChat) {
+  const TemporaryFolder folder;
+  write_tiny_model(folder);
+  fs::remove(folder / "chat_template.jinja");
+  fs::remove(folder / "tokenizer_config.json");
+  const Outcome outcome = run({"run", "-m", folder.string(), "-i"}, "Hello\n");
+  expect_failure(outcome, "");
+  EXPECT_TRUE(has(outcome.error, "chat")) << outcome.error;
+}
+
+TEST_F(Cli, ModelsAreListedAndRefusedByName) {
+  const TemporaryFolder folder;
+  setenv("FOVEA_MODELS", folder.string().c_str(), 1);
+  const json list = json_of({"models", "list", "--json"});
+  EXPECT_EQ(list.at("folder"), folder.string());
+  EXPECT_EQ(list.at("models").at(0).at("name"), "gemma3-270m");
+  EXPECT_TRUE(list.at("models").at(0).at("path").is_null());
+  EXPECT_TRUE(has(run({"models", "list"}).out, "gemma3-270m"));
+  EXPECT_EQ(run({"models", "path"}).out, folder.string() + "\n");
+  expect_failure(run({"models", "path", "gemma3-270m"}), "");
+  expect_failure(run({"models", "install", "no-such-model"}), "");
+  expect_failure(run({"run", "-p", "a", "-m", "gemma3-270m"}), "");
+  unsetenv("FOVEA_MODELS");
+}
+
+// A long generation whose stdout is a pipe that this test reads from.
+class Piped {
+ public:
+  explicit Piped(const Arguments& arguments) : error_(fs::path(folder_ / "error")) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+    const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int error = open(error_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    child_ = start(arguments, in, ends[1], error);
+    reader_ = ends[0];
+    for (const int descriptor : {in, error, ends[1]}) close(descriptor);
+  }
+  void read_some() {
+    char byte;
+    EXPECT_EQ(read(reader_, &byte, 1), 1);
+  }
+  void interrupt() { kill(child_, SIGINT); }
+  void stop_reading() { close(reader_); }
+  void read_to_the_end() {
+    char bytes[4096];
+    while (read(reader_, bytes, sizeof bytes) > 0) continue;
+    stop_reading();
+  }
+  int wait() { return wait_for(child_); }
+  std::string error_text() const { return read_file(error_); }
+
+ private:
+  TemporaryFolder folder_;
+  fs::path error_;
+  pid_t child_ = 0;
+  int reader_ = -1;
+};
+
+const Arguments kEndless = {"run", "-p",     "Hello",        "-n",     "400000",
+                            "-c",  "500000", "--ignore-end", "--temp", "1"};
+
+TEST_F(Cli, AnInterruptEndsTheTextWithItsTimingLine) {
+  Piped program(with_model(kEndless));
+  program.read_some();
+  program.interrupt();
+  program.read_to_the_end();
+  EXPECT_EQ(program.wait(), 128 + SIGINT);
+  EXPECT_TRUE(has(program.error_text(), "prefill ")) << program.error_text();
+}
+
+TEST_F(Cli, AReaderThatLeavesEndsTheProgramQuietly) {
+  Piped program(with_model(kEndless));
+  program.read_some();
+  program.stop_reading();
+  EXPECT_EQ(program.wait(), 128 + SIGPIPE);
+  EXPECT_EQ(program.error_text(), "");
+}
+
+TEST_F(Cli, AFullDiskIsAFailure) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const TemporaryFolder folder;
+  const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  const int error = open((folder / "error").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  EXPECT_EQ(wait_for(start(with_model({"tokenize", "-p", "Hello"}), in, full, error)), 1);
+  EXPECT_TRUE(has(read_file(folder / "error"), "standard output"));
+  for (const int descriptor : {in, full, error}) close(descriptor);
+}
+
+}  // namespace
+}  // namespace fovea::cli_tests
