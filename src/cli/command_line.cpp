@@ -38,12 +38,16 @@ int fail(const Error& error) {
   return kFailed;
 }
 
-// `command` is what was typed first, if anything.
-int wrong_usage(const CLI::App& program, const std::string& command, const std::string& what) {
-  const auto is_typed = [&](const CLI::App* known) { return known->get_name() == command; };
-  const bool known = !program.get_subcommands(is_typed).empty();
-  write_error(without_controls(fmt::format("fovea: {}\n  mend: see fovea {}{}--help\n", what,
-                                           known ? command : "", known ? " " : "")));
+bool is_command(const CLI::App& program, const std::string& word) {
+  return !program.get_subcommands([&](const CLI::App* known) { return known->get_name() == word; }).empty();
+}
+
+// `first` is the first argument.
+int wrong_usage(const CLI::App& program, const std::string& first, const std::string& what) {
+  const std::string command = is_command(program, first) ? first + " " : "";
+  const bool is_word = command.empty() && !first.starts_with('-');
+  const std::string problem = is_word ? "there is no command '" + first + "'" : what;
+  write_error(without_controls(fmt::format("fovea: {}\n  mend: see fovea {}--help\n", problem, command)));
   return kWrongUsage;
 }
 
@@ -92,18 +96,17 @@ int run_command_line(int argc, char** argv) {
     write_error(program.help());
     return kWrongUsage;
   }
-  const std::string command = argv[1];
+  const std::string first = argv[1];
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& request) {  // --help, --version
     program.exit(request, std::cout, std::cerr);
     return kDone;
   } catch (const CLI::ParseError& error) {
-    return wrong_usage(program, command, error.what());
+    return wrong_usage(program, first, error.what());
   }
   const InterruptGuard guard;
-  return perform(chosen,
-                 [&](const UsageError& error) { return wrong_usage(program, command, error.what()); });
+  return perform(chosen, [&](const UsageError& error) { return wrong_usage(program, first, error.what()); });
 }
 
 }  // namespace fovea::cli
