@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/half.h"
 #include "fovea/error.h"
@@ -12,6 +14,14 @@
 
 namespace fovea::model {
 namespace {
+
+// Parts of files that hold more than the language model, and tables that are computed instead of read.
+bool belongs_to_no_text_layer(std::string_view name) {
+  constexpr std::string_view kOtherParts[] = {"vision_tower.", "audio_tower.", "multi_modal_projector.",
+                                              "embed_vision.", "embed_audio."};
+  const auto contains = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+  return std::any_of(std::begin(kOtherParts), std::end(kOtherParts), contains) || name.ends_with("rotary_emb.inv_freq");
+}
 
 class Loader {
  public:
@@ -31,13 +41,17 @@ class Loader {
       require(spec_.names.head, 0);
     }
     for (Rope& rope : spec_.ropes) divide(rope);
+    refuse_leftovers();
     return weights;
   }
 
  private:
-  const files::Tensor& require(const std::string& pattern, int index) const {
+  const files::Tensor& require(const std::string& pattern, int index) {
     const std::string name = tensor_name(pattern, index);
-    if (const files::Tensor* tensor = find_tensor(files_.tensors, name)) return *tensor;
+    if (const files::Tensor* tensor = find_tensor(files_.tensors, name)) {
+      used_.insert(tensor->name);
+      return *tensor;
+    }
     throw Error(fmt::format("tensor {} is missing", name), files_.path,
                 fmt::format("a {} model needs it: fetch or convert the file again", spec_.family));
   }
@@ -125,8 +139,18 @@ class Loader {
     if (rope.divisors.empty()) return;
     const files::Tensor* tensor = find_tensor(files_.tensors, rope.divisors);
     if (!tensor) return;
+    used_.insert(tensor->name);
     const AlignedArray<float> divisors = vector(*tensor, rope.dims / 2);
     apply_divisors(rope, divisors.span(), tensor->where);
+  }
+
+  // A tensor that no role claims would be left out of the computation without a word (a bias, say).
+  void refuse_leftovers() const {
+    for (const auto& [name, tensor] : files_.tensors.all()) {
+      if (used_.contains(name) || belongs_to_no_text_layer(name)) continue;
+      throw Error(fmt::format("tensor {} has no place in a {} model as this engine computes it", name, spec_.family),
+                  tensor.where, "use a model without it: leaving it out would give wrong results");
+    }
   }
 
   void done(const files::Tensor& tensor) {
@@ -139,6 +163,7 @@ class Loader {
   const files::ModelFiles& files_;
   ThreadPool& pool_;
   const Progress& progress_;
+  std::set<std::string, std::less<>> used_;
   int64_t total_bytes_ = 0, done_bytes_ = 0;
 };
 
