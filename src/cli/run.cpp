@@ -92,7 +92,7 @@ int run_once(const RunOptions& options) {
   request.prompt = prompt_tokens(*model, options, text);
   const std::vector<int32_t> prompt = request.prompt;
   request.max_tokens = options.tokens.value_or(options.chat ? kUntilTheEnd : kDefaultTokens);
-  request.sampling = options.sampling.resolved();
+  request.sampling = options.sampling.resolved(options.chat);
   if (!options.ignore_end) request.stop_tokens = model->end_tokens();
 
   EngineOptions engine_options = options.model.engine_options();
@@ -125,7 +125,7 @@ int run(const RunOptions& options) {
   if (!options.interactive) return run_once(options);
   if (options.json) throw UsageError("--json is for one answer; it does not go with -i");
   ChatOptions chat;
-  chat.sampling = options.sampling.resolved();
+  chat.sampling = options.sampling.resolved(true);
   chat.max_tokens = options.tokens.value_or(kUntilTheEnd);
   chat.system = options.system;
   chat.stats = options.stats;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,13 @@ namespace fovea::cli {
 
 struct SamplingArguments {
   SamplingOptions options;
+  // What was typed. Otherwise texts continue with the most likely token, while conversations, which greedy
+  // choices soon trap in a loop, get some freedom.
+  std::optional<float> temperature, top_p, repetition_penalty;
   std::vector<std::string> biases;  // "ID:VALUE"
 
   void add(CLI::App& command);
-  SamplingOptions resolved() const;
+  SamplingOptions resolved(bool conversation) const;
 };
 
 // "42:-1.5" -> {42, -1.5}; "42:-inf" forbids the token. Throws CLI::ValidationError.

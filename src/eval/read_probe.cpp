@@ -4,19 +4,19 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <chrono>
 #include <limits>
 #include <span>
 #include <thread>
 #include <vector>
 
-#include "base/aligned.h"
-#include "base/clock.h"
+#include "base/large_bytes.h"
 
 namespace fovea::eval {
 namespace {
 
 constexpr size_t kBytes = size_t{256} << 20;
-constexpr int kPasses = 6;
+constexpr size_t kPasses = 6;
 
 // Independent sums: wide loads, and no addition waits for another.
 uint64_t sum_of(std::span<const uint64_t> words) {
@@ -32,33 +32,42 @@ uint64_t sum_of(std::span<const uint64_t> words) {
 }  // namespace
 
 double probe_read_bytes_per_second(int threads) {
+  using Clock = std::chrono::steady_clock;
+  struct Pass {
+    Clock::time_point begin, end;
+  };
   const size_t workers = static_cast<size_t>(std::max(1, threads));
-  AlignedArray<uint64_t> buffer(kBytes / sizeof(uint64_t));
+  LargeBytes memory(kBytes);
+  const std::span<uint64_t> buffer(reinterpret_cast<uint64_t*>(memory.data()), kBytes / sizeof(uint64_t));
   const size_t part = buffer.size() / workers;
-  std::barrier together(static_cast<std::ptrdiff_t>(workers) + 1);
+  std::barrier together(static_cast<std::ptrdiff_t>(workers));
   std::atomic<uint64_t> sink = 0;  // so that the sums are wanted
+  // Each worker times itself: a thread that only watches can be late by a whole pass on a busy machine.
+  std::vector<std::array<Pass, kPasses>> passes(workers);
 
   const auto work = [&](size_t worker) {
-    const std::span<uint64_t> mine = buffer.span().subspan(worker * part, part);
+    const std::span<uint64_t> mine = buffer.subspan(worker * part, part);
     std::fill(mine.begin(), mine.end(),
               worker + 1);  // pages that were never written all map to one page of zeros
-    together.arrive_and_wait();
-    for (int pass = 0; pass < kPasses; ++pass) {
+    for (Pass& pass : passes[worker]) {
       together.arrive_and_wait();
+      pass.begin = Clock::now();
       sink += sum_of(mine);
-      together.arrive_and_wait();
+      pass.end = Clock::now();
     }
   };
-  std::vector<std::jthread> team;
-  for (size_t worker = 0; worker < workers; ++worker) team.emplace_back(work, worker);
-
-  together.arrive_and_wait();
+  {
+    std::vector<std::jthread> team;
+    for (size_t worker = 0; worker < workers; ++worker) team.emplace_back(work, worker);
+  }
   double best = std::numeric_limits<double>::infinity();
-  for (int pass = 0; pass < kPasses; ++pass) {
-    together.arrive_and_wait();
-    const Stopwatch watch;
-    together.arrive_and_wait();
-    best = std::min(best, watch.seconds());
+  for (size_t pass = 0; pass < kPasses; ++pass) {
+    Clock::time_point begin = passes[0][pass].begin, end = passes[0][pass].end;
+    for (const auto& of_worker : passes) {
+      begin = std::min(begin, of_worker[pass].begin);
+      end = std::max(end, of_worker[pass].end);
+    }
+    best = std::min(best, std::chrono::duration<double>(end - begin).count());
   }
   return static_cast<double>(part * workers * sizeof(uint64_t)) / best;
 }
