@@ -3,8 +3,8 @@
 // Contract of every function here (the numerics contract of docs/architecture.md):
 //   - each output is a function of its own inputs; the order of its additions is fixed by shapes and absolute positions
 //   - no allocation, no threads; REQUIRES pointers that do not overlap unless said otherwise; unaligned is fine
-//   - the functions of "scalar" are the specification; the others agree with it within the tolerance that
-//     src/kernels/kernels_test.cpp states
+//   - the functions of "scalar" are the specification; the others give the same bits for finite inputs, because they add in
+//     the same order and round at the same places (the tests beside this file hold them to it)
 #pragma once
 
 #include <cstddef>

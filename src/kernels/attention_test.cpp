@@ -1,0 +1,392 @@
+// Attention: every instruction set gives the bits of the scalar specification for any tile, and the whole is
+// close to a dumb oracle in double, whatever the batch, the threads and the rows beside a row.
+#include "kernels/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernel_tests.h"
+
+namespace fovea::kernels {
+namespace {
+
+constexpr KvCodec kCodecs[] = {KvCodec::f32, KvCodec::f16, KvCodec::bf16};
+
+std::string_view codec_name(KvCodec codec) {
+  return codec == KvCodec::f32 ? "f32" : codec == KvCodec::f16 ? "f16" : "bf16";
+}
+
+float as_stored(KvCodec codec, float x) {
+  if (codec == KvCodec::f16) return float_from_f16(f16_from_float(x));
+  return codec == KvCodec::bf16 ? float_from_bf16(bf16_from_float(x)) : x;
+}
+
+// The pages of one sequence, each in memory of its exact size, and the keys and values that were put into
+// them.
+class StoredSequence {
+ public:
+  StoredSequence(const KernelSet& set, const KvLayout& layout, int first_page, int tokens,
+                 RandomNumbers& random)
+      : layout_(layout), first_page_(first_page), tokens_(tokens) {
+    for (int page = first_page; page * kPageTokens < tokens; ++page) {
+      pages_.emplace_back(kLayerOffset + layout.slice_bytes());
+    }
+    for (auto& page : pages_) pointers_.push_back(page.data());
+    const auto width = static_cast<size_t>(layout.kv_heads * layout.head_dim);
+    keys_.resize(static_cast<size_t>(tokens) * width);
+    values_.resize(keys_.size());
+    for (int position = first_page * kPageTokens; position < tokens; ++position) {
+      const std::vector<float> key = random.floats(width), value = random.floats(width);
+      set.store_kv(layout, view().slice(position / kPageTokens), position % kPageTokens, key.data(),
+                   value.data());
+      std::copy(key.begin(), key.end(), keys_.begin() + static_cast<std::ptrdiff_t>(width) * position);
+      std::copy(value.begin(), value.end(), values_.begin() + static_cast<std::ptrdiff_t>(width) * position);
+    }
+  }
+
+  KvPages view() const {
+    return {pointers_.data(), first_page_, static_cast<int>(pages_.size()), kLayerOffset};
+  }
+  int tokens() const { return tokens_; }
+  const std::vector<std::vector<std::byte>>& bytes() const { return pages_; }
+  double key(int position, int head, int d) const {
+    return as_stored(layout_.codec, keys_[at(position, head, d)]);
+  }
+  double value(int position, int head, int d) const {
+    return as_stored(layout_.codec, values_[at(position, head, d)]);
+  }
+
+ private:
+  static constexpr size_t kLayerOffset = 64;  // another layer's slice stands before this one's
+
+  size_t at(int position, int head, int d) const {
+    return static_cast<size_t>((position * layout_.kv_heads + head) * layout_.head_dim + d);
+  }
+
+  KvLayout layout_;
+  int first_page_, tokens_;
+  std::vector<std::vector<std::byte>> pages_;
+  std::vector<std::byte*> pointers_;
+  std::vector<float> keys_, values_;
+};
+
+FOVEA_ON_EVERY_KERNEL_SET(StoreKv);
+
+TEST_P(StoreKv, WritesTheBytesOfTheSpecification) {
+  for (const KvCodec codec : kCodecs) {
+    for (const int head_dim : {8, 24, 64, 80, 256}) {
+      for (const int kv_heads : {1, 3}) {
+        const KvLayout layout = {codec, kv_heads, head_dim};
+        RandomNumbers random(21), again(21);
+        const StoredSequence expected(scalar_kernels(), layout, 1, 43, random),
+            found(set(), layout, 1, 43, again);
+        EXPECT_EQ(expected.bytes(), found.bytes())
+            << codec_name(codec) << " " << head_dim << " x " << kv_heads;
+      }
+    }
+  }
+}
+
+TEST_P(StoreKv, RoundsToTheNearestStoredNumberEvenWhereItIsNone) {
+  const float odd[] = {0.0f,
+                       -0.0f,
+                       1e-8f,
+                       6e-5f,
+                       65519.0f,
+                       65520.0f,
+                       1e30f,
+                       -1e30f,
+                       1.00390625f,
+                       1.01171875f,
+                       std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity()};
+  std::vector<float> numbers(16);
+  std::copy(std::begin(odd), std::end(odd), numbers.begin());
+  for (const KvCodec codec : kCodecs) {
+    const KvLayout layout = {codec, 1, 16};
+    std::vector<std::byte> expected(layout.slice_bytes()), found(layout.slice_bytes());
+    scalar_kernels().store_kv(layout, expected.data(), 3, numbers.data(), numbers.data());
+    set().store_kv(layout, found.data(), 3, numbers.data(), numbers.data());
+    EXPECT_EQ(expected, found) << codec_name(codec);
+  }
+}
+
+// States of a tile's rows, in memory of their exact size.
+struct States {
+  std::vector<float> sums, maxima, weights;
+  States(int rows, int stride)
+      : sums(static_cast<size_t>(rows * stride)), maxima(static_cast<size_t>(rows)), weights(maxima.size()) {}
+  AttentionState view() { return {sums.data(), maxima.data(), weights.data()}; }
+};
+
+void expect_same_states(const States& expected, const States& found, int row = 0) {
+  const size_t stride = expected.sums.size() / expected.maxima.size();
+  const auto from = static_cast<size_t>(row);
+  const std::span<const float> sums(found.sums), maxima(found.maxima), weights(found.weights);
+  ASSERT_TRUE(same_bits(expected.sums, sums.subspan(from * stride, expected.sums.size()))) << "sums";
+  ASSERT_TRUE(same_bits(expected.maxima, maxima.subspan(from, expected.maxima.size()))) << "maxima";
+  ASSERT_TRUE(same_bits(expected.weights, weights.subspan(from, expected.weights.size()))) << "weights";
+}
+
+// Queries at positions of their own, as the heads and neighbours of one tile.
+struct Queries {
+  std::vector<float> numbers;
+  std::vector<const float*> pointers;
+  std::vector<int32_t> positions;
+
+  Queries(int rows, int first_position, int heads, int head_dim, RandomNumbers& random)
+      : numbers(random.floats(static_cast<size_t>(rows * head_dim))) {
+    for (int r = 0; r < rows; ++r) {
+      pointers.push_back(numbers.data() + r * head_dim);
+      positions.push_back(first_position + r / heads);
+    }
+  }
+};
+
+States attended(const KernelSet& set, AttentionTile tile, int first_row, int rows, int span) {
+  tile.queries += first_row;
+  tile.positions += first_row;
+  tile.rows = rows;
+  States states(rows, tile.layout->value_stride());
+  std::vector<std::byte> scratch(attention_scratch_bytes(tile.layout->head_dim));
+  set.attend_span(tile, span, states.view(), scratch.data());
+  return states;
+}
+
+// Calls check(tile) for tiles of every codec, shape, window and number of rows.
+template <typename Check> void for_tiles(const KernelSet& set, Check check) {
+  RandomNumbers random(22);
+  for (const KvCodec codec : kCodecs) {
+    for (const int head_dim : {8, 24, 64, 80, 256}) {
+      for (const int kv_heads : {1, 3}) {
+        const KvLayout layout = {codec, kv_heads, head_dim};
+        const StoredSequence sequence(set, layout, 0, 2 * kSpanTokens + 5, random);
+        for (const int window : {0, 1, 7, 16, 100}) {
+          const int rows = random.integer(1, kTileRows + 1), heads = random.integer(1, 4);
+          const int last = sequence.tokens() - (rows - 1) / heads;
+          const Queries queries(rows, random.integer(0, last), heads, head_dim, random);
+          SCOPED_TRACE(testing::Message()
+                       << codec_name(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads
+                       << " window " << window << " rows " << rows << " from " << queries.positions[0]);
+          check(AttentionTile{rows, queries.pointers.data(), queries.positions.data(), window, 0.3f, &layout,
+                              sequence.view(), random.integer(0, kv_heads)});
+          if (testing::Test::HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+FOVEA_ON_EVERY_KERNEL_SET(AttendSpan);
+
+TEST_P(AttendSpan, GivesTheBitsOfTheSpecification) {
+  for_tiles(set(), [&](const AttentionTile& tile) {
+    for (int span = 0; span <= tile.positions[tile.rows - 1] / kSpanTokens; ++span) {
+      expect_same_states(attended(scalar_kernels(), tile, 0, tile.rows, span),
+                         attended(set(), tile, 0, tile.rows, span));
+    }
+  });
+}
+
+TEST_P(AttendSpan, OfARowDoesNotDependOnTheRowsBesideIt) {
+  for_tiles(set(), [&](const AttentionTile& tile) {
+    const int span = tile.positions[0] / kSpanTokens;
+    const States together = attended(set(), tile, 0, tile.rows, span);
+    for (int row = 0; row < tile.rows; ++row)
+      expect_same_states(attended(set(), tile, row, 1, span), together, row);
+  });
+}
+
+TEST_P(AttendSpan, MergesToTheBitsOfTheSpecification) {
+  for_tiles(set(), [&](const AttentionTile& tile) {
+    const int stride = tile.layout->value_stride();
+    States expected(tile.rows, stride), found(tile.rows, stride);
+    std::fill(expected.maxima.begin(), expected.maxima.end(), -std::numeric_limits<float>::infinity());
+    found.maxima = expected.maxima;
+    for (int span = 0; span <= tile.positions[tile.rows - 1] / kSpanTokens; ++span) {
+      States part = attended(scalar_kernels(), tile, 0, tile.rows, span);
+      scalar_kernels().merge(tile.rows, stride, part.view(), expected.view());
+      set().merge(tile.rows, stride, part.view(), found.view());
+    }
+    expect_same_states(expected, found);
+  });
+}
+
+TEST_P(AttendSpan, GathersNothingWhereNoKeyIsSeen) {
+  RandomNumbers random(23);
+  const KvLayout layout = {KvCodec::f16, 1, 24};
+  const StoredSequence sequence(set(), layout, 0, 200, random);
+  const Queries queries(2, 150, 1, 24, random);
+  const AttentionTile tile = {
+      2, queries.pointers.data(), queries.positions.data(), 10, 1, &layout, sequence.view(), 0};
+  const States states = attended(set(), tile, 0, 2, 0);
+  for (const float weight : states.weights) EXPECT_EQ(weight, 0);
+  for (const float largest : states.maxima) EXPECT_EQ(largest, -std::numeric_limits<float>::infinity());
+}
+
+// ---- attend: the whole of it
+// ---------------------------------------------------------------------------------------
+
+// A ragged batch: sequences with a past of their own that is partly given back where the window allows it.
+struct Batch {
+  AttentionShape shape;
+  KvLayout layout;
+  std::vector<StoredSequence> stored;
+  std::vector<SequenceRows> sequences;
+  std::vector<KvPages> pages;
+  std::vector<float> queries;
+  int rows = 0;
+
+  struct Piece {
+    int past, rows;
+  };
+  Batch(const KernelSet& set, const AttentionShape& s, const KvLayout& l, std::vector<Piece> pieces,
+        RandomNumbers& random)
+      : shape(s), layout(l) {
+    stored.reserve(pieces.size());
+    for (const Piece& piece : pieces) {
+      const int oldest = shape.window == 0 ? 0 : std::max(0, piece.past - shape.window + 1);
+      stored.emplace_back(set, layout, oldest / kPageTokens, piece.past + piece.rows, random);
+      sequences.push_back({rows, piece.rows, piece.past});
+      pages.push_back(stored.back().view());
+      rows += piece.rows;
+    }
+    queries = random.floats(static_cast<size_t>(rows) * width());
+  }
+
+  size_t width() const { return static_cast<size_t>(shape.q_heads * layout.head_dim); }
+
+  std::vector<float> attended(const KernelSet& set, int threads) const {
+    ThreadPool pool(threads);
+    Compute compute(set, pool, {std::max(1, rows), 32, layout.head_dim});
+    std::vector<float> out(queries.size());
+    attend(compute, shape, layout, sequences, pages, queries.data(), out.data());
+    return out;
+  }
+
+  // Row `row` of sequence `s` as a batch of its own.
+  std::vector<float> row_alone(const KernelSet& set, size_t s, int row) const {
+    ThreadPool pool(2);
+    Compute compute(set, pool, {1, 32, layout.head_dim});
+    std::vector<float> out(width());
+    const SequenceRows one = {0, 1, sequences[s].first_position + row};
+    const float* from = queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width();
+    const std::vector<float> query(from, from + width());
+    attend(compute, shape, layout, {&one, 1}, {&pages[s], 1}, query.data(), out.data());
+    return out;
+  }
+
+  // The definition, in double.
+  std::vector<double> oracle(size_t s, int row, int head) const {
+    const int position = sequences[s].first_position + row,
+              kv_head = head / (shape.q_heads / layout.kv_heads);
+    const float* query =
+        queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width() + head * layout.head_dim;
+    const int oldest = shape.window == 0 ? 0 : std::max(0, position - shape.window + 1);
+    std::vector<double> scores;
+    for (int j = oldest; j <= position; ++j) {
+      double dot = 0;
+      for (int d = 0; d < layout.head_dim; ++d) dot += query[d] * stored[s].key(j, kv_head, d);
+      scores.push_back(dot * shape.scale);
+    }
+    const double largest = *std::max_element(scores.begin(), scores.end());
+    double weight = 0;
+    std::vector<double> out(static_cast<size_t>(layout.head_dim));
+    for (size_t i = 0; i < scores.size(); ++i) {
+      const double p = std::exp(scores[i] - largest);
+      weight += p;
+      for (size_t d = 0; d < out.size(); ++d) {
+        out[d] += p * stored[s].value(oldest + static_cast<int>(i), kv_head, static_cast<int>(d));
+      }
+    }
+    for (double& x : out) x /= weight;
+    return out;
+  }
+};
+
+FOVEA_ON_EVERY_KERNEL_SET(Attend);
+
+// Calls check(batch) for ragged batches of different shapes.
+template <typename Check> void for_batches(const KernelSet& set, Check check) {
+  RandomNumbers random(24);
+  for (const KvCodec codec : kCodecs) {
+    for (const int window : {0, 1, 16, 100}) {
+      for (const auto& [q_heads, kv_heads, head_dim] :
+           {std::array{4, 1, 64}, std::array{6, 3, 24}, std::array{13, 1, 8}}) {
+        SCOPED_TRACE(testing::Message()
+                     << codec_name(codec) << " window " << window << " heads " << q_heads << "/" << kv_heads);
+        const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
+                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
+      }
+    }
+  }
+}
+
+TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
+  for_batches(set(), [&](const Batch& batch) {
+    const std::vector<float> out = batch.attended(set(), 2);
+    for (size_t s = 0; s < batch.sequences.size(); ++s) {
+      for (int row = 0; row < batch.sequences[s].rows; ++row) {
+        for (int head = 0; head < batch.shape.q_heads; ++head) {
+          const std::vector<double> expected = batch.oracle(s, row, head);
+          const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.width() +
+                            static_cast<size_t>(head * batch.layout.head_dim);
+          for (size_t d = 0; d < expected.size(); ++d)
+            ASSERT_NEAR(out[at + d], expected[d], 2e-6) << "sequence " << s;
+        }
+      }
+    }
+  });
+}
+
+TEST_P(Attend, GivesTheSameBitsForAnyNumberOfThreads) {
+  for_batches(set(), [&](const Batch& batch) {
+    const std::vector<float> expected = batch.attended(set(), 1);
+    for (const int threads : {2, 3, 4})
+      ASSERT_TRUE(same_bits(expected, batch.attended(set(), threads))) << threads;
+  });
+}
+
+TEST_P(Attend, GivesTheSameBitsForARowAloneAndInAnyBatch) {
+  for_batches(set(), [&](const Batch& batch) {
+    const std::vector<float> together = batch.attended(set(), 2);
+    for (size_t s = 0; s < batch.sequences.size(); ++s) {
+      for (int row = 0; row < batch.sequences[s].rows; ++row) {
+        const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.width();
+        ASSERT_TRUE(same_bits({together.data() + at, batch.width()}, batch.row_alone(set(), s, row)))
+            << s << " row " << row;
+      }
+    }
+  });
+}
+
+TEST_P(Attend, GivesTheBitsOfTheSpecification) {
+  for_batches(set(), [&](const Batch& batch) {
+    ASSERT_TRUE(same_bits(batch.attended(scalar_kernels(), 1), batch.attended(set(), 2)));
+  });
+}
+
+// More spans than there is room for results at once: they are merged in waves.
+TEST_P(Attend, OverAPastOfManyWavesGivesTheSameBitsOnOneThreadAndOnTwo) {
+  RandomNumbers random(25);
+  const int past = 300 * kSpanTokens;
+  const Batch batch(set(), {1, 0, 0.5f}, {KvCodec::f16, 1, 8}, {{past, 1}}, random);
+  EXPECT_TRUE(same_bits(batch.attended(set(), 1), batch.attended(set(), 2)));
+}
+
+TEST_P(Attend, OfAnEmptyBatchWritesNothing) {
+  RandomNumbers random(26);
+  EXPECT_TRUE(Batch(set(), {2, 0, 1}, {KvCodec::f16, 1, 8}, {}, random).attended(set(), 2).empty());
+  const Batch some(set(), {2, 0, 1}, {KvCodec::f16, 1, 8}, {{20, 0}, {20, 3}, {4, 0}}, random);
+  EXPECT_TRUE(same_bits(some.attended(scalar_kernels(), 1), some.attended(set(), 2)));
+}
+
+}  // namespace
+}  // namespace fovea::kernels
