@@ -13,6 +13,7 @@
 #include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
+#include "cli/quantity.h"
 #include "cli/sampling_options.h"
 #include "cli/terminal.h"
 #include "cli/text_input.h"
@@ -74,6 +75,13 @@ int context_for(const RunOptions& options, int prompt, int tokens, int model_lim
   return static_cast<int>(std::clamp<int64_t>(needed, 1, std::numeric_limits<int>::max()));
 }
 
+void warn_of_long_context(const ModelFacts& facts, int64_t tokens) {
+  if (facts.context_tokens <= 0 || tokens <= facts.context_tokens) return;
+  write_error(
+      fmt::format("note: {} tokens are more than the {} this model was made for; it may lose the thread\n",
+                  count_text(tokens), count_text(facts.context_tokens)));
+}
+
 nlohmann::ordered_json report(const Model& model, const RunOptions& options,
                               const std::vector<int32_t>& prompt, const Generated& generated) {
   nlohmann::ordered_json object = {{"model", display_name(model.facts())}, {"prompt_tokens", prompt.size()}};
@@ -99,6 +107,7 @@ int run_once(const RunOptions& options) {
   engine_options.context_tokens = context_for(options, static_cast<int>(prompt.size()), request.max_tokens,
                                               model->facts().context_tokens);
   Engine engine(model, engine_options);
+  warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
 
   const bool to_terminal = is_terminal(Stream::out);
   if (to_terminal && !options.json && !options.chat && text.size() <= kLongestEcho) {
