@@ -4,7 +4,7 @@
     python3 tools/make_kernel_data.py [FOLDER]        default: tests/data/kernels
 
 <format>.blocks holds ROWS rows of INPUTS values as GGUF stores them, <format>.f32 their values. All bytes are random, except
-for the scales of a block, which are random f16 numbers of a sane size. The same script gives the same bytes. Needs the
+for the scales of a block, which are random numbers of a sane size. The same script gives the same bytes. Needs the
 packages gguf and numpy.
 """
 import pathlib
@@ -18,7 +18,7 @@ ROWS, INPUTS = 3, 512
 # format -> where the f16 scales of a block stand
 F16_FIELDS = {
     "f16": [0], "bf16": [], "q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0], "q2_k": [80, 82],
-    "q3_k": [108], "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208],
+    "q3_k": [108], "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208], "iq4_nl": [0], "iq4_xs": [0], "mxfp4": [],
 }
 
 
@@ -37,6 +37,9 @@ def random_blocks(name, kind, random):
     for at in F16_FIELDS[name]:
         scales = random.normal(0, 0.02, (len(blocks), 1)).astype(np.float16)
         blocks[:, at:at + 2] = scales.view(np.uint8)
+    if name == "mxfp4":  # e of the scale 2^(e - 128): its least and greatest values too, but no overflow
+        blocks[:, 0] = random.integers(110, 135, len(blocks))
+        blocks[:7, 0] = [0, 1, 2, 3, 127, 128, 250]
     return blocks.reshape(ROWS, -1)
 
 

@@ -22,6 +22,9 @@ constexpr std::array<NumberFormatFacts, kNumberFormats> kFormats = {{
     {q4_k, "q4_k", 12, 256, 144},
     {q5_k, "q5_k", 13, 256, 176},
     {q6_k, "q6_k", 14, 256, 210},
+    {iq4_nl, "iq4_nl", 20, 32, 18},
+    {iq4_xs, "iq4_xs", 23, 256, 136},
+    {mxfp4, "mxfp4", 39, 32, 17},
 }};
 
 constexpr std::array<std::string_view, 40> kGgufTypeNames = {

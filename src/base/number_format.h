@@ -24,8 +24,11 @@ enum class NumberFormat : uint8_t {
   q4_k,
   q5_k,
   q6_k,
+  iq4_nl,
+  iq4_xs,
+  mxfp4,
 };
-inline constexpr int kNumberFormats = 13;
+inline constexpr int kNumberFormats = 16;
 
 struct NumberFormatFacts {
   NumberFormat format;

@@ -45,11 +45,11 @@ void fold(const PanelTraits& t, const uint8_t* q, int output, uint8_t* lines) {
 }
 
 void write_header(const PanelTraits& t, const StoredBlock& block, int output, uint8_t* header) {
-  std::memcpy(header + 2 * output, &block.d, 2);
+  if (t.d_bytes == 2) std::memcpy(header + 2 * output, &block.d, 2);
+  else header[output] = static_cast<uint8_t>(block.d);
   if (t.has_min) std::memcpy(header + 32 + 2 * output, &block.d_min, 2);
-  if (t.block_values != 256) return;
   uint8_t* small = header + (t.has_min ? 64 : 32);
-  for (int i = 0; i < 16; ++i) small[16 * i + output] = block.small[i];
+  for (int i = 0; i < t.small_scales(); ++i) small[16 * i + output] = block.small[i];
 }
 
 void pack_quantized_output(NumberFormat format, int inputs, const std::byte* row, int output, std::byte* panel) {

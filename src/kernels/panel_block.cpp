@@ -1,6 +1,7 @@
 #include "kernels/panel_block.h"
 
 #include <cassert>
+#include <cmath>
 #include <cstring>
 
 #include "base/half.h"
@@ -8,7 +9,7 @@
 namespace fovea::kernels {
 namespace {
 
-// The unsigned value of input k (of 32), put together from its low and high bits.
+// The unsigned value of input k (of 32), put together from its low and high bits, or looked up.
 int unfold(const PanelTraits& t, const uint8_t* quants, int k, int output) {
   const int vector = k / 4, byte = 4 * output + k % 4;
   int value = 0;
@@ -18,13 +19,17 @@ int unfold(const PanelTraits& t, const uint8_t* quants, int k, int output) {
   const uint8_t* high = quants + 64 * t.low_bits;
   if (t.high_bits == 1) value |= ((high[byte] >> vector) & 1) << t.low_bits;
   if (t.high_bits == 2) value |= ((high[64 * (vector % 2) + byte] >> (2 * (vector / 2))) & 3) << t.low_bits;
-  return value;
+  return t.codebook == Codebook::none ? value : numbers_of(t.codebook)[value];
 }
 
 float half_at(const uint8_t* header, int output) {
   uint16_t half;
   std::memcpy(&half, header + 2 * output, 2);
   return float_from_f16(half);
+}
+
+float read_d(const PanelTraits& t, const uint8_t* header, int output) {
+  return t.d_bytes == 2 ? half_at(header, output) : std::ldexp(1.0f, header[output] - 128);
 }
 
 void read_k_scales(NumberFormat format, const uint8_t* header, int part, int output, PanelBlock& result) {
@@ -35,8 +40,9 @@ void read_k_scales(NumberFormat format, const uint8_t* header, int part, int out
     result.minima[0] = half_at(header + 32, output) * static_cast<float>(small[16 * (8 + part) + output]);
     return;
   }
-  for (int h = 0; h < 2; ++h) {
-    const int at = 16 * (2 * part + h) + output;
+  const int scales = kBlockInputs / panel_traits(format).scale_inputs;
+  for (int h = 0; h < scales; ++h) {
+    const int at = 16 * (scales * part + h) + output;
     if (format == NumberFormat::q2_k) {
       const uint8_t small = header[64 + at];
       result.scales[h] = d * static_cast<float>(small & 15);
@@ -63,7 +69,7 @@ void read_panel_block(NumberFormat format, const std::byte* panel, int inputs, i
   if (t.block_values == 256) {
     read_k_scales(format, header, block % blocks_per_header, output, result);
   } else {
-    result.scales[0] = half_at(header, output);
+    result.scales[0] = read_d(t, header, output);
     if (t.has_min) result.minima[0] = -half_at(header + 32, output);  // stored: value = d q + m
   }
   if (t.scale_inputs == kBlockInputs) {

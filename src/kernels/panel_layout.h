@@ -11,7 +11,8 @@
 //   4 bits    line i (of 4):  low nibble -> vector i, high nibble -> vector i + 4
 //   2 bits    line i (of 2):  bits 2s, 2s+1 -> vector i + 2s
 //   1 bit     one line:       bit k4 -> vector k4
-// A value is scale * (q - zero) - min, with q as stored (unsigned). Plain formats (f32, f16, bf16) are [inputs][16].
+// A value is scale * (q - zero) - min, with q as stored (unsigned), or codebook[stored] where the format has a codebook. Plain
+// formats (f32, f16, bf16) are [inputs][16].
 #pragma once
 
 #include <cstddef>
@@ -26,19 +27,40 @@ namespace fovea::kernels {
 inline constexpr int kPanelOutputs = 16;
 inline constexpr int kBlockInputs = 32;  // inputs that share one scale of the activations
 
+// Which numbers the 4-bit codes of a format stand for.
+enum class Codebook : uint8_t { none, iq4, e2m1 };
+
+// The numbers of a codebook, with the format's zero added to make them unsigned.
+inline constexpr uint8_t kIq4Codebook[16] = {128 - 127, 128 - 104, 128 - 83, 128 - 65, 128 - 49, 128 - 35,
+                                             128 - 22,  128 - 10,  128 + 1,  128 + 13, 128 + 25, 128 + 38,
+                                             128 + 53,  128 + 69,  128 + 89, 128 + 113};
+inline constexpr uint8_t kE2m1Codebook[16] = {  // twice the sixteen numbers of e2m1
+    16 + 0, 16 + 1, 16 + 2, 16 + 3, 16 + 4, 16 + 6, 16 + 8, 16 + 12,
+    16 - 0, 16 - 1, 16 - 2, 16 - 3, 16 - 4, 16 - 6, 16 - 8, 16 - 12};
+[[gnu::always_inline]] constexpr const uint8_t* numbers_of(Codebook codebook) {
+  return codebook == Codebook::iq4 ? kIq4Codebook : kE2m1Codebook;
+}
+
 struct PanelTraits {
   bool quantized = false;
   int low_bits = 0;      // 8, 4 or 2
   int high_bits = 0;     // 0, 1 or 2 more bits on top of the low ones, kept apart
   int scale_inputs = 0;  // inputs that share one scale: 32 or 16
   bool has_min = false;
-  int zero = 0;          // a power of two, or 0
+  int zero = 0;          // a power of two, or 0; 128: q may use all 8 bits
   int block_values = 1;  // inputs that share a header
   int header_bytes = 0;  // of 16 outputs
+  Codebook codebook = Codebook::none;
+  int d_bytes = 2;       // of one output's d: an f16, or one byte e that stands for 2^(e - 128)
+
+  // Small scales (and minima) that an output has in a header, one byte each.
+  [[gnu::always_inline]] constexpr int small_scales() const {
+    return header_bytes / kPanelOutputs - d_bytes - (has_min ? 2 : 0);
+  }
 };
 
 [[gnu::always_inline]] constexpr PanelTraits panel_traits(NumberFormat format) {
-  // header: d and min as f16 [16] each; the k formats add their small scales, one byte each: [scales][16]
+  // header: d [16], then min as f16 [16]; blocks of 256 add their small scales, one byte each: [scales][16]
   switch (format) {
     case NumberFormat::q8_0: return {true, 8, 0, 32, false, 128, 32, 32};
     case NumberFormat::q4_0: return {true, 4, 0, 32, false, 8, 32, 32};
@@ -50,6 +72,9 @@ struct PanelTraits {
     case NumberFormat::q4_k: return {true, 4, 0, 32, true, 0, 256, 64 + 256};  // scales [8][16], then minima [8][16]
     case NumberFormat::q5_k: return {true, 4, 1, 32, true, 0, 256, 64 + 256};
     case NumberFormat::q6_k: return {true, 4, 2, 16, false, 32, 256, 32 + 256};
+    case NumberFormat::iq4_nl: return {true, 4, 0, 32, false, 128, 32, 32, Codebook::iq4};
+    case NumberFormat::iq4_xs: return {true, 4, 0, 32, false, 128, 256, 32 + 128, Codebook::iq4};
+    case NumberFormat::mxfp4: return {true, 4, 0, 32, false, 16, 32, 16, Codebook::e2m1, 1};
     default: return {};
   }
 }

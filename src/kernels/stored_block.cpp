@@ -119,6 +119,16 @@ void read_q6_k(const uint8_t* p, StoredBlock& block) {
   block.d = u16_at(p + 208);
 }
 
+void read_iq4_xs(const uint8_t* p, StoredBlock& block) {
+  const uint16_t high = u16_at(p + 2);
+  block.d = u16_at(p);
+  for (int i = 0; i < 8; ++i) {  // 6 bits, offset 32
+    const int low = (p[4 + i / 2] >> (4 * (i % 2))) & 0x0f;
+    block.small[i] = static_cast<uint8_t>((low | (((high >> (2 * i)) & 3) << 4)) - 32);
+    read_nibbles(p + 8 + 16 * i, block.q + 32 * i);
+  }
+}
+
 }  // namespace
 
 void read_stored_block(NumberFormat format, const std::byte* bytes, StoredBlock& block) {
@@ -147,6 +157,13 @@ void read_stored_block(NumberFormat format, const std::byte* bytes, StoredBlock&
     case NumberFormat::q4_k: return read_q4_k(p, block);
     case NumberFormat::q5_k: return read_q5_k(p, block);
     case NumberFormat::q6_k: return read_q6_k(p, block);
+    case NumberFormat::iq4_nl:
+      block.d = u16_at(p);
+      return read_nibbles(p + 2, block.q);
+    case NumberFormat::iq4_xs: return read_iq4_xs(p, block);
+    case NumberFormat::mxfp4:
+      block.d = p[0];
+      return read_nibbles(p + 1, block.q);
     case NumberFormat::f32:
     case NumberFormat::f16:
     case NumberFormat::bf16: break;

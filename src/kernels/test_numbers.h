@@ -57,6 +57,9 @@ class RandomNumbers {
         std::memcpy(block, &half, 2);
         return;
       }
+      case NumberFormat::mxfp4:  // now and then one of the subnormal scales
+        *block = static_cast<std::byte>(integer(0, 8) == 0 ? integer(0, 3) : integer(118, 126));
+        return;
       case NumberFormat::q2_k:
         set_half(block + 82);
         return set_half(block + 80);

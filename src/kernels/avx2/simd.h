@@ -118,6 +118,11 @@ inline U8x64 move_bits(U8x64 a) {
   if constexpr (kBits < 0) return {_mm256_srli_epi16(a.lo, -kBits), _mm256_srli_epi16(a.hi, -kBits)};
   return a;
 }
+// table[code] for 16 bytes of table and codes below 16
+inline U8x64 lookup(const uint8_t* table, U8x64 codes) {
+  const __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm256_shuffle_epi8(twice, codes.lo), _mm256_shuffle_epi8(twice, codes.hi)};
+}
 // Sums of four byte products in each 32-bit lane. REQUIRES w <= 128, so that pairs fit 16 bits: 2 * 128 * 127 < 2^15.
 inline __m256i dot4_narrow(__m256i w, __m256i a) {
   return _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1));
@@ -178,6 +183,16 @@ inline F32x16 load_bytes_and(const uint8_t* p, uint8_t mask) {
 inline F32x16 load_high_nibbles(const uint8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return bytes_to_float(_mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0f)));
+}
+// 2^(e - 128) of 16 bytes e; the two smallest are subnormal
+inline __m256 powers_of_two(__m256i e) {
+  const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+  const __m256i subnormal = _mm256_sllv_epi32(_mm256_set1_epi32(1 << 21), e);
+  return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, subnormal, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+inline F32x16 load_powers_of_two(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {powers_of_two(_mm256_cvtepu8_epi32(bytes)), powers_of_two(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
 }
 // Rounds to nearest, ties to even, and stores 16 signed bytes; returns the integers. REQUIRES |a| <= 127.
 inline I32x16 store_rounded(int8_t* p, F32x16 a) {

@@ -70,6 +70,11 @@ inline U8x64 move_bits(U8x64 a) {
   if constexpr (kBits < 0) return {_mm512_srli_epi16(a.v, -kBits)};
   return a;
 }
+// table[code] for 16 bytes of table and codes below 16
+inline U8x64 lookup(const uint8_t* table, U8x64 codes) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), codes.v)};
+}
 // acc[lane] += sum over j < 4 of w[4 * lane + j] * a[j]; kWideWeights: w may use all 8 bits
 template <bool kWideWeights>
 inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
@@ -108,6 +113,13 @@ inline F32x16 load_high_nibbles(const uint8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0f));
   return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(high))};
+}
+// 2^(e - 128) of 16 bytes e; the two smallest are subnormal
+inline F32x16 load_powers_of_two(const uint8_t* p) {
+  const __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+  const __mmask16 subnormal = _mm512_cmplt_epi32_mask(e, _mm512_set1_epi32(2));
+  return {_mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, subnormal, _mm512_set1_epi32(1 << 21), e))};
 }
 // Rounds to nearest, ties to even, and stores 16 signed bytes; returns the integers. REQUIRES |a| <= 127.
 inline I32x16 store_rounded(int8_t* p, F32x16 a) {

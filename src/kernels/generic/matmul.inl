@@ -18,7 +18,7 @@ struct Format {
   static constexpr PanelTraits kTraits = panel_traits(kFormat);
   static constexpr int kScales = kBlockInputs / kTraits.scale_inputs;
   static constexpr bool kHasMin = kTraits.has_min;
-  static constexpr bool kWideWeights = kTraits.low_bits == 8;
+  static constexpr bool kWideWeights = kTraits.zero == 128;
   static constexpr int kZeroBits = kTraits.zero == 0     ? -1
                                    : kTraits.zero == 4   ? 2
                                    : kTraits.zero == 8   ? 3
@@ -63,6 +63,9 @@ struct PackedSource {
     const uint8_t* high = q + 64 * kTraits.low_bits;
     if constexpr (kTraits.high_bits == 1) add_single_bits<kTraits.low_bits>(load_bytes(high), w);
     if constexpr (kTraits.high_bits == 2) add_high_pairs(high, w);
+    if constexpr (kTraits.codebook != Codebook::none) {
+      for (U8x64& codes : w) codes = lookup(numbers_of(kTraits.codebook), codes);
+    }
   }
 
   static void unfold_pairs(U8x64 line, int i, U8x64 (&w)[8]) {
@@ -99,7 +102,7 @@ struct PackedSource {
     constexpr int kBlocksPerHeader = kTraits.block_values / kBlockInputs;
     const uint8_t* header = headers + static_cast<size_t>(b / kBlocksPerHeader) * kTraits.header_bytes;
     const int part = b % kBlocksPerHeader;
-    const F32x16 d = load_f16(reinterpret_cast<const uint16_t*>(header));
+    const F32x16 d = load_d(header);
     const uint8_t* small = header + (F::kHasMin ? 64 : 32);
     F32x16 d_min = zeros();
     if constexpr (F::kHasMin) d_min = load_f16(reinterpret_cast<const uint16_t*>(header + 32));
@@ -116,8 +119,14 @@ struct PackedSource {
         block.minima[h] = mul(d_min, load_high_nibbles(small + 16 * (2 * part + h)));
       }
     } else {
-      for (int h = 0; h < 2; ++h) block.scales[h] = mul(d, load_signed_bytes(small + 16 * (2 * part + h)));
+      for (int h = 0; h < F::kScales; ++h) {
+        block.scales[h] = mul(d, load_signed_bytes(small + 16 * (F::kScales * part + h)));
+      }
     }
+  }
+  static F32x16 load_d(const uint8_t* header) {
+    if constexpr (kTraits.d_bytes == 1) return load_powers_of_two(header);
+    else return load_f16(reinterpret_cast<const uint16_t*>(header));
   }
 };
 
@@ -358,6 +367,9 @@ void multiply_panels(const PanelProduct& p, int begin, int end, std::byte* scrat
     case NumberFormat::q4_k: return multiply_quantized<NumberFormat::q4_k>(p, begin, end, scratch);
     case NumberFormat::q5_k: return multiply_quantized<NumberFormat::q5_k>(p, begin, end, scratch);
     case NumberFormat::q6_k: return multiply_quantized<NumberFormat::q6_k>(p, begin, end, scratch);
+    case NumberFormat::iq4_nl: return multiply_quantized<NumberFormat::iq4_nl>(p, begin, end, scratch);
+    case NumberFormat::iq4_xs: return multiply_quantized<NumberFormat::iq4_xs>(p, begin, end, scratch);
+    case NumberFormat::mxfp4: return multiply_quantized<NumberFormat::mxfp4>(p, begin, end, scratch);
   }
 }
 
