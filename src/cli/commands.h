@@ -22,5 +22,6 @@ void add_perplexity_command(CLI::App& program, Action& chosen);
 void add_bench_command(CLI::App& program, Action& chosen);
 void add_inspect_command(CLI::App& program, Action& chosen);
 void add_models_command(CLI::App& program, Action& chosen);
+void add_synth_command(CLI::App& program, Action& chosen);
 
 }  // namespace fovea::cli

@@ -39,6 +39,10 @@ template <typename T> constexpr uint32_t type_number() {
   if constexpr (std::is_same_v<T, double>) return 12;
 }
 
+uint64_t padded(uint64_t bytes, uint32_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
 class HeaderBytes {
  public:
   const std::string& bytes() const { return bytes_; }
@@ -69,7 +73,7 @@ class HeaderBytes {
     for (const bool value : values) add(value);
   }
 
-  void pad(uint32_t alignment) { bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment); }
+  void pad(uint32_t alignment) { bytes_.resize(padded(bytes_.size(), alignment)); }
 
  private:
   std::string bytes_;
@@ -116,7 +120,8 @@ void check(const GgufHeader& header) {
     check_name(tensor.name, "tensor", kTensorNameBytes, tensors);
 }
 
-std::string header_bytes(const GgufHeader& header, const std::vector<uint64_t>& offsets) {
+std::string header_bytes(const GgufHeader& header) {
+  check(header);
   HeaderBytes out;
   const bool states_alignment = header.alignment != kDefaultAlignment;
   for (const char letter : {'G', 'G', 'U', 'F'}) out.add(letter);
@@ -131,16 +136,28 @@ std::string header_bytes(const GgufHeader& header, const std::vector<uint64_t>& 
     out.add(key.name);
     std::visit([&](const auto& value) { out.add_typed(value); }, key.value);
   }
-  for (size_t i = 0; i < header.tensors.size(); ++i) {
-    const GgufTensor& tensor = header.tensors[i];
+  uint64_t offset = 0;
+  for (const GgufTensor& tensor : header.tensors) {
     out.add(tensor.name);
     out.add(static_cast<uint32_t>(tensor.shape.size()));
     for (size_t d = tensor.shape.size(); d-- > 0;) out.add(tensor.shape[d]);  // innermost first
     out.add(facts(tensor.format).gguf_type);
-    out.add(offsets[i]);
+    out.add(offset);
+    offset += padded(bytes_of(tensor), header.alignment);
   }
   out.pad(header.alignment);
   return out.bytes();
+}
+
+uint64_t data_bytes(const GgufHeader& header) {
+  uint64_t total = 0;
+  for (const GgufTensor& tensor : header.tensors) {
+    total += padded(bytes_of(tensor), header.alignment);  // each below 2^63
+    if (total > kLargestFileBytes) {
+      refuse("ends beyond what a file can hold", "tensor " + in_quotes(tensor.name), "split the model");
+    }
+  }
+  return total;
 }
 
 }  // namespace
@@ -158,7 +175,6 @@ uint64_t bytes_of(const GgufTensor& tensor) {
                std::string(format.name),
            where, "store it in another format");
   }
-  // Counting in int64 leaves room for the padding and the other tensors.
   int64_t values = 1, bytes = 0;
   bool overflow = false;
   for (const int64_t extent : tensor.shape) {
@@ -170,34 +186,15 @@ uint64_t bytes_of(const GgufTensor& tensor) {
   return static_cast<uint64_t>(bytes);
 }
 
-GgufWriter::Layout GgufWriter::layout_of(const GgufHeader& header) {
-  check(header);
-  Layout layout;
-  for (const GgufTensor& tensor : header.tensors) {
-    layout.offsets.push_back(layout.data_bytes);
-    layout.sizes.push_back(bytes_of(tensor));
-    const uint64_t padded =
-        (layout.sizes.back() + header.alignment - 1) / header.alignment * header.alignment;
-    layout.data_bytes += padded;  // both are far below 2^64
-    if (layout.data_bytes > kLargestFileBytes) {
-      refuse("ends beyond what a file can hold", "tensor " + in_quotes(tensor.name), "split the model");
-    }
-  }
-  return layout;
+uint64_t gguf_file_bytes(const GgufHeader& header) {
+  return header_bytes(header).size() + data_bytes(header);
 }
 
 GgufWriter::GgufWriter(const std::string& path, const GgufHeader& header)
-    : GgufWriter(path, header, layout_of(header)) {}
-
-GgufWriter::GgufWriter(const std::string& path, const GgufHeader& header, Layout layout)
-    : GgufWriter(path, header_bytes(header, layout.offsets), header.alignment, layout) {}
-
-GgufWriter::GgufWriter(const std::string& path, const std::string& header, uint32_t alignment, Layout layout)
-    : alignment_(alignment),
-      sizes_(std::move(layout.sizes)),
-      file_bytes_(header.size() + layout.data_bytes),
-      file_(path, file_bytes_) {
-  file_.append(std::as_bytes(std::span(header)));
+    : alignment_(header.alignment), file_bytes_(gguf_file_bytes(header)), file_(path, file_bytes_) {
+  for (const GgufTensor& tensor : header.tensors) sizes_.push_back(bytes_of(tensor));
+  const std::string bytes = header_bytes(header);
+  file_.append(std::as_bytes(std::span(bytes)));
 }
 
 void GgufWriter::write(std::span<const std::byte> bytes) {

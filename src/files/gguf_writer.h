@@ -45,6 +45,9 @@ struct GgufHeader {
 //         beyond 64 bits
 uint64_t bytes_of(const GgufTensor& tensor);
 
+// errors  as GgufWriter, disk apart
+uint64_t gguf_file_bytes(const GgufHeader& header);
+
 // Data is streamed: it needs no more memory than the header and what the caller holds. The file appears under
 // its name only when finish() succeeded (new_file.h).
 //   errors  Error when the header breaks the format (names that are empty, too long or there twice, text that
@@ -62,13 +65,6 @@ class GgufWriter {
   void finish();  // REQUIRES all bytes of all tensors written
 
  private:
-  struct Layout {
-    std::vector<uint64_t> offsets, sizes;  // of each tensor; offsets count from the beginning of the data
-    uint64_t data_bytes = 0;
-  };
-  static Layout layout_of(const GgufHeader& header);
-  GgufWriter(const std::string& path, const GgufHeader& header, Layout layout);
-  GgufWriter(const std::string& path, const std::string& header, uint32_t alignment, Layout layout);
   void pad_to_alignment();
 
   uint32_t alignment_;
