@@ -1,0 +1,76 @@
+// Speed of attention over 128 spans (16,384 keys) of one head of 256: the four heads of one query (decode),
+// and a full tile (prefill). One thread.
+//   GMAC/s   multiply-adds: keys x rows x head_dim, for the scores and again for the values
+//   GB/s     bytes of keys and values read
+#include <benchmark/benchmark.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/test_numbers.h"
+
+namespace fovea::kernels {
+namespace {
+
+constexpr int kSpans = 128, kHeadDim = 256;
+
+void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int rows) {
+  RandomNumbers random(1);
+  const KvLayout layout = {codec, 1, kHeadDim};
+  constexpr int kTokens = kSpans * kSpanTokens;
+  std::vector<std::byte> memory(layout.slice_bytes() * (kTokens / kPageTokens));
+  std::vector<std::byte*> pages;
+  for (size_t at = 0; at < memory.size(); at += layout.slice_bytes()) pages.push_back(memory.data() + at);
+  for (int position = 0; position < kTokens; ++position) {
+    const std::vector<float> key = random.floats(kHeadDim), value = random.floats(kHeadDim);
+    set.store_kv(layout, pages[static_cast<size_t>(position / kPageTokens)], position % kPageTokens,
+                 key.data(), value.data());
+  }
+
+  const std::vector<float> queries = random.floats(static_cast<size_t>(rows * kHeadDim));
+  std::vector<const float*> query_of_row;
+  for (int r = 0; r < rows; ++r) query_of_row.push_back(queries.data() + r * kHeadDim);
+  const std::vector<int32_t> positions(static_cast<size_t>(rows), kTokens - 1);
+  const AttentionTile tile = {rows,
+                              query_of_row.data(),
+                              positions.data(),
+                              0,
+                              1.0f / 16,
+                              &layout,
+                              {pages.data(), 0, static_cast<int>(pages.size()), 0},
+                              0};
+  std::vector<float> sums(static_cast<size_t>(rows * kHeadDim)), maxima(static_cast<size_t>(rows)),
+      weights(maxima);
+  std::vector<float> part_sums(sums), part_maxima(maxima), part_weights(weights);
+  const AttentionState part = {part_sums.data(), part_maxima.data(), part_weights.data()};
+  const AttentionState merged = {sums.data(), maxima.data(), weights.data()};
+  std::vector<std::byte> scratch(attention_scratch_bytes(kHeadDim));
+  for (auto _ : state) {
+    for (int span = 0; span < kSpans; ++span) {
+      set.attend_span(tile, span, part, scratch.data());
+      set.merge(rows, kHeadDim, part, merged);
+    }
+    benchmark::DoNotOptimize(sums.data());
+  }
+  const double calls = static_cast<double>(state.iterations()) / 1e9;
+  state.counters["GMAC/s"] = {calls * 2 * kTokens * rows * kHeadDim, benchmark::Counter::kIsRate};
+  state.counters["GB/s"] = {calls * static_cast<double>(memory.size()), benchmark::Counter::kIsRate};
+}
+
+const bool kRegistered = [] {
+  for (const KernelSet* set : supported_kernel_sets()) {
+    for (const auto& [codec, codec_name] :
+         {std::pair{KvCodec::f32, "f32"}, std::pair{KvCodec::f16, "f16"}, std::pair{KvCodec::bf16, "bf16"}}) {
+      for (const int rows : {4, kTileRows}) {
+        const std::string name =
+            "attend/" + std::string(set->name) + "/" + codec_name + "/rows:" + std::to_string(rows);
+        benchmark::RegisterBenchmark(name.c_str(), measure, *set, codec, rows);
+      }
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace fovea::kernels
