@@ -1,15 +1,13 @@
 // Token ids on the vocabularies of real models against llama.cpp's (tests/data/text/golden_*.json, made by
-// tools/make_text_data.py). Runs where the models are: FOVEA_TEST_GEMMA, FOVEA_TEST_SMOLLM2 or the cache
-// folder.
+// tools/make_text_data.py). Skips models that are not installed.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "engine/vocabulary.h"
+#include "support/real_model.h"
 
 namespace fovea::text {
 namespace {
@@ -37,29 +35,21 @@ std::string fnv1a(const Ids& ids) {
 }
 
 struct Model {
-  const char* name;      // of the golden file and of the file in the cache folder
-  const char* variable;  // names a file anywhere
+  const char* golden;  // name of the golden file
+  testing_support::RealModel file;
 };
-std::ostream& operator<<(std::ostream& out, const Model& model) { return out << model.name; }
-
-std::string path_of(const Model& model) {
-  if (const char* path = std::getenv(model.variable)) return path;
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::string root = cache && *cache ? cache : std::string(home ? home : "") + "/.cache";
-  return root + "/fovea/models/" + model.name + ".gguf";
-}
+std::ostream& operator<<(std::ostream& out, const Model& model) { return out << model.golden; }
 
 class TokenizerGolden : public testing::TestWithParam<Model> {
  protected:
   void SetUp() override {
-    const std::string path = path_of(GetParam());
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no model at " << path;
-    model_ = files::open_model(path);
+    const auto path = GetParam().file.path();
+    if (!path) GTEST_SKIP() << testing_support::kNoModel << GetParam().file.variable;
+    model_ = files::open_model(*path);
     tokenizer_ = load_tokenizer(*model_);
     ASSERT_TRUE(tokenizer_);
     golden_ = nlohmann::json::parse(
-        read(std::string(FOVEA_TEST_DATA) + "/text/golden_" + GetParam().name + ".json"));
+        read(std::string(FOVEA_TEST_DATA) + "/text/golden_" + GetParam().golden + ".json"));
     ASSERT_GE(golden_["cases"].size(), 300u);
   }
 
@@ -79,7 +69,7 @@ TEST_P(TokenizerGolden, AwkwardStringsGiveTheReferenceIds) {
 }
 
 TEST_P(TokenizerGolden, TheWholeNovelGivesTheReferenceIds) {
-  const std::string novel = read(std::string(FOVEA_TEST_DATA) + "/frankenstein.txt");
+  const std::string novel = testing_support::novel();
   const Ids ids = tokenizer_->encode(novel, {});
   EXPECT_EQ(ids.size(), golden_["novel_tokens"]);
   EXPECT_EQ(fnv1a(ids), golden_["novel_fnv1a"]);
@@ -105,8 +95,8 @@ TEST_P(TokenizerGolden, EveryPlainTextSurvivesTheRoundTrip) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TokenizerGolden,
-                         testing::Values(Model{"gemma-3-270m", "FOVEA_TEST_GEMMA"},
-                                         Model{"smollm2-135m", "FOVEA_TEST_SMOLLM2"}),
+                         testing::Values(Model{"gemma-3-270m", testing_support::kGemma},
+                                         Model{"smollm2-135m", testing_support::kSmolLm2}),
                          [](const auto& each) { return each.index == 0 ? "gemma" : "smollm2"; });
 
 }  // namespace

@@ -1,0 +1,126 @@
+// How close Gemma 3 270M runs to its float32 reference, and to what llama.cpp makes of the same file.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "catalogue/zip_member.h"
+#include "fovea/evaluation.h"
+#include "support/kernel_sets.h"
+#include "support/npy_array.h"
+#include "support/real_model.h"
+
+namespace fovea {
+namespace {
+
+using namespace testing_support;
+
+// llama.cpp on the same 2,048 tokens; being no worse is the bar.
+constexpr double kMostDivergence = 4.05e-3;  // nats
+constexpr double kLeastAgreement = 0.946;
+
+template <typename T> NpyArray<T> reference(const std::string& name) {
+  const std::string archive = FOVEA_TEST_DATA "/gemma3-270m-frankenstein-2048.npz";
+  std::string bytes;
+  installation::read_zip_member(archive, name + ".npy", [&](std::span<const std::byte> piece) {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  });
+  return parse_npy<T>(bytes, archive + ", " + name);
+}
+
+// KL divergence from the reference's most likely tokens; all others count as one.
+double estimated_divergence(std::span<const int32_t> ids, std::span<const float> log_p,
+                            std::span<const float> logits) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  const double norm = largest + std::log(sum);
+  double divergence = 0, p_rest = 1, q_rest = 1;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const double p = std::exp(static_cast<double>(log_p[i]));
+    const double log_q = logits[static_cast<size_t>(ids[i])] - norm;
+    divergence += p * (log_p[i] - log_q);
+    p_rest -= p;
+    q_rest -= std::exp(log_q);
+  }
+  return p_rest > 0 && q_rest > 0 ? divergence + p_rest * std::log(p_rest / q_rest) : divergence;
+}
+
+int32_t most_likely(std::span<const float> logits) {
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+class Fidelity : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    const auto path = kGemma.path();
+    if (!path) GTEST_SKIP() << kNoModel << kGemma.variable;
+    LoadOptions load;
+    load.kernels = GetParam();
+    model_ = Model::load(*path, load);
+  }
+  std::shared_ptr<const Model> model_;
+};
+
+TEST_P(Fidelity, NoFurtherFromTheFloat32ReferenceThanLlamaCpp) {
+  const auto tokens = reference<int32_t>("tokens");
+  const auto ids = reference<int32_t>("top_ids");
+  const auto log_p = reference<float>("top_logprobs");
+  const size_t positions = tokens.values.size(), kept = ids.shape.at(1);
+  ASSERT_EQ(positions, 2048u);
+  ASSERT_EQ(ids.shape, log_p.shape);
+
+  double divergence = 0;
+  int agreed = 0, rows = 0;
+  Request request;
+  request.prompt = tokens.values;
+  request.on_logits = [&](int position, std::span<const float> logits) {
+    const size_t at = static_cast<size_t>(position) * kept;
+    const auto row_ids = std::span(ids.values).subspan(at, kept);
+    const auto row_log_p = std::span(log_p.values).subspan(at, kept);
+    const auto best = std::max_element(row_log_p.begin(), row_log_p.end()) - row_log_p.begin();
+    divergence += estimated_divergence(row_ids, row_log_p, logits);
+    agreed += most_likely(logits) == row_ids[static_cast<size_t>(best)];
+    ++rows;
+  };
+  EngineOptions options;
+  options.context_tokens = 2048;
+  Engine(model_, options).generate(std::move(request), {});
+
+  ASSERT_EQ(rows, 2048);
+  const double mean = divergence / rows, agreement = static_cast<double>(agreed) / rows;
+  std::printf("%s: mean KL %.3e, same most likely token %.1f %%\n", GetParam().c_str(), mean,
+              100 * agreement);
+  EXPECT_LE(mean, kMostDivergence);
+  EXPECT_GE(mean, 0);
+  EXPECT_GE(agreement, kLeastAgreement);
+}
+
+// `python bench/peer_logits.py perplexity -m MODEL -f tests/data/frankenstein.txt -c 512 --chunks 8`; the
+// longer measurements that take minutes are made by hand: fovea perplexity -c 512 --chunks 32
+// (llama.cpp 36.4262), -c 2048 --chunks 8 (33.4215), -c 8192 --chunks 2 (30.6245).
+TEST_P(Fidelity, PerplexityIsLlamaCppsWithinHalfAPercent) {
+  constexpr double kLlamaCpp = 34.21096;
+  PerplexityJob job;
+  job.text = novel();
+  job.context = 512;
+  job.chunks = 8;
+  const Perplexity measured = measure_perplexity(model_, {}, job);
+  std::printf("%s: perplexity %.4f, llama.cpp %.4f\n", GetParam().c_str(), measured.perplexity, kLlamaCpp);
+  EXPECT_EQ(measured.tokens, 2040);
+  EXPECT_NEAR(measured.perplexity, kLlamaCpp, 0.005 * kLlamaCpp);
+}
+
+// The scalar kernels would take an hour; src/kernels tests hold the others to them.
+std::vector<std::string> fast_kernels() {
+  std::vector<std::string> names = supported_kernels();
+  std::erase(names, "scalar");
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Fidelity, testing::ValuesIn(fast_kernels()),
+                         [](const auto& each) { return each.param; });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Fidelity);
+
+}  // namespace
+}  // namespace fovea
