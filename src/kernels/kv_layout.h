@@ -22,6 +22,9 @@ static_assert(kSpanTokens % kPageTokens == 0);
 // that the linker keeps for everybody.
 [[gnu::always_inline]] constexpr size_t bytes_per_value(KvCodec codec) { return codec == KvCodec::f32 ? 4 : 2; }
 
+// Keys and values beyond what f16 holds are stored as its largest number.
+inline constexpr float kLargestF16 = 65504.0f;
+
 struct KvLayout {
   KvCodec codec = KvCodec::f16;
   int kv_heads = 0;

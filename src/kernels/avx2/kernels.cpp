@@ -8,6 +8,8 @@
 namespace fovea::kernels::avx2 {
 namespace {
 
+#include "kernels/generic/touch.inl"
+
 #include "kernels/generic/rows.inl"
 
 #include "kernels/generic/attention.inl"

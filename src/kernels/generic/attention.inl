@@ -70,6 +70,9 @@ void score_span(const AttentionTile& tile, int first_page, int begin_page, int e
   const size_t head_bytes = static_cast<size_t>(tile.kv_head) * tile.layout->key_head_bytes();
   const int head_dim = tile.layout->head_dim;
   int page = begin_page;
+  for (int ahead = begin_page; ahead < end_page; ++ahead) {
+    touch(tile.pages.slice(first_page + ahead) + head_bytes, tile.layout->key_head_bytes());
+  }
   if constexpr (kRows <= 6) {
     for (; page + 2 <= end_page; page += 2) {
       score_two_pages<kCodec, kRows>(tile.pages.slice(first_page + page) + head_bytes,
@@ -157,7 +160,15 @@ void weigh_rows(const AttentionTile& tile, int first_page, int begin, int end, c
 template <KvCodec kCodec>
 void weigh_span(const AttentionTile& tile, int first_page, int begin, int end, const float* weights, float* sums) {
   const int stride = tile.layout->value_stride();
+  const size_t head_offset =
+      tile.layout->value_offset() + static_cast<size_t>(tile.kv_head) * tile.layout->value_head_bytes();
+  for (int page = begin / kPageTokens; page * kPageTokens < end; ++page) {
+    touch(tile.pages.slice(first_page + page) + head_offset, tile.layout->value_head_bytes());
+  }
   int row = 0;
+  for (; row + 6 <= tile.rows; row += 6) {  // 24 sums: as many as registers hold
+    weigh_rows<kCodec, 6>(tile, first_page, begin, end, weights + row * kSpanTokens, sums + row * stride);
+  }
   for (; row + 4 <= tile.rows; row += 4) {
     weigh_rows<kCodec, 4>(tile, first_page, begin, end, weights + row * kSpanTokens, sums + row * stride);
   }
@@ -243,7 +254,10 @@ void merge(int rows, int stride, const AttentionState& part, const AttentionStat
 template <KvCodec kCodec>
 inline void store_stored(std::byte* base, int64_t value, F32x16 a) {
   if constexpr (kCodec == KvCodec::f32) store(reinterpret_cast<float*>(base) + value, a);
-  if constexpr (kCodec == KvCodec::f16) store_f16(reinterpret_cast<uint16_t*>(base) + value, a);
+  if constexpr (kCodec == KvCodec::f16) {  // saturates: an infinity would reach rows that weigh it with 0
+    const F32x16 inside = min(set1(kLargestF16), max(set1(-kLargestF16), a));  // in this order NaN stays NaN
+    store_f16(reinterpret_cast<uint16_t*>(base) + value, inside);
+  }
   if constexpr (kCodec == KvCodec::bf16) store_bf16(reinterpret_cast<uint16_t*>(base) + value, a);
 }
 

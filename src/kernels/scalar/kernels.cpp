@@ -187,7 +187,8 @@ void store_stored(KvCodec codec, std::byte* base, int64_t value, float x) {
     std::memcpy(base + 4 * value, &x, 4);
     return;
   }
-  const uint16_t half = codec == KvCodec::f16 ? f16_from_float(x) : bf16_from_float(x);
+  const float inside = x > kLargestF16 ? kLargestF16 : x < -kLargestF16 ? -kLargestF16 : x;
+  const uint16_t half = codec == KvCodec::f16 ? f16_from_float(inside) : bf16_from_float(x);
   std::memcpy(base + 2 * value, &half, 2);
 }
 
