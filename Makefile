@@ -47,7 +47,7 @@ build: build/release/build.ninja  ## the optimized program, build/release/fovea
 
 run: build  ## install the default model if need be and continue PROMPT
 	@[ -e "$(MODEL)" ] || $(FOVEA) models install "$(MODEL)" >&2
-	@$(FOVEA) run -m "$(MODEL)" -p "$$PROMPT" -n 64
+	@$(FOVEA) run -m "$(MODEL)" -p "$$PROMPT" -n 64 --temp 0.8 --min-p 0.05 --repeat-penalty 1.1
 
 models: build
 	@$(FOVEA) models install gemma3-270m >&2

@@ -39,6 +39,7 @@ struct ModelFacts {
   int context_tokens = 0;  // the longest context it was made for
   int vocabulary = 0;
   int hidden = 0;  // width of the residual stream
+  bool tied_embeddings = true;  // logits come from the embedding matrix; false: from a matrix of its own
   std::vector<LayerFacts> layers;
   std::map<std::string, TensorTotals> tensors_by_format;  // "q4_k" -> how many, how big
   TensorTotals tensors;
@@ -66,6 +67,7 @@ class Model {
   const ModelFacts& facts() const;
   std::string_view kernels() const;  // instruction set in use
   int64_t weights_bytes() const;     // in memory, packed
+  int64_t bytes_per_token() const;   // of weights, read to compute one token and its logits
 
   bool has_tokenizer() const;
   // The methods below throw Error when the model has no tokenizer (or no template).

@@ -13,7 +13,7 @@ namespace fovea {
 
 // How the next token is chosen from the logits. Steps are applied in the order of the fields.
 struct SamplingOptions {
-  std::vector<std::pair<int32_t, float>> logit_bias;  // token, added to its logit
+  std::vector<std::pair<int32_t, float>> logit_bias = {};  // token, added to its logit
   float repetition_penalty = 1;  // > 1: logits of tokens seen in the window are divided (negative: multiplied) by it
   float presence_penalty = 0;    // subtracted once from the logit of a token that was generated
   float frequency_penalty = 0;   // subtracted for each time it was generated

@@ -67,6 +67,7 @@ std::shared_ptr<const Model> Model::load_text(const std::string& path) {
 const ModelFacts& Model::facts() const { return state_->facts; }
 std::string_view Model::kernels() const { return state_->kernels ? state_->kernels->name : ""; }
 int64_t Model::weights_bytes() const { return state_->weights.bytes(); }
+int64_t Model::bytes_per_token() const { return state_->weights.bytes_per_token(); }
 
 namespace {
 

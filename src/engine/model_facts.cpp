@@ -36,6 +36,7 @@ ModelFacts model_facts(const model::ModelSpec& spec, const files::ModelFiles& fi
   facts.hidden = spec.hidden;
   const files::Tensor* embedding = model::find_tensor(files.tensors, spec.names.embedding);
   if (facts.vocabulary == 0 && embedding) facts.vocabulary = static_cast<int>(embedding->shape[0]);
+  facts.tied_embeddings = model::find_tensor(files.tensors, spec.names.head) == nullptr;
   for (size_t i = 0; i < spec.layers.size(); ++i) facts.layers.push_back(layer_facts(spec, static_cast<int>(i)));
   for (const auto& [name, tensor] : files.tensors.all()) {
     for (TensorTotals* totals :

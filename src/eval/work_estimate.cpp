@@ -34,7 +34,7 @@ WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, const
       global_value_scale_(scale_from_f16(options.kv_global)) {
   // Every value of a weight takes part once per token, except those of the embedding: they are looked up, and
   // count as the output matrix.
-  layer_macs_ = std::max(0.0, static_cast<double>(facts.tensors.values) - logit_macs_);
+  layer_macs_ = std::max(0.0, static_cast<double>(facts.tensors.values) - (facts.tied_embeddings ? 1 : 2) * logit_macs_);
 }
 
 Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {

@@ -13,9 +13,6 @@
 #include "sampling/counter_random.h"
 #include "sampling/exponential.h"
 
-// Tests name only the options they are about.
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
 namespace fovea::sampling {
 namespace {
 
