@@ -27,6 +27,8 @@ class LargeBytes {
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+  void* mapping_ = nullptr;  // what data_ lies in
+  size_t mapped_bytes_ = 0;
 };
 
 }  // namespace fovea

@@ -48,8 +48,9 @@ struct Problem {
 
   Problem(NumberFormat f, int n, int k, RandomNumbers& random) : format(f), outputs(n), inputs(k) {
     ThreadPool pool(1);
+    PanelMemory memory;
     const PackedMatrix packed =
-        PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), pool);
+        PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), memory, pool);
     panels.assign(packed.data(), packed.data() + packed.panel_size() * static_cast<size_t>(packed.panels()));
     x = random.floats(static_cast<size_t>(kMostRows * inputs));
   }
@@ -191,9 +192,10 @@ TEST(Specification, IsTheProductOfWhatTheNumbersStandFor) {
   RandomNumbers random(8);
   constexpr int kOutputs = 21, kInputs = 512, kRows = 3;
   ThreadPool pool(1);
+  PanelMemory memory;
   for (const NumberFormat format : all_formats()) {
     const std::vector<std::byte> stored = random.weights(format, kOutputs, kInputs);
-    const PackedMatrix weights = PackedMatrix::pack(format, kOutputs, kInputs, stored, pool);
+    const PackedMatrix weights = PackedMatrix::pack(format, kOutputs, kInputs, stored, memory, pool);
     const std::vector<float> x = random.floats(kRows * kInputs);
     Compute compute(scalar_kernels(), pool, {kRows, kInputs, 16});
     std::vector<float> out(kRows * kOutputs);
@@ -226,11 +228,12 @@ TEST_P(Multiply, GivesTheSameBitsForAnyNumberOfThreadsAndForRowsAlone) {
   RandomNumbers random(9);
   constexpr int kInputs = 256, kRows = 29, kStride = 270;
   ThreadPool single(1);
+  PanelMemory memory;
   const std::vector<float> x = random.floats(kRows * kStride);
   const PackedMatrix q4 = PackedMatrix::pack(NumberFormat::q4_k, 100, kInputs,
-                                             random.weights(NumberFormat::q4_k, 100, kInputs), single);
+                                             random.weights(NumberFormat::q4_k, 100, kInputs), memory, single);
   const PackedMatrix half = PackedMatrix::pack(NumberFormat::f16, 50, kInputs,
-                                               random.weights(NumberFormat::f16, 50, kInputs), single);
+                                               random.weights(NumberFormat::f16, 50, kInputs), memory, single);
   const auto run = [&](ThreadPool& pool, int first, int rows) {
     Compute compute(set(), pool, {kRows, kInputs, 16});
     std::vector<float> out(static_cast<size_t>(rows) * 150);

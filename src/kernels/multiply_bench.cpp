@@ -17,8 +17,9 @@ void measure(benchmark::State& state, const KernelSet& set, NumberFormat format,
              int rows) {
   RandomNumbers random(1);
   ThreadPool pool(1);
+  PanelMemory memory;
   const PackedMatrix weights =
-      PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), pool);
+      PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), memory, pool);
   const std::vector<float> x = random.floats(static_cast<size_t>(rows) * static_cast<size_t>(inputs));
   std::vector<float> out(static_cast<size_t>(rows) * static_cast<size_t>(outputs));
   Compute compute(set, pool, {rows, inputs, 16});

@@ -26,7 +26,8 @@ void add_bits(uint8_t* at, uint32_t bits) {
 
 // Folds 32 values of one output into the lines of a panel block (which start as zeros).
 void fold(const PanelTraits& t, const uint8_t* q, int output, uint8_t* lines) {
-  uint8_t* high = lines + 64 * t.low_bits;
+  uint8_t* high = lines;
+  lines += 64 * t.high_bits;
   const uint32_t low_mask = t.low_bits == 2 ? 0x03030303u : 0x0f0f0f0fu;
   for (int vector = 0; vector < 8; ++vector) {
     const uint32_t word = four_quants(q + 4 * vector);
@@ -54,17 +55,14 @@ void write_header(const PanelTraits& t, const StoredBlock& block, int output, ui
 
 void pack_quantized_output(NumberFormat format, int inputs, const std::byte* row, int output, std::byte* panel) {
   const PanelTraits t = panel_traits(format);
-  auto* header = reinterpret_cast<uint8_t*>(panel);
-  uint8_t* lines = header + panel_header_bytes(t, inputs);
+  auto* base = reinterpret_cast<uint8_t*>(panel);
   StoredBlock block;
   for (int k = 0; k < inputs; k += t.block_values) {
     read_stored_block(format, row, block);
     row += facts(format).block_bytes;
-    write_header(t, block, output, header);
-    header += t.header_bytes;
+    write_header(t, block, output, base + header_offset(t, k / kBlockInputs));
     for (int i = 0; i < t.block_values; i += kBlockInputs) {
-      fold(t, block.q + i, output, lines);
-      lines += block_quant_bytes(t);
+      fold(t, block.q + i, output, base + quants_offset(t, (k + i) / kBlockInputs));
     }
   }
 }
@@ -81,7 +79,7 @@ void pack_plain_output(size_t value_bytes, int inputs, const std::byte* row, int
 }  // namespace
 
 PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
-                                ThreadPool& pool) {
+                                PanelMemory& memory, ThreadPool& pool) {
   const NumberFormatFacts& stored_facts = facts(format);
   const size_t row_bytes = static_cast<size_t>(inputs) / stored_facts.block_values * stored_facts.block_bytes;
   assert(outputs > 0 && inputs > 0 && inputs % static_cast<int>(stored_facts.block_values) == 0);
@@ -92,10 +90,10 @@ PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, st
   matrix.outputs_ = outputs;
   matrix.inputs_ = inputs;
   matrix.panel_bytes_ = kernels::panel_bytes(format, inputs);
-  matrix.bytes_ = LargeBytes(matrix.panel_bytes_ * static_cast<size_t>(matrix.panels()));
-  std::byte* bytes = matrix.bytes_.data();
+  const std::span<std::byte> panels = memory.take(matrix.panel_bytes_ * static_cast<size_t>(matrix.panels()));
+  matrix.panels_ = panels;
   pool.run(matrix.panels(), [&](int panel, int) {
-    std::byte* to = bytes + static_cast<size_t>(panel) * matrix.panel_bytes_;
+    std::byte* to = panels.data() + static_cast<size_t>(panel) * matrix.panel_bytes_;
     const int first = panel * kPanelOutputs;
     for (int output = 0; output < std::min(kPanelOutputs, outputs - first); ++output) {
       const std::byte* row = stored.data() + static_cast<size_t>(first + output) * row_bytes;
@@ -117,7 +115,7 @@ void PackedMatrix::read_row(int output, std::span<float> out) const {
   const int scale_inputs = panel_traits(format_).scale_inputs;
   PanelBlock block;
   for (int b = 0; b < inputs_ / kBlockInputs; ++b) {
-    read_panel_block(format_, from, inputs_, b, lane, block);
+    read_panel_block(format_, from, b, lane, block);
     for (int k = 0; k < kBlockInputs; ++k) {
       const int h = k / scale_inputs;
       out[static_cast<size_t>(b * kBlockInputs + k)] =

@@ -5,15 +5,16 @@
 #include <cstdint>
 #include <span>
 
-#include "base/large_bytes.h"
 #include "base/number_format.h"
 #include "base/thread_pool.h"
 #include "kernels/panel_layout.h"
+#include "kernels/panel_memory.h"
 
 namespace fovea::kernels {
 
-// W [outputs][inputs]. Quantized weights stay quantized: the packed form is as large as the stored one, give or take 4 %.
-// owner    its bytes; the stored form may be forgotten after pack()
+// W [outputs][inputs]. Quantized weights stay quantized: the packed form is as large as the stored one, at most 6 % larger.
+// owner    nothing: its bytes lie in the PanelMemory it was packed into, which must outlive it; the stored form may be
+//          forgotten after pack()
 // threads  immutable after pack()
 class PackedMatrix {
  public:
@@ -22,16 +23,16 @@ class PackedMatrix {
   // stored: rows of `inputs` values in `format`, as in the file.
   // REQUIRES inputs a multiple of the format's block, and stored.size() to match. Runs on all threads of the pool.
   static PackedMatrix pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
-                           ThreadPool& pool);
+                           PanelMemory& memory, ThreadPool& pool);
 
   NumberFormat format() const { return format_; }
   int outputs() const { return outputs_; }
   int inputs() const { return inputs_; }
   int panels() const { return (outputs_ + kPanelOutputs - 1) / kPanelOutputs; }
-  const std::byte* data() const { return bytes_.data(); }
-  const std::byte* panel(int index) const { return bytes_.data() + static_cast<size_t>(index) * panel_bytes_; }
+  const std::byte* data() const { return panels_.data(); }
+  const std::byte* panel(int index) const { return panels_.data() + static_cast<size_t>(index) * panel_bytes_; }
   size_t panel_size() const { return panel_bytes_; }
-  size_t bytes() const { return bytes_.size(); }
+  size_t bytes() const { return panels_.size(); }
   bool empty() const { return outputs_ == 0; }
 
   // The weights of one output as floats: row `output` of W. REQUIRES out.size() == inputs.
@@ -41,7 +42,7 @@ class PackedMatrix {
   NumberFormat format_ = NumberFormat::f32;
   int outputs_ = 0, inputs_ = 0;
   size_t panel_bytes_ = 0;
-  LargeBytes bytes_;
+  std::span<const std::byte> panels_;
 };
 
 }  // namespace fovea::kernels

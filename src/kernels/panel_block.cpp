@@ -13,10 +13,11 @@ namespace {
 int unfold(const PanelTraits& t, const uint8_t* quants, int k, int output) {
   const int vector = k / 4, byte = 4 * output + k % 4;
   int value = 0;
+  const uint8_t* high = quants;
+  quants += 64 * t.high_bits;
   if (t.low_bits == 8) value = quants[64 * vector + byte];
   if (t.low_bits == 4) value = (quants[64 * (vector % 4) + byte] >> (4 * (vector / 4))) & 15;
   if (t.low_bits == 2) value = (quants[64 * (vector % 2) + byte] >> (2 * (vector / 2))) & 3;
-  const uint8_t* high = quants + 64 * t.low_bits;
   if (t.high_bits == 1) value |= ((high[byte] >> vector) & 1) << t.low_bits;
   if (t.high_bits == 2) value |= ((high[64 * (vector % 2) + byte] >> (2 * (vector / 2))) & 3) << t.low_bits;
   return t.codebook == Codebook::none ? value : numbers_of(t.codebook)[value];
@@ -55,19 +56,18 @@ void read_k_scales(NumberFormat format, const uint8_t* header, int part, int out
 
 }  // namespace
 
-void read_panel_block(NumberFormat format, const std::byte* panel, int inputs, int block, int output,
+void read_panel_block(NumberFormat format, const std::byte* panel, int block, int output,
                       PanelBlock& result) {
   const PanelTraits t = panel_traits(format);
-  assert(t.quantized && block < inputs / kBlockInputs && output < kPanelOutputs);
+  assert(t.quantized && output < kPanelOutputs);
   const auto* base = reinterpret_cast<const uint8_t*>(panel);
-  const uint8_t* quants = base + panel_header_bytes(t, inputs) + static_cast<size_t>(block) * block_quant_bytes(t);
+  const uint8_t* quants = base + quants_offset(t, block);
   for (int k = 0; k < kBlockInputs; ++k) result.q[k] = unfold(t, quants, k, output) - t.zero;
 
-  const int blocks_per_header = t.block_values / kBlockInputs;
-  const uint8_t* header = base + static_cast<size_t>(block / blocks_per_header) * static_cast<size_t>(t.header_bytes);
+  const uint8_t* header = base + header_offset(t, block);
   result.minima[0] = result.minima[1] = 0;
   if (t.block_values == 256) {
-    read_k_scales(format, header, block % blocks_per_header, output, result);
+    read_k_scales(format, header, block % group_blocks(t), output, result);
   } else {
     result.scales[0] = read_d(t, header, output);
     if (t.has_min) result.minima[0] = -half_at(header + 32, output);  // stored: value = d q + m

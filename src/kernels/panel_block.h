@@ -16,8 +16,8 @@ struct PanelBlock {
   float minima[2];          // 0 where the format has none
 };
 
-// REQUIRES a quantized format, block < inputs / 32, output in [0, 16).
-void read_panel_block(NumberFormat format, const std::byte* panel, int inputs, int block, int output,
+// REQUIRES a quantized format, output in [0, 16).
+void read_panel_block(NumberFormat format, const std::byte* panel, int block, int output,
                       PanelBlock& result);
 
 // A plain weight. REQUIRES f32, f16 or bf16.

@@ -1,12 +1,16 @@
 // How a weight matrix is packed for the kernels, and what its numbers mean.
 //
 // A matrix W [outputs][inputs] becomes panels of 16 outputs. In a panel the lanes of a vector are outputs, so one token and 512
-// tokens run the same arithmetic and no kernel ever sums across lanes. A quantized panel is
+// tokens run the same arithmetic and no kernel ever sums across lanes. A quantized panel is a run of groups, each
 //
-//   headers   one per block of block_values inputs: scales (and minima) of the 16 outputs
+//   headers   one per block of block_values inputs: scales (and minima) of the 16 outputs; padded to whole cache lines
 //   quants    per 32 inputs: 8 vectors' worth of bits; vector k4 holds, for output c, inputs 4*k4 .. 4*k4+3 in bytes 4c .. 4c+3
 //
-// with nibbles, pairs and single bits folded so that a shift and a mask unfold a whole vector:
+// so that whoever reads a matrix reads memory from front to back: with all headers of a panel ahead of its quants the
+// processor's prefetchers lost track between the two streams, and one row ran at half the speed of memory. Groups are
+// 256 inputs where those share a header, else as many blocks as fill a cache line with their headers; the last may be short of quants.
+//
+// with the bits above the low 8, 4 or 2 in lines of their own ahead of these, and nibbles, pairs and single bits folded so that a shift and a mask unfold a whole vector:
 //   8 bits    vector k4 as it is
 //   4 bits    line i (of 4):  low nibble -> vector i, high nibble -> vector i + 4
 //   2 bits    line i (of 2):  bits 2s, 2s+1 -> vector i + 2s
@@ -85,14 +89,31 @@ struct PanelTraits {
 [[gnu::always_inline]] constexpr size_t block_quant_bytes(const PanelTraits& t) {
   return static_cast<size_t>(64 * (t.low_bits + t.high_bits));
 }
-// Bytes of all headers of a panel, rounded up so that the quants begin on a cache line.
-[[gnu::always_inline]] constexpr size_t panel_header_bytes(const PanelTraits& t, int inputs) {
-  return (static_cast<size_t>(inputs / t.block_values) * static_cast<size_t>(t.header_bytes) + 63) / 64 * 64;
+// Blocks of 32 inputs in one group.
+[[gnu::always_inline]] constexpr int group_blocks(const PanelTraits& t) {
+  return t.block_values > kBlockInputs ? t.block_values / kBlockInputs : t.header_bytes < 64 ? 64 / t.header_bytes : 1;
+}
+[[gnu::always_inline]] constexpr size_t group_header_bytes(const PanelTraits& t) {
+  const int headers = group_blocks(t) * kBlockInputs / t.block_values;
+  return static_cast<size_t>((headers * t.header_bytes + 63) / 64 * 64);
+}
+[[gnu::always_inline]] constexpr size_t group_bytes(const PanelTraits& t) {
+  return group_header_bytes(t) + static_cast<size_t>(group_blocks(t)) * block_quant_bytes(t);
+}
+// Where the header and the quants of a block of 32 inputs begin in a panel.
+[[gnu::always_inline]] constexpr size_t header_offset(const PanelTraits& t, int block) {
+  const int inside = block % group_blocks(t) * kBlockInputs / t.block_values;
+  return static_cast<size_t>(block / group_blocks(t)) * group_bytes(t) + static_cast<size_t>(inside * t.header_bytes);
+}
+[[gnu::always_inline]] constexpr size_t quants_offset(const PanelTraits& t, int block) {
+  return static_cast<size_t>(block / group_blocks(t)) * group_bytes(t) + group_header_bytes(t) +
+         static_cast<size_t>(block % group_blocks(t)) * block_quant_bytes(t);
 }
 [[gnu::always_inline]] constexpr size_t panel_bytes(NumberFormat format, int inputs) {
   const PanelTraits t = panel_traits(format);
   if (!t.quantized) return static_cast<size_t>(inputs) * kPanelOutputs * (format == NumberFormat::f32 ? 4 : 2);
-  return panel_header_bytes(t, inputs) + static_cast<size_t>(inputs / kBlockInputs) * block_quant_bytes(t);
+  const int blocks = inputs / kBlockInputs, groups = (blocks + group_blocks(t) - 1) / group_blocks(t);
+  return static_cast<size_t>(groups) * group_header_bytes(t) + static_cast<size_t>(blocks) * block_quant_bytes(t);
 }
 
 }  // namespace fovea::kernels

@@ -54,7 +54,8 @@ TEST_P(StoredWeights, AreReadBackFromThePackedFormAsTheReferenceReadsThem) {
     rows.insert(rows.end(), from, from + static_cast<std::ptrdiff_t>(row_bytes));
   }
   ThreadPool pool(2);
-  const PackedMatrix matrix = PackedMatrix::pack(GetParam(), kOutputs, kInputs, rows, pool);
+  PanelMemory memory;
+  const PackedMatrix matrix = PackedMatrix::pack(GetParam(), kOutputs, kInputs, rows, memory, pool);
   std::vector<float> row(kInputs);
   for (int output = 0; output < kOutputs; ++output) {
     matrix.read_row(output, row);
@@ -69,14 +70,14 @@ TEST_P(StoredWeights, AreReadBackFromThePackedFormAsTheReferenceReadsThem) {
 INSTANTIATE_TEST_SUITE_P(OfEveryFormat, StoredWeights, testing::ValuesIn(formats_with_data()),
                          name_of_format);
 
-// Scales become whole bytes where 6 bits were stored, and headers end on a cache line.
-TEST(PackedWeights, AreAtMostFourPercentAndOneCacheLinePerPanelLargerThanStored) {
+// Scales become whole bytes where 6 bits were stored, and the headers of a group fill cache lines.
+TEST(PackedWeights, AreAtMostSixPercentAndOneCacheLinePerPanelLargerThanStored) {
   for (const NumberFormat format : all_formats()) {
     const NumberFormatFacts& f = facts(format);
     for (int inputs = 256; inputs <= 8192; inputs += 256) {
       const auto stored = static_cast<double>(kPanelOutputs) * inputs / f.block_values * f.block_bytes;
       EXPECT_GE(static_cast<double>(panel_bytes(format, inputs)), stored) << f.name << " " << inputs;
-      EXPECT_LE(static_cast<double>(panel_bytes(format, inputs)), 1.04 * stored + 63)
+      EXPECT_LE(static_cast<double>(panel_bytes(format, inputs)), 1.06 * stored + 63)
           << f.name << " " << inputs;
     }
   }
@@ -84,10 +85,11 @@ TEST(PackedWeights, AreAtMostFourPercentAndOneCacheLinePerPanelLargerThanStored)
 
 TEST(PackedWeights, OfPlainFormatsMayHaveAnyNumberOfInputs) {
   ThreadPool pool(1);
+  PanelMemory memory;
   RandomNumbers random(1);
   for (const int inputs : {1, 7, 33}) {
     const std::vector<std::byte> stored = random.weights(NumberFormat::f32, 3, inputs);
-    const PackedMatrix matrix = PackedMatrix::pack(NumberFormat::f32, 3, inputs, stored, pool);
+    const PackedMatrix matrix = PackedMatrix::pack(NumberFormat::f32, 3, inputs, stored, memory, pool);
     std::vector<float> row(static_cast<size_t>(inputs));
     matrix.read_row(2, row);
     EXPECT_EQ(std::memcmp(row.data(), stored.data() + 2 * row.size() * 4, row.size() * 4), 0);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "base/half.h"
 #include "fovea/error.h"
@@ -31,18 +32,17 @@ class Loader {
   }
 
   Weights load() {
-    Weights weights;
-    weights.embedding = embedding();
-    weights.final_norm = norm(spec_.names.final_norm, 0, spec_.hidden);
-    for (size_t i = 0; i < spec_.layers.size(); ++i) weights.layers.push_back(layer(static_cast<int>(i)));
+    weights_.embedding = embedding();
+    weights_.final_norm = norm(spec_.names.final_norm, 0, spec_.hidden);
+    for (size_t i = 0; i < spec_.layers.size(); ++i) weights_.layers.push_back(layer(static_cast<int>(i)));
     if (find_tensor(files_.tensors, spec_.names.head)) {
-      weights.head = matrix(spec_.names.head, 0, spec_.vocabulary, spec_.hidden);
+      weights_.head = matrix(spec_.names.head, 0, spec_.vocabulary, spec_.hidden);
     } else if (!spec_.tied_head) {
       require(spec_.names.head, 0);
     }
     for (Rope& rope : spec_.ropes) divide(rope);
     refuse_leftovers();
-    return weights;
+    return std::move(weights_);
   }
 
  private:
@@ -74,7 +74,7 @@ class Loader {
   kernels::PackedMatrix matrix(const std::string& pattern, int index, int outputs, int inputs) {
     const files::Tensor& tensor = require(pattern, index);
     check_shape(tensor, {outputs, inputs}, "the sizes in the file's metadata do not fit its tensors");
-    auto packed = kernels::PackedMatrix::pack(tensor.format, outputs, inputs, tensor.bytes, pool_);
+    auto packed = kernels::PackedMatrix::pack(tensor.format, outputs, inputs, tensor.bytes, weights_.memory, pool_);
     done(tensor);
     return packed;
   }
@@ -164,6 +164,7 @@ class Loader {
   ThreadPool& pool_;
   const Progress& progress_;
   std::set<std::string, std::less<>> used_;
+  Weights weights_;
   int64_t total_bytes_ = 0, done_bytes_ = 0;
 };
 

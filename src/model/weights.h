@@ -24,6 +24,7 @@ struct LayerWeights {
 };
 
 struct Weights {
+  kernels::PanelMemory memory;      // of all matrices
   kernels::PackedMatrix embedding;  // [vocabulary][hidden]
   kernels::PackedMatrix head;       // likewise; empty when the embedding is used
   AlignedArray<float> final_norm;   // [hidden]

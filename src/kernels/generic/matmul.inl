@@ -28,38 +28,25 @@ template <NumberFormat kFormat>
 using ShapeOf = Shape<kBlockInputs / panel_traits(kFormat).scale_inputs, panel_traits(kFormat).has_min,
                       panel_traits(kFormat).zero>;
 
-// Bytes that are touched at a time: enough for the prefetchers to find their pace, little enough for the first cache.
-constexpr size_t kTouchBytes = 10 * 1024;
-
 // Reads blocks from a packed panel.
 template <NumberFormat kFormat>
 struct PackedSource {
   using F = ShapeOf<kFormat>;
   static constexpr PanelTraits kTraits = panel_traits(kFormat);
 
-  const uint8_t* headers;
-  const uint8_t* quants;
+  const uint8_t* panel;
 
-  PackedSource(const std::byte* panel, int inputs)
-      : headers(reinterpret_cast<const uint8_t*>(panel)), quants(headers + panel_header_bytes(kTraits, inputs)) {}
+  explicit PackedSource(const std::byte* packed) : panel(reinterpret_cast<const uint8_t*>(packed)) {}
 
   void read(int b, typename F::BlockType& block) const {
-    unfold(quants + static_cast<size_t>(b) * block_quant_bytes(kTraits), block.weights);
-    read_scales(b, block);
+    read_scales(b, block);  // in the order of memory
+    unfold(panel + quants_offset(kTraits, b), block.weights);
   }
 
-  // Brings the blocks of one strip into cache before its first is read.
-  static constexpr int kStripBlocks = static_cast<int>(kTouchBytes / block_quant_bytes(kTraits));
-  void prepare(int b, int blocks) const {
-    if (b % kStripBlocks != 0) return;
-    const int count = blocks - b < kStripBlocks ? blocks - b : kStripBlocks;
-    const size_t header_bytes_per_block = static_cast<size_t>(kTraits.header_bytes * kBlockInputs / kTraits.block_values);
-    touch(headers + static_cast<size_t>(b) * header_bytes_per_block, static_cast<size_t>(count) * header_bytes_per_block);
-    touch(quants + static_cast<size_t>(b) * block_quant_bytes(kTraits),
-          static_cast<size_t>(count) * block_quant_bytes(kTraits));
-  }
-
-  static void unfold(const uint8_t* q, U8x64 (&w)[8]) {
+  static void unfold(const uint8_t* high, U8x64 (&w)[8]) {
+    U8x64 top[2];
+    for (int i = 0; i < kTraits.high_bits; ++i) top[i] = load_bytes(high + 64 * i);
+    const uint8_t* q = high + 64 * kTraits.high_bits;
     if constexpr (kTraits.low_bits == 8) {
       for (int i = 0; i < 8; ++i) w[i] = load_bytes(q + 64 * i);
     } else if constexpr (kTraits.low_bits == 4) {
@@ -73,9 +60,8 @@ struct PackedSource {
       unfold_pairs(load_bytes(q), 0, w);
       unfold_pairs(load_bytes(q + 64), 1, w);
     }
-    const uint8_t* high = q + 64 * kTraits.low_bits;
-    if constexpr (kTraits.high_bits == 1) add_single_bits<kTraits.low_bits>(load_bytes(high), w);
-    if constexpr (kTraits.high_bits == 2) add_high_pairs(high, w);
+    if constexpr (kTraits.high_bits == 1) add_single_bits<kTraits.low_bits>(top[0], w);
+    if constexpr (kTraits.high_bits == 2) add_high_pairs(top, w);
     if constexpr (kTraits.codebook != Codebook::none) {
       for (U8x64& codes : w) codes = lookup(numbers_of(kTraits.codebook), codes);
     }
@@ -100,10 +86,10 @@ struct PackedSource {
     w[6] = or_bits(w[6], and_bits(move_bits<kAt - 6>(line), mask));
     w[7] = or_bits(w[7], and_bits(move_bits<kAt - 7>(line), mask));
   }
-  static void add_high_pairs(const uint8_t* high, U8x64 (&w)[8]) {
+  static void add_high_pairs(const U8x64 (&high)[2], U8x64 (&w)[8]) {
     const U8x64 mask = set1_byte(0x30);
     for (int i = 0; i < 2; ++i) {
-      const U8x64 line = load_bytes(high + 64 * i);
+      const U8x64 line = high[i];
       w[i] = or_bits(w[i], and_bits(move_bits<4>(line), mask));
       w[i + 2] = or_bits(w[i + 2], and_bits(move_bits<2>(line), mask));
       w[i + 4] = or_bits(w[i + 4], and_bits(line, mask));
@@ -112,9 +98,8 @@ struct PackedSource {
   }
 
   void read_scales(int b, typename F::BlockType& block) const {
-    constexpr int kBlocksPerHeader = kTraits.block_values / kBlockInputs;
-    const uint8_t* header = headers + static_cast<size_t>(b / kBlocksPerHeader) * kTraits.header_bytes;
-    const int part = b % kBlocksPerHeader;
+    const uint8_t* header = panel + header_offset(kTraits, b);
+    const int part = b % group_blocks(kTraits);
     const F32x16 d = load_d(header);
     const uint8_t* small = header + (F::kHasMin ? 64 : 32);
     F32x16 d_min = zeros();
@@ -156,8 +141,6 @@ struct WideSource {
         scales(reinterpret_cast<const float*>(bytes + static_cast<size_t>(inputs) * kPanelOutputs)),
         minima(scales + static_cast<size_t>(inputs / kBlockInputs * F::kScales) * kPanelOutputs) {}
 
-  static void prepare(int, int) {}  // it was just written
-
   void read(int b, typename F::BlockType& block) const {
     for (int i = 0; i < 8; ++i) block.weights[i] = load_bytes(bytes + static_cast<size_t>(b) * 512 + 64 * i);
     for (int h = 0; h < F::kScales; ++h) {
@@ -171,7 +154,7 @@ struct WideSource {
 template <NumberFormat kFormat>
 void widen(const std::byte* panel, int inputs, std::byte* scratch) {
   using F = ShapeOf<kFormat>;
-  const PackedSource<kFormat> packed(panel, inputs);
+  const PackedSource<kFormat> packed(panel);
   const WideSource<F> wide(scratch, inputs);
   for (int b = 0; b < inputs / kBlockInputs; ++b) {
     typename F::BlockType block;
@@ -227,7 +210,6 @@ void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, fl
   for (int r = 0; r < kRows; ++r) acc[r] = zeros();
   for (int b = 0; b < blocks; ++b, tile += kRows) {
     typename F::BlockType block;
-    source.prepare(b, blocks);
     source.read(b, block);
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) acc[r] = add_block<F>(block, tile[r], acc[r]);
@@ -263,7 +245,7 @@ constexpr int kFewRows = 3;
 template <NumberFormat kFormat>
 void few_rows(int rows, const std::byte* panel, int inputs, const QuantBlock* tile, float* out, int64_t stride,
               int outputs) {
-  const PackedSource<kFormat> source(panel, inputs);
+  const PackedSource<kFormat> source(panel);
   const int blocks = inputs / kBlockInputs;
   using Source = PackedSource<kFormat>;
   if (rows == 1) quantized_tile<Source, 1>(source, blocks, tile, out, stride, outputs);
@@ -284,7 +266,6 @@ void multiply_quantized(const PanelProduct& p, int begin, int end, std::byte* sc
       few_rows<kFormat>(p.rows, packed, p.inputs, tiles, p.out + first, p.out_stride, outputs);
       continue;
     }
-    touch(packed, bytes);
     widen<kFormat>(packed, p.inputs, scratch);
     const WideSource<ShapeOf<kFormat>> source(scratch, p.inputs);
     for (int row = 0; row < p.rows; row += kTileRows) {
@@ -356,7 +337,6 @@ void multiply_plain(const PanelProduct& p, int begin, int end) {
     const int first = panel * kPanelOutputs;
     const int outputs = p.outputs - first;
     if (p.rows == 1 && panel + kTogether <= end) {
-      touch(packed, kTogether * bytes);
       plain_tile<kFormat, 1, kTogether>(packed, p.inputs, tiles, p.out + first, p.out_stride, outputs);
       panel += kTogether;
       continue;

@@ -68,7 +68,7 @@ float quantized_product(NumberFormat format, const std::byte* panel, int inputs,
   float acc = 0;
   PanelBlock w;
   for (int b = 0; b < inputs / kBlockInputs; ++b) {
-    read_panel_block(format, panel, inputs, b, output, w);
+    read_panel_block(format, panel, b, output, w);
     const QuantBlock& a = row[static_cast<int64_t>(b) * rows];
     int32_t sums[2] = {0, 0};
     for (int k = 0; k < kBlockInputs; ++k) sums[k / t.scale_inputs] += w.q[k] * a.q[k];
