@@ -25,7 +25,7 @@ std::string_view name_of(KvCodec codec);
 
 struct LoadOptions {
   int threads = 0;      // that pack weights; 0: all processors this process may use
-  std::string kernels;  // force an instruction set by name ("scalar", "avx2", "avx512"); empty: the best here
+  std::string kernels;  // force an instruction set by name ("scalar", "avx2", "avx512", "avx512bf16"); empty: the best here
   Progress progress;    // bytes of weights
 };
 
@@ -34,8 +34,8 @@ struct EngineOptions {
   int sequences = 1;       // that may run together, each up to context_tokens
   int chunk_tokens = 512;  // most tokens computed in one step
   int threads = 0;         // 0: all processors this process may use
-  KvCodec kv_local = KvCodec::f16;   // layers with a window
-  KvCodec kv_global = KvCodec::f16;  // layers that see everything
+  KvCodec kv_local = KvCodec::bf16;   // layers with a window
+  KvCodec kv_global = KvCodec::bf16;  // layers that see everything
 };
 
 }  // namespace fovea

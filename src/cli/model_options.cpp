@@ -26,7 +26,7 @@ void ModelOptions::add_machine(CLI::App& command) {
       ->check(whole_number(0, kMostThreads));
   command
       .add_option("--kernels", kernels,
-                  "force an instruction set: scalar, avx2 or avx512 (default: the best here)")
+                  "force an instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best here)")
       ->type_name("NAME");
 }
 

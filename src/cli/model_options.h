@@ -14,7 +14,7 @@ struct ModelOptions {
   std::string model = "gemma3-270m";
   std::string kernels;
   int threads = 0;
-  std::string kv_local = "f16", kv_global = "f16";
+  std::string kv_local = "bf16", kv_global = "bf16";
   int chunk = 512;
 
   void add_model(CLI::App& command);    // -m

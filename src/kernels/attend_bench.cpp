@@ -45,10 +45,11 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int r
   std::vector<float> part_sums(sums), part_maxima(maxima), part_weights(weights);
   const AttentionState part = {part_sums.data(), part_maxima.data(), part_weights.data()};
   const AttentionState merged = {sums.data(), maxima.data(), weights.data()};
-  std::vector<std::byte> scratch(attention_scratch_bytes(kHeadDim));
+  std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(kHeadDim));
+  set.arrange_queries(tile, arranged.data());
   for (auto _ : state) {
     for (int span = 0; span < kSpans; ++span) {
-      set.attend_span(tile, span, part, scratch.data());
+      set.attend_span(tile, arranged.data(), span, part, scratch.data());
       set.merge(rows, kHeadDim, part, merged);
     }
     benchmark::DoNotOptimize(sums.data());

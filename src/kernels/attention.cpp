@@ -1,12 +1,13 @@
 // Rows of queries that share keys (the heads of a group, neighbouring positions) form tiles. Each tile gathers span after span and merges
-// them in ascending order. With many tiles (prefill) a thread takes a whole tile; with few (decode) it takes single spans,
-// whose results are merged afterwards: the same additions in the same order.
+// them in ascending order. With many tiles (prefill) a thread takes whole tiles, some together so that they share the reading of
+// a span; with few (decode) it takes single spans, whose results are merged afterwards: the same additions in the same order.
 #include "kernels/attention.h"
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <limits>
+#include <utility>
 
 namespace fovea::kernels {
 namespace {
@@ -55,9 +56,11 @@ void make_tile(const Call& call, int index, Tile& tile) {
     ++s;
   }
   const SequenceRows& sequence = call.sequences[s];
+  // Neighbours in number read the same keys.
+  const int tiles_per_kv_head = call.grid.tiles(sequence, 1);
+  const int kv_head = index / tiles_per_kv_head;
   const int head_tile = index % call.grid.head_tiles;
-  const int kv_head = index / call.grid.head_tiles % call.layout.kv_heads;
-  const int first_query = index / (call.grid.head_tiles * call.layout.kv_heads) * call.grid.queries_per_tile;
+  const int first_query = index % tiles_per_kv_head / call.grid.head_tiles * call.grid.queries_per_tile;
   const int queries = std::min(call.grid.queries_per_tile, sequence.rows - first_query);
   const int first_head = head_tile * call.grid.heads_per_tile;
   const int heads = std::min(call.grid.heads_per_tile, call.grid.heads_per_kv - first_head);
@@ -100,30 +103,68 @@ void write_out(const Tile& tile, const AttentionState& state, int head_dim, int 
   }
 }
 
-// Scratch of a thread: attention scratch, then two states.
+// Scratch of a thread: of attend_span, its result, and of each tile arranged queries and what was gathered so far.
 struct ThreadMemory {
   std::byte* scratch;
-  AttentionState running, part;
+  AttentionState part;
+  std::array<std::byte*, kTilesTogether> queries;
+  std::array<AttentionState, kTilesTogether> running;
 
   ThreadMemory(Compute& compute, int thread, const KvLayout& layout) : scratch(compute.scratch(thread)) {
-    auto* states = reinterpret_cast<float*>(scratch + (attention_scratch_bytes(layout.head_dim) + 63) / 64 * 64);
-    running = state_at(states, layout.value_stride());
-    part = state_at(states + span_state_floats(layout.value_stride()), layout.value_stride());
+    const size_t state_bytes = (span_state_floats(layout.value_stride()) * sizeof(float) + 63) / 64 * 64;
+    std::byte* at = scratch + attention_scratch_bytes();
+    const auto next = [&](size_t bytes) { return std::exchange(at, at + bytes); };
+    const auto next_state = [&] { return state_at(reinterpret_cast<float*>(next(state_bytes)), layout.value_stride()); };
+    part = next_state();
+    for (size_t i = 0; i < kTilesTogether; ++i) {
+      queries[i] = next(arranged_query_bytes(layout.head_dim));
+      running[i] = next_state();
+    }
   }
 };
 
-void attend_whole_tiles(Compute& compute, const Call& call, int tiles) {
-  const int stride = call.layout.value_stride();
-  compute.pool().run(tiles, [&](int index, int thread) {
-    Tile tile;
-    make_tile(call, tiles - 1 - index, tile);  // the longest pasts first: they would make the others wait at the end
-    const ThreadMemory memory(compute, thread, call.layout);
-    clear(memory.running, tile.work.rows, stride);
-    for (int span = tile.first_span; span < tile.end_span; ++span) {
-      compute.set().attend_span(tile.work, span, memory.part, memory.scratch);
-      compute.set().merge(tile.work.rows, stride, memory.part, memory.running);
+// Tiles [begin, end) of a call, as far as they fit together.
+struct TileGroup {
+  std::array<Tile, kTilesTogether> tiles;
+  size_t count;
+  int first_span = 0, end_span = 0;
+
+  TileGroup(const Call& call, int begin, int end) : count(static_cast<size_t>(end - begin)) {
+    for (size_t i = 0; i < count; ++i) {
+      Tile& tile = tiles[i];
+      make_tile(call, begin + static_cast<int>(i), tile);
+      first_span = i == 0 ? tile.first_span : std::min(first_span, tile.first_span);
+      end_span = std::max(end_span, tile.end_span);
     }
-    write_out(tile, memory.running, call.layout.head_dim, stride);
+  }
+};
+
+void attend_group(Compute& compute, const Call& call, const TileGroup& group, int thread) {
+  const int stride = call.layout.value_stride();
+  const ThreadMemory memory(compute, thread, call.layout);
+  for (size_t i = 0; i < group.count; ++i) {
+    compute.set().arrange_queries(group.tiles[i].work, memory.queries[i]);
+    clear(memory.running[i], group.tiles[i].work.rows, stride);
+  }
+  for (int span = group.first_span; span < group.end_span; ++span) {
+    for (size_t i = 0; i < group.count; ++i) {
+      const Tile& tile = group.tiles[i];
+      if (span < tile.first_span || span >= tile.end_span) continue;
+      compute.set().attend_span(tile.work, memory.queries[i], span, memory.part, memory.scratch);
+      compute.set().merge(tile.work.rows, stride, memory.part, memory.running[i]);
+    }
+  }
+  for (size_t i = 0; i < group.count; ++i) {
+    write_out(group.tiles[i], memory.running[i], call.layout.head_dim, stride);
+  }
+}
+
+void attend_whole_tiles(Compute& compute, const Call& call, int tiles) {
+  const int together = std::clamp(tiles / (4 * compute.pool().threads()), 1, kTilesTogether);
+  const int groups = (tiles + together - 1) / together;
+  compute.pool().run(groups, [&](int index, int thread) {
+    const int begin = (groups - 1 - index) * together;  // the longest pasts first: they would make the others wait at the end
+    attend_group(compute, call, TileGroup(call, begin, std::min(begin + together, tiles)), thread);
   });
 }
 
@@ -136,13 +177,14 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
   for (int index = 0; index < tiles; ++index) {
     Tile tile;
     make_tile(call, index, tile);
+    compute.set().arrange_queries(tile.work, compute.arranged_queries());
     const int wave = compute.span_state_count() - 1;
     const AttentionState running = state(wave);
     clear(running, tile.work.rows, stride);
     for (int span = tile.first_span; span < tile.end_span; span += wave) {
       const int count = std::min(wave, tile.end_span - span);
       compute.pool().run(count, [&](int i, int thread) {
-        compute.set().attend_span(tile.work, span + i, state(i), compute.scratch(thread));
+        compute.set().attend_span(tile.work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
       });
       for (int i = 0; i < count; ++i) compute.set().merge(tile.work.rows, stride, state(i), running);
     }

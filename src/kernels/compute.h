@@ -10,6 +10,9 @@
 
 namespace fovea::kernels {
 
+// Tiles of queries that a thread takes through their keys together, so that a span is read from memory once for all of them.
+inline constexpr int kTilesTogether = 4;
+
 // The largest shapes that will be asked for; they decide how much scratch memory is reserved.
 struct ComputeLimits {
   int rows = 0;         // of activations in one step
@@ -32,6 +35,8 @@ class Compute {
   // Room for span_states() results of attending to one span.
   float* span_states() { return reinterpret_cast<float*>(memory_.data() + states_at_); }
   int span_state_count() const { return kSpanStates; }
+  // Room for the arranged queries of a tile that threads share.
+  std::byte* arranged_queries() { return memory_.data() + queries_at_; }
   size_t bytes() const { return memory_.size(); }
 
   // Runs work(begin, end) over [0, rows), in pieces of at least `grain` rows, on this thread alone if that is all there is.
@@ -49,7 +54,7 @@ class Compute {
 
   const KernelSet* set_;
   ThreadPool* pool_;
-  size_t thread_bytes_ = 0, quant_at_ = 0, plain_at_ = 0, states_at_ = 0;
+  size_t thread_bytes_ = 0, quant_at_ = 0, plain_at_ = 0, states_at_ = 0, queries_at_ = 0;
   LargeBytes memory_;
 };
 

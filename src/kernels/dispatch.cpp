@@ -8,6 +8,7 @@
 #if FOVEA_X86_KERNELS
 #include "kernels/avx2/kernels.h"
 #include "kernels/avx512/kernels.h"
+#include "kernels/avx512bf16/kernels.h"
 #endif
 
 namespace fovea::kernels {
@@ -15,6 +16,7 @@ namespace {
 
 constexpr const KernelSet* kFastestFirst[] = {
 #if FOVEA_X86_KERNELS
+    &avx512bf16::kKernels,
     &avx512::kKernels,
     &avx2::kKernels,
 #endif

@@ -4,7 +4,8 @@
 //   - each output is a function of its own inputs; the order of its additions is fixed by shapes and absolute positions
 //   - no allocation, no threads; REQUIRES pointers that do not overlap unless said otherwise; unaligned is fine
 //   - the functions of "scalar" are the specification; the others give the same bits for finite inputs, because they add in
-//     the same order and round at the same places (the tests beside this file hold them to it)
+//     the same order and round at the same places (the tests beside this file hold them to it); but products of stored bf16
+//     below 1.2e-38 may count as 0
 #pragma once
 
 #include <cstddef>
@@ -76,10 +77,15 @@ struct KernelSet {
   // Writes one position's key and value ([kv_heads][head_dim] each) into slot `slot` of a page slice.
   void (*store_kv)(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value);
 
+  // Arranges the tile's queries for attend_span, once for all spans.
+  // arranged: arranged_query_bytes(head_dim), on a cache line.
+  void (*arrange_queries)(const AttentionTile& tile, std::byte* arranged);
   // Attends to the keys of one span (positions span * kSpanTokens ..) and writes what the rows gather from it.
-  // A row that sees no key of the span gets max = -infinity and weight 0.
-  // scratch: at least attention_scratch_bytes(head_dim).
-  void (*attend_span)(const AttentionTile& tile, int span, const AttentionState& out, std::byte* scratch);
+  // A row that sees no key of the span gets max = -infinity and weight 0. Stored bf16 is multiplied in pairs by queries and
+  // weights rounded to bf16: acc = fma(a[2i], b[2i], fma(a[2i + 1], b[2i + 1], acc)).
+  // scratch: at least attention_scratch_bytes(), on a cache line.
+  void (*attend_span)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
+                      std::byte* scratch);
   // state = state merged with part, `rows` rows of `stride` values. Spans are merged in ascending order.
   void (*merge)(int rows, int stride, const AttentionState& part, const AttentionState& state);
 };
@@ -89,9 +95,10 @@ constexpr size_t widened_panel_bytes(int inputs) {
   const size_t groups = static_cast<size_t>(inputs) / 16;
   return static_cast<size_t>(inputs) * kPanelOutputs + 2 * groups * kPanelOutputs * sizeof(float);
 }
-constexpr size_t attention_scratch_bytes(int head_dim) {
-  return static_cast<size_t>(kTileRows) * (static_cast<size_t>(head_dim) + kSpanTokens) * sizeof(float);
+constexpr size_t arranged_query_bytes(int head_dim) {
+  return (static_cast<size_t>(kTileRows) * static_cast<size_t>(head_dim + 1) * sizeof(float) + 63) / 64 * 64;
 }
+constexpr size_t attention_scratch_bytes() { return static_cast<size_t>(kTileRows) * kSpanTokens * sizeof(float); }
 
 // Sets that this build has, best first.
 std::span<const KernelSet* const> all_kernel_sets();

@@ -5,6 +5,11 @@
 //   values  [kv_heads][kPageTokens][value_stride]       one row = one position; rows padded to whole vectors
 // Keys lie across so that a score needs no horizontal sum (lanes are positions); values lie along so that the weighted sum
 // needs none either (lanes are dimensions).
+//
+// In bf16 what is summed lies in pairs, as processors with products of bf16 pairs read it: a vector is two dimensions of all
+// positions, or two positions of sixteen dimensions.
+//   keys    [kv_heads][head_dim / 2, rounded up][kPageTokens][2]
+//   values  [kv_heads][kPageTokens / 2][value_stride][2]
 #pragma once
 
 #include <cstddef>
@@ -22,16 +27,31 @@ static_assert(kSpanTokens % kPageTokens == 0);
 // that the linker keeps for everybody.
 [[gnu::always_inline]] constexpr size_t bytes_per_value(KvCodec codec) { return codec == KvCodec::f32 ? 4 : 2; }
 
-// Keys and values beyond what f16 holds are stored as its largest number.
+// Keys and values beyond what a codec holds are stored as its largest number: an infinity would reach rows that weigh it
+// with 0.
 inline constexpr float kLargestF16 = 65504.0f;
+inline constexpr float kLargestBf16 = 3.3895313892515355e38f;
 
 struct KvLayout {
-  KvCodec codec = KvCodec::f16;
+  KvCodec codec = KvCodec::bf16;
   int kv_heads = 0;
   int head_dim = 0;
 
   [[gnu::always_inline]] int value_stride() const { return (head_dim + kPageTokens - 1) / kPageTokens * kPageTokens; }
-  [[gnu::always_inline]] size_t key_head_bytes() const { return bytes_per_value(codec) * static_cast<size_t>(head_dim) * kPageTokens; }
+  [[gnu::always_inline]] bool paired() const { return codec == KvCodec::bf16; }
+  [[gnu::always_inline]] size_t key_head_bytes() const {
+    const int dims = paired() ? (head_dim + 1) / 2 * 2 : head_dim;
+    return bytes_per_value(codec) * static_cast<size_t>(dims) * kPageTokens;
+  }
+  // Which of the values of a head is dimension d of the position in a slot.
+  [[gnu::always_inline]] int64_t key_at(int d, int slot) const {
+    return paired() ? (static_cast<int64_t>(d / 2) * kPageTokens + slot) * 2 + d % 2
+                    : static_cast<int64_t>(d) * kPageTokens + slot;
+  }
+  [[gnu::always_inline]] int64_t value_at(int slot, int d) const {
+    return paired() ? (static_cast<int64_t>(slot / 2) * value_stride() + d) * 2 + slot % 2
+                    : static_cast<int64_t>(slot) * value_stride() + d;
+  }
   [[gnu::always_inline]] size_t value_head_bytes() const {
     return bytes_per_value(codec) * static_cast<size_t>(value_stride()) * kPageTokens;
   }

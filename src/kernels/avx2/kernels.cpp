@@ -8,8 +8,6 @@
 namespace fovea::kernels::avx2 {
 namespace {
 
-#include "kernels/generic/touch.inl"
-
 #include "kernels/generic/rows.inl"
 
 #include "kernels/generic/attention.inl"
@@ -23,6 +21,6 @@ bool supported() {
 
 const KernelSet kKernels = {"avx2",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
-                            attend_span,  merge};
+                            arrange_queries, attend_span, merge};
 
 }  // namespace fovea::kernels::avx2

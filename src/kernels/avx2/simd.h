@@ -167,6 +167,33 @@ inline void store_bf16(uint16_t* p, F32x16 a) {
   const __m256i packed = _mm256_packus_epi32(bf16_bits(a.lo), bf16_bits(a.hi));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
 }
+inline __m256 rounded_to_bf16(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(even, _mm256_set1_epi32(0x7fff)));
+  return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+// a rounded to the nearest bf16, ties to even. REQUIRES finite a.
+inline F32x16 round_to_bf16(F32x16 a) { return {rounded_to_bf16(a.lo), rounded_to_bf16(a.hi)}; }
+
+// Sixteen pairs of bf16 as floats, and the two numbers that all pairs are multiplied by.
+using PairFactor = float;
+struct PairTerms { F32x16 first, second; };
+struct PairFactors { F32x16 first, second; };
+inline PairFactor pair_factor(float x) { return _mm256_cvtss_f32(rounded_to_bf16(_mm256_set1_ps(x))); }
+inline void store_pair_factors(PairFactor* p, F32x16 rounded) { store(p, rounded); }
+inline PairTerms load_pairs(const uint16_t* p) {
+  const __m256i lo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i hi = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16));
+  const __m256i second = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  return {{_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))},
+          {_mm256_castsi256_ps(_mm256_and_si256(lo, second)), _mm256_castsi256_ps(_mm256_and_si256(hi, second))}};
+}
+inline PairFactors set1_pair(const PairFactor* p) { return {set1(p[0]), set1(p[1])}; }
+inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
+  return fma(a.first, b.first, fma(a.second, b.second, acc));
+}
+
 inline F32x16 bytes_to_float(__m128i bytes) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
           _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};

@@ -8,8 +8,6 @@
 namespace fovea::kernels::avx512 {
 namespace {
 
-#include "kernels/generic/touch.inl"
-
 #include "kernels/generic/rows.inl"
 
 #include "kernels/generic/attention.inl"
@@ -25,6 +23,6 @@ bool supported() {
 
 const KernelSet kKernels = {"avx512",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
-                            attend_span,  merge};
+                            arrange_queries, attend_span, merge};
 
 }  // namespace fovea::kernels::avx512

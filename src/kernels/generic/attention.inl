@@ -6,47 +6,67 @@
 //   p_j     = exp(score_j - max); weight = sum of p_j: lane l sums j = l, l + 16, .., then the lanes are summed
 //   sums_d  = p_0 v_0d + p_1 v_1d + ..             one chain over ascending positions
 // Keys that a row does not see weigh exactly 0; positions that no row of the tile sees are not read.
+// In bf16 the chains go by pairs, the second of a pair first, and q and p are rounded to bf16.
 
 constexpr float kMinusInfinity = -__builtin_inff();
+constexpr size_t kWeightRowBytes = kSpanTokens * sizeof(float);
+
+// How stored numbers are multiplied: kTogether terms of a sum at once, by factors that stand one after the other.
+template <KvCodec kCodec>
+struct Stored {
+  static constexpr int kTogether = 1;
+  using Factor = float;
+  static F32x16 load_terms(const std::byte* base, int64_t vector) {
+    if constexpr (kCodec == KvCodec::f32) return load(reinterpret_cast<const float*>(base) + 16 * vector);
+    else return load_f16(reinterpret_cast<const uint16_t*>(base) + 16 * vector);
+  }
+  static F32x16 broadcast(const Factor* factors) { return set1(*factors); }
+  static F32x16 add_products(F32x16 terms, F32x16 factor, F32x16 acc) { return fma(terms, factor, acc); }
+  static F32x16 rounded(F32x16 weights) { return weights; }
+  static void store_weights(Factor* to, F32x16 weights) { store(to, weights); }
+  static Factor factor(float x) { return x; }
+};
+
+template <>
+struct Stored<KvCodec::bf16> {
+  static constexpr int kTogether = 2;
+  using Factor = PairFactor;
+  static PairTerms load_terms(const std::byte* base, int64_t vector) {
+    return load_pairs(reinterpret_cast<const uint16_t*>(base) + 32 * vector);
+  }
+  static PairFactors broadcast(const Factor* factors) { return set1_pair(factors); }
+  static F32x16 add_products(PairTerms terms, PairFactors factors, F32x16 acc) { return dot2(terms, factors, acc); }
+  static F32x16 rounded(F32x16 weights) { return round_to_bf16(weights); }
+  static void store_weights(Factor* to, F32x16 weights) { store_pair_factors(to, weights); }
+  static Factor factor(float x) { return pair_factor(x); }
+};
 
 template <KvCodec kCodec>
-inline F32x16 load_stored(const std::byte* base, int64_t value) {
-  if constexpr (kCodec == KvCodec::f32) return load(reinterpret_cast<const float*>(base) + value);
-  if constexpr (kCodec == KvCodec::f16) return load_f16(reinterpret_cast<const uint16_t*>(base) + value);
-  if constexpr (kCodec == KvCodec::bf16) return load_bf16(reinterpret_cast<const uint16_t*>(base) + value);
+constexpr int steps_of(int dims) {
+  return (dims + Stored<kCodec>::kTogether - 1) / Stored<kCodec>::kTogether;
 }
 
-// Dot products of kRows queries with the 16 keys of one page.
-//   queries  [head_dim][kRows]
-template <KvCodec kCodec, int kRows>
-void score_page(const std::byte* keys, int head_dim, const float* queries, float scale, float* scores) {
-  F32x16 acc[kRows];
-  for (int r = 0; r < kRows; ++r) acc[r] = zeros();
-  for (int d = 0; d < head_dim; ++d) {
-    const F32x16 key = load_stored<kCodec>(keys, static_cast<int64_t>(d) * kPageTokens);
-    for (int r = 0; r < kRows; ++r) acc[r] = fma(key, set1(queries[d * kRows + r]), acc[r]);
+// Dot products of kRows queries with the 16 keys of each of kPages pages. Several pages where few rows would leave the
+// multiply-add units waiting for each other.
+//   queries  [step][row][kTogether]
+template <KvCodec kCodec, int kRows, int kPages>
+void score_pages(const std::byte* const* keys, int head_dim, const typename Stored<kCodec>::Factor* queries, float scale,
+                 float* scores) {
+  using S = Stored<kCodec>;
+  F32x16 acc[kPages][kRows];
+  for (int p = 0; p < kPages; ++p) {
+    for (int r = 0; r < kRows; ++r) acc[p][r] = zeros();
   }
-  for (int r = 0; r < kRows; ++r) store(scores + r * kSpanTokens, mul(acc[r], set1(scale)));
-}
-
-// Two pages at once where few rows would leave the multiply-add units waiting for each other.
-template <KvCodec kCodec, int kRows>
-void score_two_pages(const std::byte* keys, const std::byte* more, int head_dim, const float* queries, float scale,
-                     float* scores) {
-  F32x16 acc[2][kRows];
-  for (int r = 0; r < kRows; ++r) acc[0][r] = acc[1][r] = zeros();
-  for (int d = 0; d < head_dim; ++d) {
-    const F32x16 key = load_stored<kCodec>(keys, static_cast<int64_t>(d) * kPageTokens);
-    const F32x16 other = load_stored<kCodec>(more, static_cast<int64_t>(d) * kPageTokens);
+  for (int step = 0; step < steps_of<kCodec>(head_dim); ++step, queries += kRows * S::kTogether) {
+    decltype(S::load_terms(nullptr, 0)) terms[kPages];
+    for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
     for (int r = 0; r < kRows; ++r) {
-      const F32x16 q = set1(queries[d * kRows + r]);
-      acc[0][r] = fma(key, q, acc[0][r]);
-      acc[1][r] = fma(other, q, acc[1][r]);
+      const auto query = S::broadcast(queries + r * S::kTogether);
+      for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
     }
   }
-  for (int r = 0; r < kRows; ++r) {
-    store(scores + r * kSpanTokens, mul(acc[0][r], set1(scale)));
-    store(scores + r * kSpanTokens + kPageTokens, mul(acc[1][r], set1(scale)));
+  for (int p = 0; p < kPages; ++p) {
+    for (int r = 0; r < kRows; ++r) store(scores + r * kSpanTokens + p * kPageTokens, mul(acc[p][r], set1(scale)));
   }
 }
 
@@ -65,31 +85,31 @@ inline Seen seen_by(const AttentionTile& tile, int row, int span) {
 }
 
 template <KvCodec kCodec, int kRows>
-void score_span(const AttentionTile& tile, int first_page, int begin_page, int end_page, const float* queries,
+void score_span(const AttentionTile& tile, int first_page, int begin_page, int end_page, const std::byte* arranged,
                 float* scores) {
+  constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 ? 2 : 1;
   const size_t head_bytes = static_cast<size_t>(tile.kv_head) * tile.layout->key_head_bytes();
+  const auto* queries = reinterpret_cast<const typename Stored<kCodec>::Factor*>(arranged);
   const int head_dim = tile.layout->head_dim;
+  const std::byte* keys[kSpanTokens / kPageTokens];
+  for (int page = begin_page; page < end_page; ++page) keys[page] = tile.pages.slice(first_page + page) + head_bytes;
   int page = begin_page;
-  for (int ahead = begin_page; ahead < end_page; ++ahead) {
-    touch(tile.pages.slice(first_page + ahead) + head_bytes, tile.layout->key_head_bytes());
-  }
-  if constexpr (kRows <= 6) {
-    for (; page + 2 <= end_page; page += 2) {
-      score_two_pages<kCodec, kRows>(tile.pages.slice(first_page + page) + head_bytes,
-                                     tile.pages.slice(first_page + page + 1) + head_bytes, head_dim, queries,
-                                     tile.scale, scores + page * kPageTokens);
-    }
+  for (; page + kTogether <= end_page; page += kTogether) {
+    score_pages<kCodec, kRows, kTogether>(keys + page, head_dim, queries, tile.scale, scores + page * kPageTokens);
   }
   for (; page < end_page; ++page) {
-    score_page<kCodec, kRows>(tile.pages.slice(first_page + page) + head_bytes, head_dim, queries, tile.scale,
-                              scores + page * kPageTokens);
+    score_pages<kCodec, kRows, 1>(keys + page, head_dim, queries, tile.scale, scores + page * kPageTokens);
   }
 }
 
-// Scores of one row -> weights in place. Lanes outside `seen` become 0 in pages [begin_page, end_page).
+// Scores of one row -> weights, in place; as factors of the stored values. Those outside `seen` become 0 in pages
+// [begin_page, end_page).
+template <KvCodec kCodec>
 inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, float& largest, float& weight) {
+  using S = Stored<kCodec>;
+  auto* weights = reinterpret_cast<typename S::Factor*>(scores);  // written where the scores have been read already
   if (seen.begin == seen.end) {
-    for (int page = begin_page; page < end_page; ++page) store(scores + page * kPageTokens, zeros());
+    for (int page = begin_page; page < end_page; ++page) S::store_weights(weights + page * kPageTokens, zeros());
     largest = kMinusInfinity;
     weight = 0;
     return;
@@ -110,37 +130,43 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, 
   largest = reduce_max(lane_max);
   F32x16 lane_sum = zeros();
   for (int page = begin_page; page < end_page; ++page) {
-    const F32x16 p = exp(sub(load(scores + page * kPageTokens), set1(largest)));
-    store(scores + page * kPageTokens, p);
+    const F32x16 p = S::rounded(exp(sub(load(scores + page * kPageTokens), set1(largest))));
+    S::store_weights(weights + page * kPageTokens, p);
     lane_sum = add(lane_sum, p);
   }
   weight = reduce_add(lane_sum);
 }
 
 // Weighted sums of the values of positions [begin, end): kRows rows x kVectors vectors of dimensions from `dim` on.
+//   weights  rows of kWeightRowBytes
 template <KvCodec kCodec, int kRows, int kVectors>
-void weigh_values(const AttentionTile& tile, int first_page, int begin, int end, int dim, const float* weights,
+void weigh_values(const AttentionTile& tile, int first_page, int begin, int end, int dim, const std::byte* weights,
                   float* sums) {
+  using S = Stored<kCodec>;
+  constexpr int kSteps = kPageTokens / S::kTogether;  // of a page
   const int stride = tile.layout->value_stride();
   const size_t head_offset =
       tile.layout->value_offset() + static_cast<size_t>(tile.kv_head) * tile.layout->value_head_bytes();
+  const auto factors = [&](int row, int step) {
+    return reinterpret_cast<const typename S::Factor*>(weights + static_cast<size_t>(row) * kWeightRowBytes) +
+           step * S::kTogether;
+  };
+  const int end_step = (end + S::kTogether - 1) / S::kTogether;
   F32x16 acc[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = zeros();
   }
-  for (int page = begin / kPageTokens; page * kPageTokens < end; ++page) {
+  for (int step = begin / S::kTogether; step < end_step;) {
+    const int page = step / kSteps;
     const std::byte* values = tile.pages.slice(first_page + page) + head_offset;
-    const int from = begin > page * kPageTokens ? begin - page * kPageTokens : 0;
-    const int to = end - page * kPageTokens < kPageTokens ? end - page * kPageTokens : kPageTokens;
-    const float* p = weights + page * kPageTokens;
-    for (int slot = from; slot < to; ++slot) {
-      F32x16 value[kVectors];
-      for (int v = 0; v < kVectors; ++v) {
-        value[v] = load_stored<kCodec>(values, static_cast<int64_t>(slot) * stride + dim + 16 * v);
-      }
+    const int page_end = (page + 1) * kSteps < end_step ? (page + 1) * kSteps : end_step;
+    for (; step < page_end; ++step) {
+      const int64_t vector = (static_cast<int64_t>(step - page * kSteps) * stride + dim) / 16;
+      decltype(S::load_terms(nullptr, 0)) value[kVectors];
+      for (int v = 0; v < kVectors; ++v) value[v] = S::load_terms(values, vector + v);
       for (int r = 0; r < kRows; ++r) {
-        const F32x16 weight = set1(p[r * kSpanTokens + slot]);
-        for (int v = 0; v < kVectors; ++v) acc[r][v] = fma(value[v], weight, acc[r][v]);
+        const auto weight = S::broadcast(factors(r, step));
+        for (int v = 0; v < kVectors; ++v) acc[r][v] = S::add_products(value[v], weight, acc[r][v]);
       }
     }
   }
@@ -150,7 +176,7 @@ void weigh_values(const AttentionTile& tile, int first_page, int begin, int end,
 }
 
 template <KvCodec kCodec, int kRows>
-void weigh_rows(const AttentionTile& tile, int first_page, int begin, int end, const float* weights, float* sums) {
+void weigh_rows(const AttentionTile& tile, int first_page, int begin, int end, const std::byte* weights, float* sums) {
   const int stride = tile.layout->value_stride();
   int dim = 0;
   for (; dim + 64 <= stride; dim += 64) weigh_values<kCodec, kRows, 4>(tile, first_page, begin, end, dim, weights, sums);
@@ -158,27 +184,21 @@ void weigh_rows(const AttentionTile& tile, int first_page, int begin, int end, c
 }
 
 template <KvCodec kCodec>
-void weigh_span(const AttentionTile& tile, int first_page, int begin, int end, const float* weights, float* sums) {
+void weigh_span(const AttentionTile& tile, int first_page, int begin, int end, const std::byte* weights, float* sums) {
   const int stride = tile.layout->value_stride();
-  const size_t head_offset =
-      tile.layout->value_offset() + static_cast<size_t>(tile.kv_head) * tile.layout->value_head_bytes();
-  for (int page = begin / kPageTokens; page * kPageTokens < end; ++page) {
-    touch(tile.pages.slice(first_page + page) + head_offset, tile.layout->value_head_bytes());
-  }
+  const auto rows_at = [&](auto rows, int row) {
+    weigh_rows<kCodec, rows.value>(tile, first_page, begin, end, weights + static_cast<size_t>(row) * kWeightRowBytes,
+                                   sums + row * stride);
+  };
   int row = 0;
-  for (; row + 6 <= tile.rows; row += 6) {  // 24 sums: as many as registers hold
-    weigh_rows<kCodec, 6>(tile, first_page, begin, end, weights + row * kSpanTokens, sums + row * stride);
-  }
-  for (; row + 4 <= tile.rows; row += 4) {
-    weigh_rows<kCodec, 4>(tile, first_page, begin, end, weights + row * kSpanTokens, sums + row * stride);
-  }
-  for (; row < tile.rows; ++row) {
-    weigh_rows<kCodec, 1>(tile, first_page, begin, end, weights + row * kSpanTokens, sums + row * stride);
-  }
+  for (; row + 6 <= tile.rows; row += 6) rows_at(std::integral_constant<int, 6>{}, row);  // as many sums as registers hold
+  for (; row + 4 <= tile.rows; row += 4) rows_at(std::integral_constant<int, 4>{}, row);
+  for (; row + 2 <= tile.rows; row += 2) rows_at(std::integral_constant<int, 2>{}, row);
+  for (; row < tile.rows; ++row) rows_at(std::integral_constant<int, 1>{}, row);
 }
 
 template <KvCodec kCodec>
-void score_rows(const AttentionTile& tile, int first_page, int begin_page, int end_page, const float* queries,
+void score_rows(const AttentionTile& tile, int first_page, int begin_page, int end_page, const std::byte* queries,
                 float* scores) {
   switch (tile.rows) {
     case 1: return score_span<kCodec, 1>(tile, first_page, begin_page, end_page, queries, scores);
@@ -197,13 +217,26 @@ void score_rows(const AttentionTile& tile, int first_page, int begin_page, int e
 }
 
 template <KvCodec kCodec>
-void attend_span_of(const AttentionTile& tile, int span, const AttentionState& out, std::byte* scratch) {
-  const int head_dim = tile.layout->head_dim;
-  auto* queries = reinterpret_cast<float*>(scratch);
-  float* scores = queries + static_cast<size_t>(kTileRows) * static_cast<size_t>(head_dim);
-  for (int d = 0; d < head_dim; ++d) {
-    for (int r = 0; r < tile.rows; ++r) queries[d * tile.rows + r] = tile.queries[r][d];
+void arrange_queries_of(const AttentionTile& tile, std::byte* arranged) {
+  using S = Stored<kCodec>;
+  auto* to = reinterpret_cast<typename S::Factor*>(arranged);
+  for (int step = 0; step < steps_of<kCodec>(tile.layout->head_dim); ++step) {
+    for (int r = 0; r < tile.rows; ++r) {
+      for (int d = step * S::kTogether; d < (step + 1) * S::kTogether; ++d) {
+        *to++ = S::factor(d < tile.layout->head_dim ? tile.queries[r][d] : 0.0f);
+      }
+    }
   }
+}
+
+void arrange_queries(const AttentionTile& tile, std::byte* arranged) {
+  if (tile.layout->codec == KvCodec::bf16) return arrange_queries_of<KvCodec::bf16>(tile, arranged);
+  return arrange_queries_of<KvCodec::f32>(tile, arranged);
+}
+
+template <KvCodec kCodec>
+void attend_span_of(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
+                    std::byte* scratch) {
   int begin = kSpanTokens, end = 0;  // what some row sees
   for (int r = 0; r < tile.rows; ++r) {
     const Seen seen = seen_by(tile, r, span);
@@ -214,18 +247,21 @@ void attend_span_of(const AttentionTile& tile, int span, const AttentionState& o
   if (begin >= end) begin = end = 0;
   const int first_page = span * (kSpanTokens / kPageTokens);
   const int begin_page = begin / kPageTokens, end_page = (end + kPageTokens - 1) / kPageTokens;
-  score_rows<kCodec>(tile, first_page, begin_page, end_page, queries, scores);
+  auto* scores = reinterpret_cast<float*>(scratch);
+  score_rows<kCodec>(tile, first_page, begin_page, end_page, arranged, scores);
   for (int r = 0; r < tile.rows; ++r) {
-    softmax_row(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r], out.weights[r]);
+    softmax_row<kCodec>(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r],
+                        out.weights[r]);
   }
-  weigh_span<kCodec>(tile, first_page, begin, end, scores, out.sums);
+  weigh_span<kCodec>(tile, first_page, begin, end, scratch, out.sums);
 }
 
-void attend_span(const AttentionTile& tile, int span, const AttentionState& out, std::byte* scratch) {
+void attend_span(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
+                 std::byte* scratch) {
   switch (tile.layout->codec) {
-    case KvCodec::f32: return attend_span_of<KvCodec::f32>(tile, span, out, scratch);
-    case KvCodec::f16: return attend_span_of<KvCodec::f16>(tile, span, out, scratch);
-    case KvCodec::bf16: return attend_span_of<KvCodec::bf16>(tile, span, out, scratch);
+    case KvCodec::f32: return attend_span_of<KvCodec::f32>(tile, arranged, span, out, scratch);
+    case KvCodec::f16: return attend_span_of<KvCodec::f16>(tile, arranged, span, out, scratch);
+    case KvCodec::bf16: return attend_span_of<KvCodec::bf16>(tile, arranged, span, out, scratch);
   }
 }
 
@@ -252,28 +288,28 @@ void merge(int rows, int stride, const AttentionState& part, const AttentionStat
 }
 
 template <KvCodec kCodec>
-inline void store_stored(std::byte* base, int64_t value, F32x16 a) {
-  if constexpr (kCodec == KvCodec::f32) store(reinterpret_cast<float*>(base) + value, a);
-  if constexpr (kCodec == KvCodec::f16) {  // saturates: an infinity would reach rows that weigh it with 0
-    const F32x16 inside = min(set1(kLargestF16), max(set1(-kLargestF16), a));  // in this order NaN stays NaN
-    store_f16(reinterpret_cast<uint16_t*>(base) + value, inside);
-  }
-  if constexpr (kCodec == KvCodec::bf16) store_bf16(reinterpret_cast<uint16_t*>(base) + value, a);
+inline void store_stored(std::byte* base, F32x16 a) {
+  if constexpr (kCodec == KvCodec::f32) store(reinterpret_cast<float*>(base), a);
+  constexpr float kMost = kCodec == KvCodec::f16 ? kLargestF16 : kLargestBf16;
+  const F32x16 inside = min(set1(kMost), max(set1(-kMost), a));  // in this order NaN stays NaN
+  if constexpr (kCodec == KvCodec::f16) store_f16(reinterpret_cast<uint16_t*>(base), inside);
+  if constexpr (kCodec == KvCodec::bf16) store_bf16(reinterpret_cast<uint16_t*>(base), inside);
 }
 
-template <KvCodec kCodec, typename Stored>
+template <KvCodec kCodec, typename Number>
 void store_kv_of(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
   const int head_dim = layout.head_dim;
   for (int h = 0; h < layout.kv_heads; ++h, key += head_dim, value += head_dim) {
-    auto* keys = reinterpret_cast<Stored*>(slice + static_cast<size_t>(h) * layout.key_head_bytes());
-    std::byte* values = slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes();
-    const int64_t row = static_cast<int64_t>(slot) * layout.value_stride();
+    auto* keys = reinterpret_cast<Number*>(slice + static_cast<size_t>(h) * layout.key_head_bytes());
+    auto* values =
+        reinterpret_cast<Number*>(slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes());
     for (int d = 0; d < head_dim; d += 16) {
       const int count = head_dim - d < 16 ? head_dim - d : 16;
-      alignas(64) Stored across[16];
-      store_stored<kCodec>(reinterpret_cast<std::byte*>(across), 0, load_first(key + d, count));
-      for (int i = 0; i < count; ++i) keys[(d + i) * kPageTokens + slot] = across[i];
-      store_stored<kCodec>(values, row + d, load_first(value + d, count));  // pads the row with zeros
+      alignas(64) Number numbers[16];
+      store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(key + d, count));
+      for (int i = 0; i < count; ++i) keys[layout.key_at(d + i, slot)] = numbers[i];
+      store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(value + d, count));
+      for (int i = 0; i < 16; ++i) values[layout.value_at(slot, d + i)] = numbers[i];  // pads the row with zeros
     }
   }
 }

@@ -187,8 +187,9 @@ void store_stored(KvCodec codec, std::byte* base, int64_t value, float x) {
     std::memcpy(base + 4 * value, &x, 4);
     return;
   }
-  const float inside = x > kLargestF16 ? kLargestF16 : x < -kLargestF16 ? -kLargestF16 : x;
-  const uint16_t half = codec == KvCodec::f16 ? f16_from_float(inside) : bf16_from_float(x);
+  const float most = codec == KvCodec::f16 ? kLargestF16 : kLargestBf16;
+  const float inside = x > most ? most : x < -most ? -most : x;
+  const uint16_t half = codec == KvCodec::f16 ? f16_from_float(inside) : bf16_from_float(inside);
   std::memcpy(base + 2 * value, &half, 2);
 }
 
@@ -197,21 +198,29 @@ void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* k
     std::byte* keys = slice + static_cast<size_t>(h) * layout.key_head_bytes();
     std::byte* values = slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes();
     for (int d = 0; d < layout.head_dim; ++d) {
-      store_stored(layout.codec, keys, static_cast<int64_t>(d) * kPageTokens + slot, key[h * layout.head_dim + d]);
-      store_stored(layout.codec, values, static_cast<int64_t>(slot) * layout.value_stride() + d,
-                   value[h * layout.head_dim + d]);
+      store_stored(layout.codec, keys, layout.key_at(d, slot), key[h * layout.head_dim + d]);
+      store_stored(layout.codec, values, layout.value_at(slot, d), value[h * layout.head_dim + d]);
     }
   }
 }
+
+// Queries and weights as they meet stored numbers.
+float as_factor(KvCodec codec, float x) { return codec == KvCodec::bf16 ? float_from_bf16(bf16_from_float(x)) : x; }
+
+// Products are summed in ascending order, in bf16 the second of a pair first.
+int nth_of_sum(const KvLayout& layout, int i) { return layout.paired() ? i ^ 1 : i; }
 
 float score(const AttentionTile& tile, int row, int position) {
   const KvLayout& layout = *tile.layout;
   const std::byte* keys = tile.pages.slice(position / kPageTokens) +
                           static_cast<size_t>(tile.kv_head) * layout.key_head_bytes();
+  const int dims = layout.paired() ? (layout.head_dim + 1) / 2 * 2 : layout.head_dim;
   float acc = 0;
-  for (int d = 0; d < layout.head_dim; ++d) {
-    const float key = load_stored(layout.codec, keys, static_cast<int64_t>(d) * kPageTokens + position % kPageTokens);
-    acc = std::fma(key, tile.queries[row][d], acc);
+  for (int i = 0; i < dims; ++i) {
+    const int d = nth_of_sum(layout, i);
+    if (d >= layout.head_dim) continue;
+    const float key = load_stored(layout.codec, keys, layout.key_at(d, position % kPageTokens));
+    acc = std::fma(key, as_factor(layout.codec, tile.queries[row][d]), acc);
   }
   return acc * tile.scale;
 }
@@ -234,21 +243,25 @@ void attend_row(const AttentionTile& tile, int row, int span, const AttentionSta
   }
   float lanes[kLanes] = {};
   for (int j = begin; j < end; ++j) {
-    p[j - first] = exp_of(p[j - first] - out.maxima[row]);
+    p[j - first] = as_factor(layout.codec, exp_of(p[j - first] - out.maxima[row]));
     lanes[(j - first) % kLanes] += p[j - first];
   }
   out.weights[row] = reduce_lanes(lanes);
-  for (int j = begin; j < end; ++j) {
+  for (int i = begin / 2 * 2; i < (end + 1) / 2 * 2; ++i) {
+    const int j = nth_of_sum(layout, i);
+    if (j < begin || j >= end) continue;
     const std::byte* values = tile.pages.slice(j / kPageTokens) + layout.value_offset() +
                               static_cast<size_t>(tile.kv_head) * layout.value_head_bytes();
     for (int d = 0; d < layout.head_dim; ++d) {
-      const int64_t at = static_cast<int64_t>(j % kPageTokens) * layout.value_stride() + d;
-      sums[d] = std::fma(load_stored(layout.codec, values, at), p[j - first], sums[d]);
+      const float stored = load_stored(layout.codec, values, layout.value_at(j % kPageTokens, d));
+      sums[d] = std::fma(stored, p[j - first], sums[d]);
     }
   }
 }
 
-void attend_span(const AttentionTile& tile, int span, const AttentionState& out, std::byte*) {
+void arrange_queries(const AttentionTile&, std::byte*) {}  // rows are read where they are
+
+void attend_span(const AttentionTile& tile, const std::byte*, int span, const AttentionState& out, std::byte*) {
   for (int row = 0; row < tile.rows; ++row) attend_row(tile, row, span, out);
 }
 
@@ -271,6 +284,6 @@ bool supported() { return true; }
 
 const KernelSet kKernels = {"scalar",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
-                            attend_span,  merge};
+                            arrange_queries, attend_span, merge};
 
 }  // namespace fovea::kernels::scalar
