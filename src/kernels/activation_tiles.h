@@ -14,11 +14,13 @@
 namespace fovea::kernels {
 
 inline constexpr int kTileRows = 12;
+// Rows up to which a panel is read in its packed form; more rows than that pay for unfolding it once.
+inline constexpr int kFewRows = 3;
 
 // 32 activations as 8-bit integers with one scale, and what the kernels need to take offsets off:
-// value[i] = scale * q[i], scale = max|value| / 127.
+// value[i] = scale * q[i], scale = max|value| / 127. The sums are those of the unbiased numbers.
 struct QuantBlock {
-  int8_t q[kBlockInputs];
+  int8_t q[kBlockInputs];      // biased: q[i] + 128 as an unsigned byte
   float scale;
   int32_t negative_sum;        // -(q[0] + .. + q[31])
   int32_t negative_sum_first;  // -(q[0] + .. + q[15])

@@ -26,7 +26,7 @@ struct PanelProduct {
   int inputs = 0;
   int outputs = 0;                    // of the whole matrix; the last panel may be partly empty
   const std::byte* panels = nullptr;  // of the whole matrix
-  const void* tiles = nullptr;        // activations: quantized if the format is, else plain
+  const void* tiles = nullptr;        // activations: quantized if the format is (biased as biased_tiles says), else plain
   int rows = 0;
   float* out = nullptr;               // [rows][out_stride]
   int64_t out_stride = 0;
@@ -55,9 +55,12 @@ struct AttentionState {
 struct KernelSet {
   std::string_view name;
   bool (*supported)();
+  // multiply_panels wants biased tiles for more than kFewRows rows. (Byte products of this set take one factor unsigned: either
+  // the weights as stored, or, where they are unfolded anyway, signed weights and biased activations, which costs less per row.)
+  bool biased_tiles;
 
   // Rows of floats -> one tile. rows <= kTileRows; inputs a multiple of 32 for the quantized form.
-  void (*quantize_tile)(const float* x, int64_t stride, int rows, int inputs, QuantBlock* tile);
+  void (*quantize_tile)(const float* x, int64_t stride, int rows, int inputs, bool biased, QuantBlock* tile);
 
   // out[m][n] = sum_k x[m][k] * W[n][k] for the outputs of panels [begin, end).
   // scratch: at least widened_panel_bytes(inputs).
@@ -92,8 +95,8 @@ struct KernelSet {
 
 // Bytes of scratch for one panel widened to 8 bits with float scales.
 constexpr size_t widened_panel_bytes(int inputs) {
-  const size_t groups = static_cast<size_t>(inputs) / 16;
-  return static_cast<size_t>(inputs) * kPanelOutputs + 2 * groups * kPanelOutputs * sizeof(float);
+  const size_t groups = static_cast<size_t>(inputs) / 16;  // scales, minima, corrections
+  return static_cast<size_t>(inputs) * kPanelOutputs + 3 * groups * kPanelOutputs * sizeof(float);
 }
 constexpr size_t arranged_query_bytes(int head_dim) {
   return (static_cast<size_t>(kTileRows) * static_cast<size_t>(head_dim + 1) * sizeof(float) + 63) / 64 * 64;

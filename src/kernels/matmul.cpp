@@ -22,12 +22,13 @@ void arrange(Compute& compute, const float* x, int64_t stride, int rows, std::sp
   const bool any_quantized = std::any_of(products.begin(), products.end(), quantized);
   const bool any_plain = !std::all_of(products.begin(), products.end(), quantized);
   const int tiles = (rows + kTileRows - 1) / kTileRows;
+  const bool biased = compute.set().biased_tiles && rows > kFewRows;
   compute.for_rows(tiles, 1, [&](int begin, int end) {
     for (int tile = begin; tile < end; ++tile) {
       const int64_t first = static_cast<int64_t>(tile) * kTileRows;
       const int count = std::min(kTileRows, rows - static_cast<int>(first));
       if (any_quantized) {
-        compute.set().quantize_tile(x + first * stride, stride, count, inputs,
+        compute.set().quantize_tile(x + first * stride, stride, count, inputs, biased,
                                     compute.quant_tiles() + first * (inputs / kBlockInputs));
       }
       if (any_plain) transpose_tile(x + first * stride, stride, count, inputs, compute.plain_tiles() + first * inputs);

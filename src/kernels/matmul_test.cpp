@@ -18,10 +18,11 @@ namespace {
 
 constexpr int kMostRows = 25;
 
-std::vector<QuantBlock> quantized(const KernelSet& set, const std::vector<float>& x, int rows, int inputs) {
+std::vector<QuantBlock> quantized(const KernelSet& set, const std::vector<float>& x, int rows, int inputs,
+                                  bool biased = false) {
   std::vector<QuantBlock> tiles(static_cast<size_t>(rows) * static_cast<size_t>(inputs / kBlockInputs));
   for (int first = 0; first < rows; first += kTileRows) {
-    set.quantize_tile(x.data() + first * inputs, inputs, std::min(kTileRows, rows - first), inputs,
+    set.quantize_tile(x.data() + first * inputs, inputs, std::min(kTileRows, rows - first), inputs, biased,
                       tiles.data() + first * (inputs / kBlockInputs));
   }
   return tiles;
@@ -60,7 +61,7 @@ struct Problem {
   // The product of the first `rows` rows, panel ranges of `step` at a time; [rows][outputs].
   std::vector<float> product(const KernelSet& set, int rows, int step) const {
     const std::vector<QuantBlock> quant =
-        is_quantized(format) ? quantized(set, x, rows, inputs) : std::vector<QuantBlock>{};
+        is_quantized(format) ? quantized(set, x, rows, inputs, set.biased_tiles && rows > kFewRows) : std::vector<QuantBlock>{};
     const std::vector<float> plain =
         is_quantized(format) ? std::vector<float>{} : transposed(x, rows, inputs);
     std::vector<float> out(static_cast<size_t>(rows * outputs));
@@ -104,7 +105,7 @@ TEST_P(MultiplyPanels, LeavesWhatStandsBesideItsOutputsAlone) {
   RandomNumbers random(3);
   for (const NumberFormat format : {NumberFormat::f16, NumberFormat::q4_0}) {
     const Problem problem(format, 17, 32, random);
-    const std::vector<QuantBlock> quant = quantized(set(), problem.x, 5, 32);
+    const std::vector<QuantBlock> quant = quantized(set(), problem.x, 5, 32, set().biased_tiles);
     const std::vector<float> plain = transposed(problem.x, 5, 32);
     std::vector<std::byte> scratch(widened_panel_bytes(32));
     std::vector<float> out(5 * 40, -77.0f);
@@ -147,6 +148,16 @@ TEST_P(QuantizeTile, GivesTheBitsOfTheSpecificationForFiniteNumbers) {
       expect_same_blocks(quantized(scalar_kernels(), x, rows, 96), quantized(set(), x, rows, 96));
     }
   }
+}
+
+TEST_P(QuantizeTile, BiasedIsTheSameWith128Added) {
+  RandomNumbers random(10);
+  const std::vector<float> x = random.floats(5 * 96);
+  std::vector<QuantBlock> expected = quantized(set(), x, 5, 96);
+  for (QuantBlock& block : expected) {
+    for (int8_t& q : block.q) q = static_cast<int8_t>(static_cast<uint8_t>(q + 128));
+  }
+  expect_same_blocks(expected, quantized(set(), x, 5, 96, true));
 }
 
 TEST_P(QuantizeTile, KeepsItsOwnSumsAndRoundsToTheNearestStep) {

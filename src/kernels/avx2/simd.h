@@ -9,6 +9,8 @@
 namespace fovea::kernels::avx2 {
 namespace {
 
+constexpr bool kBiasedTiles = false;
+
 struct F32x16 { __m256 lo, hi; };
 struct I32x16 { __m256i lo, hi; };
 struct U8x64 { __m256i lo, hi; };
@@ -141,6 +143,15 @@ inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   }
   return {_mm256_add_epi32(acc.lo, dot4_narrow(w.lo, all)), _mm256_add_epi32(acc.hi, dot4_narrow(w.hi, all))};
 }
+
+// Biased tiles are for sets whose byte products add up in 32 bits: pairs of these would not fit 16.
+template <typename Shape>
+I32x16 dot4_biased(I32x16 acc, U8x64 w, const int8_t* a) = delete;
+I32x16 subtract_bias(I32x16 acc, U8x64 w) = delete;
+U8x64 sub_bytes(U8x64 a, U8x64 b) = delete;
+void store_ints(int32_t* p, I32x16 a) = delete;
+template <typename Shape>
+I32x16 load_ints(const int32_t* p) = delete;
 
 inline __m128i load_8_halves(const uint16_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 inline F32x16 load_f16(const uint16_t* p) {

@@ -9,6 +9,8 @@
 namespace fovea::kernels::avx512 {
 namespace {
 
+constexpr bool kBiasedTiles = true;
+
 struct F32x16 { __m512 v; };
 struct I32x16 { __m512i v; };
 struct U8x64 { __m512i v; };
@@ -82,6 +84,22 @@ inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   __builtin_memcpy(&four, a, 4);
   return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(four))};
 }
+
+// acc[lane] += sum over j < 4 of w[4 * lane + j] * a[j], w signed and a unsigned
+template <typename Shape>
+inline I32x16 dot4_biased(I32x16 acc, U8x64 w, const int8_t* a) {
+  int32_t four;
+  __builtin_memcpy(&four, a, 4);
+  return {_mm512_dpbusd_epi32(acc.v, _mm512_set1_epi32(four), w.v)};
+}
+// -128 * (the sum of four signed bytes) in each lane, added to acc
+inline I32x16 subtract_bias(I32x16 acc, U8x64 w) {
+  return {_mm512_sub_epi32(acc.v, _mm512_slli_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), w.v), 7))};
+}
+inline U8x64 sub_bytes(U8x64 a, U8x64 b) { return {_mm512_sub_epi8(a.v, b.v)}; }
+inline void store_ints(int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+template <typename Shape>
+inline I32x16 load_ints(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 
 inline F32x16 load_f16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};

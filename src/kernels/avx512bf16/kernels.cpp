@@ -23,8 +23,8 @@ bool supported() {
 
 }  // namespace
 
-const KernelSet kKernels = {"avx512bf16",    supported,   quantize_tile, multiply_panels, rms_norm, rms_norm_add,
-                            add,             scale,       softcap,       gate,            rotate,   store_kv,
-                            arrange_queries, attend_span, merge};
+const KernelSet kKernels = {
+    "avx512bf16", supported, kBiasedTiles, quantize_tile, multiply_panels, rms_norm,    rms_norm_add, add,
+    scale,   softcap,   gate,         rotate,        store_kv,        arrange_queries, attend_span,  merge};
 
 }  // namespace fovea::kernels::avx512bf16

@@ -11,13 +11,16 @@ struct Block {
   U8x64 weights[8];
   F32x16 scales[kScales];
   F32x16 minima[kHasMin ? kScales : 1];
+  I32x16 corrections[kScales];  // biased only
 };
 
 // What the arithmetic needs to know of a format. Formats that agree in it share the code of unfolded panels.
-template <int kScaleCount, bool kMin, int kZero>
+template <int kScaleCount, bool kMin, int kZeroOf, bool kIsBiased = false>
 struct Shape {
   static constexpr int kScales = kScaleCount;
   static constexpr bool kHasMin = kMin;
+  static constexpr int kZero = kZeroOf;
+  static constexpr bool kBiased = kIsBiased;  // signed weights, activations plus 128
   static constexpr bool kWideWeights = kZero == 128;
   static constexpr int kZeroBits = kZero == 0 ? -1 : __builtin_ctz(kZero | 256);
   static_assert(kZeroBits < 0 || (1 << kZeroBits) == kZero);
@@ -128,46 +131,79 @@ struct PackedSource {
   }
 };
 
-// Reads blocks from a panel that was unfolded into scratch memory: bytes, then scales, then minima.
+// A panel unfolded into scratch memory: bytes, then scales, minima and corrections. For biased tiles the bytes are signed,
+// q - zero, and
+//   correction = -128 * (sum of these),   so that   sum of (q - zero) * (a + 128) + correction = sum of (q - zero) * a
 template <typename FormatShape>
 struct WideSource {
   using F = FormatShape;
-  const uint8_t* bytes;
-  const float* scales;
-  const float* minima;
+  uint8_t* bytes;
+  float* scales;
+  float* minima;
+  int32_t* corrections;
 
-  WideSource(const std::byte* scratch, int inputs)
-      : bytes(reinterpret_cast<const uint8_t*>(scratch)),
-        scales(reinterpret_cast<const float*>(bytes + static_cast<size_t>(inputs) * kPanelOutputs)),
-        minima(scales + static_cast<size_t>(inputs / kBlockInputs * F::kScales) * kPanelOutputs) {}
+  WideSource(std::byte* scratch, int inputs)
+      : bytes(reinterpret_cast<uint8_t*>(scratch)),
+        scales(reinterpret_cast<float*>(bytes + static_cast<size_t>(inputs) * kPanelOutputs)),
+        minima(scales + lanes_of(inputs)),
+        corrections(reinterpret_cast<int32_t*>(minima + lanes_of(inputs))) {}
+  static size_t lanes_of(int inputs) { return static_cast<size_t>(inputs / kBlockInputs * F::kScales) * kPanelOutputs; }
+  static size_t lanes_at(int b, int h) { return static_cast<size_t>(b * F::kScales + h) * kPanelOutputs; }
 
   void read(int b, typename F::BlockType& block) const {
     for (int i = 0; i < 8; ++i) block.weights[i] = load_bytes(bytes + static_cast<size_t>(b) * 512 + 64 * i);
     for (int h = 0; h < F::kScales; ++h) {
-      const size_t at = static_cast<size_t>(b * F::kScales + h) * kPanelOutputs;
-      block.scales[h] = load(scales + at);
-      if constexpr (F::kHasMin) block.minima[h] = load(minima + at);
+      block.scales[h] = load(scales + lanes_at(b, h));
+      if constexpr (F::kHasMin) block.minima[h] = load(minima + lanes_at(b, h));
+      if constexpr (F::kBiased) block.corrections[h] = load_ints<F>(corrections + lanes_at(b, h));
     }
   }
 };
+
+// What the arithmetic needs to know of an unfolded panel.
+template <typename F>
+using WideShape = Shape<F::kScales, F::kHasMin, kBiasedTiles ? 0 : F::kZero, kBiasedTiles>;
 
 template <NumberFormat kFormat>
 void widen(const std::byte* panel, int inputs, std::byte* scratch) {
   using F = ShapeOf<kFormat>;
   const PackedSource<kFormat> packed(panel);
-  const WideSource<F> wide(scratch, inputs);
+  const WideSource<WideShape<F>> wide(scratch, inputs);
   for (int b = 0; b < inputs / kBlockInputs; ++b) {
     typename F::BlockType block;
     packed.read(b, block);
-    for (int i = 0; i < 8; ++i) {
-      store_bytes(const_cast<uint8_t*>(wide.bytes) + static_cast<size_t>(b) * 512 + 64 * i, block.weights[i]);
+    if constexpr (kBiasedTiles) {
+      if constexpr (F::kZero > 0) {
+        for (U8x64& w : block.weights) w = sub_bytes(w, set1_byte(F::kZero));
+      }
+      for (int h = 0; h < F::kScales; ++h) {
+        I32x16 correction = zeros_int();
+        for (int i = 0; i < 8 / F::kScales; ++i) correction = subtract_bias(correction, block.weights[8 / F::kScales * h + i]);
+        store_ints(wide.corrections + wide.lanes_at(b, h), correction);
+      }
     }
+    for (int i = 0; i < 8; ++i) store_bytes(wide.bytes + static_cast<size_t>(b) * 512 + 64 * i, block.weights[i]);
     for (int h = 0; h < F::kScales; ++h) {
-      const size_t at = static_cast<size_t>(b * F::kScales + h) * kPanelOutputs;
-      store(const_cast<float*>(wide.scales) + at, block.scales[h]);
-      if constexpr (F::kHasMin) store(const_cast<float*>(wide.minima) + at, block.minima[h]);
+      store(wide.scales + wide.lanes_at(b, h), block.scales[h]);
+      if constexpr (F::kHasMin) store(wide.minima + wide.lanes_at(b, h), block.minima[h]);
     }
   }
+}
+
+// What takes the zero (or the bias) off a sum of products.
+template <typename F>
+[[gnu::always_inline]] inline I32x16 start_of(I32x16 correction, int32_t negative_sum) {
+  if constexpr (F::kBiased) return correction;
+  else if constexpr (F::kZeroBits >= 0) return shift_left<F::kZeroBits>(set1_int(negative_sum));
+  else return zeros_int();
+}
+template <typename F>
+[[gnu::always_inline]] inline I32x16 add_dots(const U8x64* weights, int vectors, const int8_t* a, I32x16 sum) {
+  for (int k = 0; k < vectors; ++k) {
+    if constexpr (F::kBiased) sum = dot4_biased<F>(sum, weights[k], a + 4 * k);
+    else sum = dot4<F::kWideWeights>(sum, weights[k], a + 4 * k);
+  }
+  return sum;
 }
 
 // One row's part of one block, added to acc.
@@ -175,21 +211,13 @@ template <typename F>
 [[gnu::always_inline]] inline F32x16 add_block(const typename F::BlockType& w, const QuantBlock& a, F32x16 acc) {
   const F32x16 scale = set1(a.scale);
   if constexpr (F::kScales == 1) {
-    I32x16 sum = zeros_int();
-    if constexpr (F::kZeroBits >= 0) sum = shift_left<F::kZeroBits>(set1_int(a.negative_sum));
-    for (int k = 0; k < 8; ++k) sum = dot4<F::kWideWeights>(sum, w.weights[k], a.q + 4 * k);
+    const I32x16 sum = add_dots<F>(w.weights, 8, a.q, start_of<F>(w.corrections[0], a.negative_sum));
     acc = fma(to_float(sum), mul(w.scales[0], scale), acc);
     if constexpr (F::kHasMin) acc = fma(w.minima[0], set1(a.negative_scaled_sum), acc);
   } else {
-    I32x16 first = zeros_int(), second = zeros_int();
-    if constexpr (F::kZeroBits >= 0) {
-      first = shift_left<F::kZeroBits>(set1_int(a.negative_sum_first));
-      second = sub(shift_left<F::kZeroBits>(set1_int(a.negative_sum)), first);
-    }
-    for (int k = 0; k < 4; ++k) {
-      first = dot4<F::kWideWeights>(first, w.weights[k], a.q + 4 * k);
-      second = dot4<F::kWideWeights>(second, w.weights[k + 4], a.q + 4 * k + 16);
-    }
+    const I32x16 first = add_dots<F>(w.weights, 4, a.q, start_of<F>(w.corrections[0], a.negative_sum_first));
+    const I32x16 second = add_dots<F>(w.weights + 4, 4, a.q + 16,
+                                      start_of<F>(w.corrections[1], a.negative_sum - a.negative_sum_first));
     acc = fma(to_float(first), mul(w.scales[0], scale), acc);
     acc = fma(to_float(second), mul(w.scales[1], scale), acc);
     if constexpr (F::kHasMin) {
@@ -239,9 +267,6 @@ void quantized_tile_of(int rows, const Source& source, int blocks, const QuantBl
   }
 }
 
-// Rows up to which a panel is read in its packed form; more rows than that pay for unfolding it once.
-constexpr int kFewRows = 3;
-
 template <NumberFormat kFormat>
 void few_rows(int rows, const std::byte* panel, int inputs, const QuantBlock* tile, float* out, int64_t stride,
               int outputs) {
@@ -267,7 +292,7 @@ void multiply_quantized(const PanelProduct& p, int begin, int end, std::byte* sc
       continue;
     }
     widen<kFormat>(packed, p.inputs, scratch);
-    const WideSource<ShapeOf<kFormat>> source(scratch, p.inputs);
+    const WideSource<WideShape<ShapeOf<kFormat>>> source(scratch, p.inputs);
     for (int row = 0; row < p.rows; row += kTileRows) {
       const int rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
       quantized_tile_of(rows, source, blocks, tiles + static_cast<size_t>(row) * static_cast<size_t>(blocks),
@@ -374,7 +399,7 @@ void multiply_panels(const PanelProduct& p, int begin, int end, std::byte* scrat
 // Finite numbers are there already; infinities and NaN become some number, so that the sums stay small.
 inline F32x16 in_byte_range(F32x16 steps) { return min(max(steps, set1(-127.0f)), set1(127.0f)); }
 
-void quantize_tile(const float* x, int64_t stride, int rows, int inputs, QuantBlock* tile) {
+void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool biased, QuantBlock* tile) {
   for (int b = 0; b < inputs / kBlockInputs; ++b) {
     for (int r = 0; r < rows; ++r) {
       const float* values = x + r * stride + b * kBlockInputs;
@@ -389,6 +414,8 @@ void quantize_tile(const float* x, int64_t stride, int rows, int inputs, QuantBl
       block.negative_sum_first = -sum_first;
       block.negative_sum = -(sum_first + sum_second);
       block.negative_scaled_sum = block.scale * static_cast<float>(block.negative_sum);
+      if (!biased) continue;
+      for (int i = 0; i < kBlockInputs; ++i) block.q[i] = static_cast<int8_t>(block.q[i] ^ -128);
     }
   }
 }

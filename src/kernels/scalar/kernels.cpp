@@ -39,7 +39,7 @@ float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
 
 // ---- matrix products -----------------------------------------------------------------------------------------------
 
-void quantize_tile(const float* x, int64_t stride, int rows, int inputs, QuantBlock* tile) {
+void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool biased, QuantBlock* tile) {
   for (int b = 0; b < inputs / kBlockInputs; ++b) {
     for (int r = 0; r < rows; ++r) {
       const float* values = x + r * stride + b * kBlockInputs;
@@ -57,6 +57,8 @@ void quantize_tile(const float* x, int64_t stride, int rows, int inputs, QuantBl
       block.negative_sum_first = -sums[0];
       block.negative_sum = -(sums[0] + sums[1]);
       block.negative_scaled_sum = block.scale * static_cast<float>(block.negative_sum);
+      if (!biased) continue;
+      for (int8_t& q : block.q) q = static_cast<int8_t>(q ^ -128);
     }
   }
 }
@@ -282,7 +284,7 @@ bool supported() { return true; }
 
 }  // namespace
 
-const KernelSet kKernels = {"scalar",     supported, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
+const KernelSet kKernels = {"scalar",     supported, false, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
                             arrange_queries, attend_span, merge};
 
