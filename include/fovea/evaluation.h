@@ -41,7 +41,6 @@ struct MachineLimits {
   int threads = 0;
   double read_gb_per_s = 0;        // sequential reads of memory much larger than the caches
   double int8_gmac_per_s = 0;      // 8-bit multiply-adds, registers only, of the kernels in use
-  double f32_gmac_per_s = 0;
 };
 MachineLimits probe_machine(const Model& model, int threads);
 

@@ -63,8 +63,7 @@ nlohmann::ordered_json json_of(const Model& model, const MachineLimits& limits,
                                    {"threads", limits.threads},
                                    {"kernels", std::string(model.kernels())}};
   object["limits"] = {{"read_gb_per_s", limits.read_gb_per_s},
-                      {"int8_gmac_per_s", limits.int8_gmac_per_s},
-                      {"f32_gmac_per_s", limits.f32_gmac_per_s}};
+                      {"int8_gmac_per_s", limits.int8_gmac_per_s}};
   object["results"] = nlohmann::ordered_json::array();
   for (const SpeedRow& row : rows) object["results"].push_back(json_of(row));
   return object;
@@ -77,7 +76,6 @@ std::string heading(const Model& model, const MachineLimits& limits) {
                                  limits.threads, limits.threads == 1 ? "" : "s");
   text += fmt::format("limits of this machine: {:.1f} GB/s read", limits.read_gb_per_s);
   if (limits.int8_gmac_per_s > 0) text += fmt::format(", {:.0f} GMAC/s int8", limits.int8_gmac_per_s);
-  if (limits.f32_gmac_per_s > 0) text += fmt::format(", {:.0f} GMAC/s f32", limits.f32_gmac_per_s);
   return text + "\n\n";
 }
 

@@ -65,6 +65,9 @@ struct KernelSet {
   // out[m][n] = sum_k x[m][k] * W[n][k] for the outputs of panels [begin, end).
   // scratch: at least widened_panel_bytes(inputs).
   void (*multiply_panels)(const PanelProduct& product, int begin, int end, std::byte* scratch);
+  // Byte products alone, from registers and the first cache: what no matrix product of this set can surpass on this machine.
+  // Returns the multiply-adds that `rounds` rounds did.
+  int64_t (*byte_products)(int64_t rounds);
 
   // out = x / sqrt(mean(x^2) + eps) * weight (weight null: 1). In place is fine.
   void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* out);

@@ -24,7 +24,7 @@ bool supported() {
 }  // namespace
 
 const KernelSet kKernels = {
-    "avx512bf16", supported, kBiasedTiles, quantize_tile, multiply_panels, rms_norm,    rms_norm_add, add,
-    scale,   softcap,   gate,         rotate,        store_kv,        arrange_queries, attend_span,  merge};
+    "avx512bf16", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
+    add,     scale,     softcap,      gate,          rotate,          store_kv,      arrange_queries, attend_span, merge};
 
 }  // namespace fovea::kernels::avx512bf16

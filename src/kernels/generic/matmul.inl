@@ -419,3 +419,20 @@ void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool bi
     }
   }
 }
+
+int64_t byte_products(int64_t rounds) {
+  constexpr int kSums = 12;
+  int8_t activations[4 * kSums];
+  for (int i = 0; i < 4 * kSums; ++i) activations[i] = static_cast<int8_t>(i);
+  const U8x64 weights = set1_byte(3);
+  I32x16 sums[kSums];
+  for (I32x16& sum : sums) sum = zeros_int();
+  for (int64_t round = 0; round < rounds; ++round) {
+    asm volatile("" : : "r"(activations) : "memory");  // read anew each time, as a product does
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) sums[i] = dot4<false>(sums[i], weights, activations + 4 * i);
+  }
+  volatile int32_t wanted = 0;
+  for (const I32x16& sum : sums) wanted = wanted + reduce_add(sum);
+  return rounds * kSums * 64;
+}

@@ -171,6 +171,15 @@ void rotate(const float* cosines, const float* sines, int pairs, bool half, floa
   }
 }
 
+int64_t byte_products(int64_t rounds) {
+  volatile int8_t activation = 5;
+  int32_t sum = 0;
+  for (int64_t round = 0; round < rounds; ++round) sum += 3 * activation;
+  volatile int32_t wanted = sum;
+  static_cast<void>(wanted);
+  return rounds;
+}
+
 // ---- attention -----------------------------------------------------------------------------------------------------
 
 float load_stored(KvCodec codec, const std::byte* base, int64_t value) {
@@ -284,7 +293,7 @@ bool supported() { return true; }
 
 }  // namespace
 
-const KernelSet kKernels = {"scalar",     supported, false, quantize_tile, multiply_panels, rms_norm, rms_norm_add,
+const KernelSet kKernels = {"scalar",     supported, false, quantize_tile, multiply_panels, byte_products, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
                             arrange_queries, attend_span, merge};
 
