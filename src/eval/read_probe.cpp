@@ -15,8 +15,8 @@
 namespace fovea::eval {
 namespace {
 
-constexpr size_t kBytes = size_t{256} << 20;
-constexpr size_t kPasses = 6;
+constexpr size_t kBytes = size_t{128} << 20;
+constexpr size_t kPasses = 12;
 
 // Independent sums: wide loads, and no addition waits for another.
 uint64_t sum_of(std::span<const uint64_t> words) {

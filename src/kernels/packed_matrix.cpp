@@ -79,7 +79,7 @@ void pack_plain_output(size_t value_bytes, int inputs, const std::byte* row, int
 }  // namespace
 
 PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
-                                PanelMemory& memory, ThreadPool& pool) {
+                                PanelMemory& memory, ThreadPool& pool, const Packed& packed) {
   const NumberFormatFacts& stored_facts = facts(format);
   const size_t row_bytes = static_cast<size_t>(inputs) / stored_facts.block_values * stored_facts.block_bytes;
   assert(outputs > 0 && inputs > 0 && inputs % static_cast<int>(stored_facts.block_values) == 0);
@@ -92,7 +92,7 @@ PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, st
   matrix.panel_bytes_ = kernels::panel_bytes(format, inputs);
   const std::span<std::byte> panels = memory.take(matrix.panel_bytes_ * static_cast<size_t>(matrix.panels()));
   matrix.panels_ = panels;
-  pool.run(matrix.panels(), [&](int panel, int) {
+  const auto pack_panel = [&](int panel) {
     std::byte* to = panels.data() + static_cast<size_t>(panel) * matrix.panel_bytes_;
     const int first = panel * kPanelOutputs;
     for (int output = 0; output < std::min(kPanelOutputs, outputs - first); ++output) {
@@ -100,7 +100,15 @@ PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, st
       if (is_quantized(format)) pack_quantized_output(format, inputs, row, output, to);
       else pack_plain_output(stored_facts.block_bytes, inputs, row, output, to);
     }
-  });
+  };
+  constexpr size_t kPartBytes = 8 << 20;
+  const int part = std::max(1, static_cast<int>(kPartBytes / matrix.panel_bytes_));
+  for (int begin = 0; begin < matrix.panels(); begin += part) {
+    const int end = std::min(begin + part, matrix.panels());
+    pool.run(end - begin, [&](int i, int) { pack_panel(begin + i); });
+    const auto rows_at = [&](int panel) { return static_cast<size_t>(std::min(panel * kPanelOutputs, outputs)) * row_bytes; };
+    if (packed) packed(stored.subspan(rows_at(begin), rows_at(end) - rows_at(begin)));
+  }
   return matrix;
 }
 

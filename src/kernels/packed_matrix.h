@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "base/number_format.h"
@@ -22,8 +23,10 @@ class PackedMatrix {
 
   // stored: rows of `inputs` values in `format`, as in the file.
   // REQUIRES inputs a multiple of the format's block, and stored.size() to match. Runs on all threads of the pool.
+  // packed, if given, is told of each part of `stored` that is not needed any more, some megabytes at a time.
+  using Packed = std::function<void(std::span<const std::byte> stored)>;
   static PackedMatrix pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
-                           PanelMemory& memory, ThreadPool& pool);
+                           PanelMemory& memory, ThreadPool& pool, const Packed& packed = {});
 
   NumberFormat format() const { return format_; }
   int outputs() const { return outputs_; }

@@ -74,8 +74,8 @@ class Loader {
   kernels::PackedMatrix matrix(const std::string& pattern, int index, int outputs, int inputs) {
     const files::Tensor& tensor = require(pattern, index);
     check_shape(tensor, {outputs, inputs}, "the sizes in the file's metadata do not fit its tensors");
-    auto packed = kernels::PackedMatrix::pack(tensor.format, outputs, inputs, tensor.bytes, weights_.memory, pool_);
-    done(tensor);
+    auto packed = kernels::PackedMatrix::pack(tensor.format, outputs, inputs, tensor.bytes, weights_.memory, pool_,
+                                              [&](std::span<const std::byte> part) { done(part); });
     return packed;
   }
 
@@ -98,7 +98,7 @@ class Loader {
                       "vectors are stored as f32, f16 or bf16: convert the file again");
       }
     }
-    done(tensor);
+    done(tensor.bytes);
     return values;
   }
 
@@ -153,9 +153,10 @@ class Loader {
     }
   }
 
-  void done(const files::Tensor& tensor) {
-    files_.forget(tensor.bytes);
-    done_bytes_ += static_cast<int64_t>(tensor.bytes.size());
+  // These bytes of the file are not needed any more.
+  void done(std::span<const std::byte> part) {
+    files_.forget(part);
+    done_bytes_ += static_cast<int64_t>(part.size());
     if (progress_ && !progress_("loading weights", std::min(done_bytes_, total_bytes_), total_bytes_)) throw Stopped();
   }
 
