@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/clock.h"
+
 namespace fovea {
 namespace {
 
@@ -35,21 +37,28 @@ int usable_processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : in_use_(threads) {
   assert(threads >= 1 && threads <= 1024);
   for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
 }
 
 ThreadPool::~ThreadPool() {
   closing_.store(true);
+  use(threads());
   wake_.fetch_add(1);
   wake_.notify_all();
   for (auto& worker : workers_) worker.join();
 }
 
+void ThreadPool::use(int threads) {
+  assert(threads >= 1 && threads <= this->threads());
+  in_use_.store(threads);
+  in_use_.notify_all();
+}
+
 void ThreadPool::run_job(int pieces, Call call, void* piece) {
   if (pieces <= 0) return;
-  if (pieces == 1 || workers_.empty()) {
+  if (pieces == 1 || in_use() == 1) {
     for (int index = 0; index < pieces; ++index) call(piece, index, 0);
     return;
   }
@@ -68,25 +77,33 @@ void ThreadPool::run_job(int pieces, Call call, void* piece) {
   wait_for_completion();
 }
 
-bool ThreadPool::take_pieces(uint64_t ticket, int thread) {
+void ThreadPool::take_pieces(uint64_t ticket, int thread) {
   const uint64_t generation = generation_of(ticket);
   // Read before claiming: they change only after every piece of this generation was claimed and finished, and then
   // the claim below fails.
   const Call call = call_.load(std::memory_order_relaxed);
   void* piece = piece_.load(std::memory_order_relaxed);
-  bool took = false;
   uint64_t now = ticket_.load(std::memory_order_acquire);
   while (generation_of(now) == generation && next_of(now) < pieces_of(now)) {
     if (!ticket_.compare_exchange_weak(now, now + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
     call(piece, static_cast<int>(next_of(now)), thread);
-    took = true;
     if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
     now = ticket_.load(std::memory_order_acquire);
   }
-  return took;
 }
 
 void ThreadPool::wait_for_completion() {
+  constexpr int kUsualSpins = 64;  // pieces never end at the same instant
+  for (int spin = 0; spin < kUsualSpins; ++spin) {
+    if (unfinished_.load(std::memory_order_acquire) == 0) return;
+    pause_briefly();
+  }
+  const Stopwatch watch;
+  wait_longer_for_completion();
+  stalled_seconds_ += watch.seconds();
+}
+
+void ThreadPool::wait_longer_for_completion() {
   for (int spin = 0; spin < kSpins; ++spin) {
     if (unfinished_.load(std::memory_order_acquire) == 0) return;
     pause_briefly();
@@ -118,8 +135,12 @@ uint64_t ThreadPool::wait_for_job(uint64_t seen) {
 void ThreadPool::work(int thread) {
   uint64_t seen = 0;
   while (!closing_.load(std::memory_order_relaxed)) {
+    if (const int used = in_use_.load(); thread >= used) {
+      in_use_.wait(used);
+      continue;
+    }
     seen = wait_for_job(seen);
-    take_pieces(seen, thread);
+    if (thread < in_use()) take_pieces(seen, thread);
   }
 }
 

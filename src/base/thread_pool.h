@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace fovea {
@@ -31,6 +32,14 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
+  // From the next run() on, only this many threads take pieces; the others sleep. Where other programs keep processors busy,
+  // fewer threads can be faster: nobody waits for a piece that its thread took to sleep. REQUIRES 1 <= threads <= threads().
+  void use(int threads);
+  int in_use() const { return in_use_.load(std::memory_order_relaxed); }
+
+  // How long run() has waited for others' last pieces since the last call of this.
+  double take_stalled_seconds() { return std::exchange(stalled_seconds_, 0.0); }
+
   // piece(index, thread): index in [0, pieces), thread in [0, threads()), for scratch memory of its own.
   template <typename Piece>
   void run(int pieces, Piece&& piece) {
@@ -44,8 +53,9 @@ class ThreadPool {
 
   void run_job(int pieces, Call call, void* piece);
   void work(int thread);
-  bool take_pieces(uint64_t ticket, int thread);
+  void take_pieces(uint64_t ticket, int thread);
   void wait_for_completion();
+  void wait_longer_for_completion();
   uint64_t wait_for_job(uint64_t seen);
 
   // The job on offer: generation (24 bits) | pieces (20 bits) | next piece (20 bits). A piece is claimed by advancing
@@ -57,6 +67,8 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> sleepers_{0};
   std::atomic<uint32_t> wake_{0};
   std::atomic<bool> closing_{false};
+  std::atomic<int> in_use_;
+  double stalled_seconds_ = 0;  // of the caller
   std::vector<std::thread> workers_;
 };
 

@@ -41,6 +41,43 @@ TEST(ThreadPool, JobsAfterAPauseStillRun) {
   EXPECT_EQ(total.load(), 50);
 }
 
+TEST(ThreadPool, OnlyThreadsInUseTakePieces) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 200; ++round) {
+    const int used = 1 + round % 4;
+    pool.use(used);
+    std::vector<std::atomic<int>> runs(100);
+    std::atomic<int> outside{0};
+    pool.run(100, [&](int index, int thread) {
+      runs[static_cast<size_t>(index)].fetch_add(1);
+      if (thread >= used) outside.fetch_add(1);
+    });
+    for (const auto& count : runs) ASSERT_EQ(count.load(), 1);
+    ASSERT_EQ(outside.load(), 0) << used << " in use";
+  }
+}
+
+TEST(ThreadPool, APoolWithThreadsOutOfUseEnds) {
+  ThreadPool pool(3);
+  pool.use(1);
+  pool.run(5, [](int, int thread) { EXPECT_EQ(thread, 0); });
+}
+
+TEST(ThreadPool, WaitingForALateThreadIsCounted) {
+  ThreadPool pool(2);
+  std::atomic<bool> other_began{false};
+  pool.run(2, [&](int, int thread) {
+    if (thread == 0) {
+      while (!other_began.load()) std::this_thread::yield();
+      return;
+    }
+    other_began.store(true);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  EXPECT_GT(pool.take_stalled_seconds(), 0.005);
+  EXPECT_EQ(pool.take_stalled_seconds(), 0);
+}
+
 TEST(ThreadPool, APoolThatNeverWorkedEnds) { ThreadPool pool(8); }
 
 }  // namespace
