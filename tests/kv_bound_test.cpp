@@ -37,12 +37,14 @@ EngineOptions long_options() {
   options.context_tokens = kPositions;
   options.chunk_tokens = kChunk;
   options.threads = 2;
+  options.cache_bytes = 0;  // nothing beside what a running sequence may need
   return options;
 }
 
 Request long_request(const Model& model) {
   Request request;
   for (int i = 0; i < kPrompt; ++i) request.prompt.push_back(i * 31 % model.facts().vocabulary);
+  request.cache.keep = KeepLevel::none;
   request.max_tokens = kPositions - kPrompt + 1;  // the last one is chosen and not computed
   return request;
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "fovea/model.h"
@@ -16,7 +17,8 @@ namespace fovea {
 
 // owner    shares the model; owns the K/V cache, the scratch memory and the threads
 // threads  one thread at a time calls an engine; steps use the engine's own threads
-// numerics logits and tokens of a request do not depend on chunk size, thread count or other requests, bit for bit
+// numerics logits and tokens of a request do not depend on chunk size, thread count, other requests, or on what of its
+//          prompt was found in the cache, bit for bit (unless the request itself allows approximate_windows)
 class Engine {
  public:
   // Reserves all memory it will ever use. errors: Error when the options do not fit the model or the machine.
@@ -41,6 +43,9 @@ class Engine {
   const Model& model() const;
   const EngineOptions& options() const;  // as resolved: no zeros left
   EngineStats stats() const;
+  // nullopt: still waiting, or unknown.
+  std::optional<ReuseReport> reuse(RequestId request) const;
+  void forget();  // everything kept for requests to come
   // Prompt tokens of this request already in the cache or computed, for progress; 0 for unknown ids.
   int prompt_tokens_done(RequestId request) const;
 

@@ -15,6 +15,7 @@ namespace fovea {
 struct LogitsJob {
   std::string tokens_path, out_path;
   Progress progress;  // tokens
+  int cached_tokens = 0;  // > 0: the first so many are run as a request of their own before; the file is the same
 };
 EngineStats write_logits(const std::shared_ptr<const Model>& model, EngineOptions options, const LogitsJob& job);
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -27,12 +28,31 @@ struct SamplingOptions {
 
 using LogitsSink = std::function<void(int position, std::span<const float> logits)>;
 
+enum class KeepLevel : uint8_t {
+  none,      // nothing of it is kept for others; it may still use what is there
+  normal,    // as long as it is worth its bytes beside everything else
+  priority,  // as normal, and worth sixteen times as much
+};
+
+// What a request leaves in the cache for later ones, and who may find it.
+struct CacheTerms {
+  KeepLevel keep = KeepLevel::normal;
+  double ttl_seconds = 0;           // 0: no end; else it is forgotten so long after it was computed
+  std::string salt = {};            // requests see only what was left under the same salt: tenants kept apart
+  std::vector<int> boundaries = {}; // positions in the prompt that others may continue from: beginnings of messages
+  int approximate_windows = 0;      // > 0: where a window was dropped, restoring it by reading so many windows again is
+                                    // good enough. Logits then differ a little from those of a cold run
+  bool reuse = true;                // false: everything is computed, whatever is there
+};
+
 struct Request {
   std::vector<int32_t> prompt;        // at least one token
   int max_tokens = 0;                 // to generate; 0: only compute the prompt
   SamplingOptions sampling;
   std::vector<int32_t> stop_tokens;   // end the generation; not part of the output
-  LogitsSink on_logits;               // if set, called for every position of the prompt and of the output, in order
+  LogitsSink on_logits;               // if set, called for positions of the prompt and of the output, in order
+  int logits_from = 0;                // first position on_logits is called for; what lies before may come from the cache
+  CacheTerms cache;
 };
 
 enum class FinishReason : uint8_t { none, stop, length, cancelled };
@@ -40,11 +60,39 @@ std::string_view name_of(FinishReason reason);
 
 using RequestId = uint64_t;
 
+// Why no more of a prompt was reused.
+enum class ReuseReason : uint8_t {
+  none,            // everything was that can be: all but the last token, or all before logits_from
+  off,             // the request did not want it
+  unknown,         // nothing kept begins like this
+  differs,         // what is kept goes on with another token
+  ends,            // what is kept ends here
+  dropped,         // more was kept, and dropped for budget
+  expired,         // more was kept, until its time was over
+  no_window,       // more is kept, but no window of the local layers there
+  window_dropped,  // likewise: it was dropped for budget
+  window_expired,  // likewise: its time was over
+};
+std::string_view name_of(ReuseReason reason);  // "window_dropped"
+
+// What became of a prompt.
+struct ReuseReport {
+  int prompt_tokens = 0;
+  int computed_tokens = 0;  // of the prompt
+  int reused_tokens = 0;    // the rest: found in the cache
+  int replayed_tokens = 0;  // of those computed, those that only restored the windows of local layers
+  bool exact = true;        // false: approximate_windows was made use of
+  ReuseReason reason = ReuseReason::none;
+  int position = 0;         // where the reason applies
+};
+std::string text_of(const ReuseReport& report);  // "reused 4,096 of 6,060 tokens: differs at token 4,096"
+
 // One thing that happened to one request in one step.
 struct Event {
   RequestId request = 0;
   std::optional<int32_t> token;               // generated; none when the generation ended without one
   FinishReason finished = FinishReason::none; // not none: the request is over, nothing more comes
+  ReuseReport reuse = {};                     // complete from the first event of a request on
 };
 
 }  // namespace fovea

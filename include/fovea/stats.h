@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct KvGroupStats {
   int page_tokens = 0;
   int64_t page_bytes = 0;
   int held_pages = 0;      // by running sequences
+  int kept_pages = 0;      // for requests to come
   int capacity_pages = 0;
 };
 
@@ -25,7 +27,10 @@ struct EngineStats {
   double decode_seconds = 0;    // steps with generated tokens only
   int64_t prefill_tokens = 0;
   int64_t decode_tokens = 0;
-  int64_t kv_bytes = 0;         // reserved for pages
+  int64_t kv_bytes = 0;         // most that pages may take
+  int64_t kv_used_bytes = 0;    // that they take now, held or kept
+  int kv_boundaries = 0;        // positions that requests to come can continue from
+  std::map<std::string, int64_t> reuse_reasons;  // requests by what kept them from reusing more
   int64_t scratch_bytes = 0;
   std::vector<KvGroupStats> kv;
 };

@@ -29,6 +29,8 @@ class Conversation {
 
   void reset() {
     turns_.clear();
+    text_.clear();
+    tokens_.clear();
     if (!options_.system.empty()) turns_.push_back({"system", options_.system});
   }
 
@@ -37,7 +39,7 @@ class Conversation {
     std::vector<ChatTurn> turns = turns_;
     turns.push_back({"user", message});
     Request request;
-    request.prompt = chat_tokens(*model_, turns);
+    request.prompt = tokens_of(turns);
     request.max_tokens = options_.max_tokens;
     request.sampling = options_.sampling;
     request.stop_tokens = model_->end_tokens();
@@ -47,12 +49,28 @@ class Conversation {
                               request.prompt.size(), context),
                   "", "use /reset or a shorter message, or start with a larger -c");
     }
+    std::vector<int32_t> tokens = request.prompt;
     const Generated generated = answer(std::move(request));
+    text_ = model_->render_chat(turns) + generated.text;
+    tokens.insert(tokens.end(), generated.tokens.begin(), generated.tokens.end());
+    tokens_ = std::move(tokens);
     turns.push_back({"assistant", generated.text});
     turns_ = std::move(turns);
   }
 
  private:
+  // The tokens that the model read and wrote stay as they are, so that the engine finds them in its cache: the same
+  // text, tokenized anew, can come out otherwise.
+  std::vector<int32_t> tokens_of(const std::vector<ChatTurn>& turns) const {
+    std::vector<int32_t> anew = chat_tokens(*model_, turns);
+    const std::string text = model_->render_chat(turns);
+    if (text_.empty() || !text.starts_with(text_)) return anew;
+    std::vector<int32_t> continued = tokens_;
+    const std::vector<int32_t> more = model_->tokenize(text.substr(text_.size()), false, true);
+    continued.insert(continued.end(), more.begin(), more.end());
+    return model_->detokenize(continued, true) == model_->detokenize(anew, true) ? continued : anew;
+  }
+
   Generated answer(Request request) {
     const bool to_terminal = is_terminal(Stream::out);
     Generated generated = generate_text(engine_, model_, std::move(request), [&](const std::string& piece) {
@@ -74,6 +92,8 @@ class Conversation {
   const ChatOptions& options_;
   Engine engine_;
   std::vector<ChatTurn> turns_;
+  std::string text_;             // of the last prompt and its answer, in the template
+  std::vector<int32_t> tokens_;  // likewise
 };
 
 void require_chat_model(const Model& model) {

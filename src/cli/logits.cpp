@@ -1,10 +1,12 @@
 // fovea logits: the raw output of a model, for comparison with others.
 #include <fmt/format.h>
 
+#include <limits>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
 #include "cli/run_report.h"
@@ -29,6 +31,7 @@ constexpr const char* kExamples =
 struct LogitsOptions {
   ModelOptions model;
   std::string tokens, out;
+  int cached = 0;
   bool stats = false;
 };
 
@@ -41,6 +44,7 @@ int run(const LogitsOptions& options) {
     job.tokens_path = options.tokens;
     job.out_path = options.out;
     job.progress = bar.callback();
+    job.cached_tokens = options.cached;
     stats = write_logits(model, options.model.engine_options(), job);
   }
   RunTimes times = times_between({}, stats);
@@ -57,6 +61,12 @@ void add_logits_command(CLI::App& program, Action& chosen) {
   options->model.add_model(*command);
   command->add_option("--tokens", options->tokens, "token ids")->type_name("FILE.npy")->required();
   command->add_option("--out", options->out, "where the logits go")->type_name("FILE.npy")->required();
+  command
+      ->add_option("--cached", options->cached,
+                   "first run the first N tokens as a request of their own; the whole prompt then\n"
+                   "finds them in the cache, and the file is the same")
+      ->type_name("N")
+      ->check(whole_number(0, std::numeric_limits<int>::max()));
   options->model.add_machine(*command);
   options->model.add_cache(*command);
   command->add_flag("--stats", options->stats, "one JSON line on stderr with what the engine did and holds");

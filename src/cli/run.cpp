@@ -106,6 +106,8 @@ int run_once(const RunOptions& options) {
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = context_for(options, static_cast<int>(prompt.size()), request.max_tokens,
                                               model->facts().context_tokens);
+  engine_options.cache_bytes = 0;  // no other request will come
+  request.cache.keep = KeepLevel::none;
   Engine engine(model, engine_options);
   warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
 

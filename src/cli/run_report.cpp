@@ -25,6 +25,7 @@ nlohmann::ordered_json json_of(const KvGroupStats& group) {
           {"page_tokens", group.page_tokens},
           {"page_bytes", group.page_bytes},
           {"held_pages", group.held_pages},
+          {"kept_pages", group.kept_pages},
           {"capacity_pages", group.capacity_pages}};
 }
 
@@ -69,7 +70,10 @@ nlohmann::ordered_json json_of(const EngineStats& stats) {
                                    {"decode_tokens", stats.decode_tokens},
                                    {"decode_seconds", stats.decode_seconds},
                                    {"kv_bytes", stats.kv_bytes},
+                                   {"kv_used_bytes", stats.kv_used_bytes},
+                                   {"kv_boundaries", stats.kv_boundaries},
                                    {"scratch_bytes", stats.scratch_bytes}};
+  object["reuse_reasons"] = stats.reuse_reasons;
   object["kv"] = nlohmann::ordered_json::array();
   for (const KvGroupStats& group : stats.kv) object["kv"].push_back(json_of(group));
   return object;

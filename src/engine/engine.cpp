@@ -21,41 +21,55 @@ namespace {
 constexpr int kDefaultContext = 8192;
 constexpr int kLongestContext = 1 << 24;
 constexpr int kMostThreads = 256;
+constexpr int64_t kMostCacheBytes = int64_t{1} << 44;
+
+kv::CacheOptions cache_options(const EngineOptions& options) {
+  return {.context_tokens = options.context_tokens,
+          .chunk_tokens = std::min(options.chunk_tokens, options.context_tokens),
+          .sequences = options.sequences,
+          .retained_bytes = std::max<int64_t>(0, options.cache_bytes)};
+}
 
 void check_range(std::string_view name, int value, int least, int most) {
   if (value >= least && value <= most) return;
   throw Error(fmt::format("{} is {}", name, value), "engine options", fmt::format("choose {} to {}", least, most));
 }
 
-EngineOptions resolve(EngineOptions options, const ModelFacts& facts) {
+// Refuses what cannot fit before anything is reserved, and settles how much is kept beside.
+void fit_into_memory(EngineOptions& options, const model::ModelSpec& spec) {
+  const auto available = static_cast<double>(available_memory_bytes());
+  double needed = 0;
+  for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
+    needed += static_cast<double>(kv::page_bytes(group)) * kv::capacity_pages(group, cache_options(options));
+  }
+  if (options.cache_bytes == EngineOptions::kAsMuchAgain) {
+    options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
+  }
+  const double all = needed + static_cast<double>(options.cache_bytes);
+  if (all <= available) return;
+  const auto gib = [](double bytes) { return bytes / (1 << 30); };
+  throw Error(fmt::format("keys and values of {} x {} tokens need {:.1f} GiB, {:.1f} GiB are to be kept beside, and "
+                          "{:.1f} GiB are free",
+                          options.sequences, options.context_tokens, gib(needed), gib(all - needed), gib(available)),
+              "engine options",
+              "ask for a shorter context (-c), fewer sequences or a smaller cache (--cache), or close other programs");
+}
+
+EngineOptions resolve(EngineOptions options, const Model& model) {
+  const ModelFacts& facts = model.facts();
   if (options.context_tokens == 0) options.context_tokens = std::min(facts.context_tokens, kDefaultContext);
   if (options.threads == 0) options.threads = std::min(usable_processors(), kMostThreads);
   check_range("context", options.context_tokens, 1, kLongestContext);
   check_range("sequences", options.sequences, 1, 4096);
   check_range("chunk", options.chunk_tokens, 1, 1 << 16);
   check_range("threads", options.threads, 1, kMostThreads);
+  if (options.cache_bytes < EngineOptions::kAsMuchAgain || options.cache_bytes > kMostCacheBytes) {
+    throw Error(fmt::format("cache_bytes is {}", options.cache_bytes), "engine options",
+                fmt::format("choose 0 to {}, or -1 for as much again as the sequences need", kMostCacheBytes));
+  }
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
+  fit_into_memory(options, model.state().spec);
   return options;
-}
-
-kv::CacheOptions cache_options(const EngineOptions& options) {
-  return {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0};
-}
-
-// Refuses what cannot fit before anything is reserved.
-std::vector<kv::GroupSpec> fitting_groups(const model::ModelSpec& spec, const EngineOptions& options) {
-  std::vector<kv::GroupSpec> groups = kv_groups(spec, options.kv_local, options.kv_global);
-  double bytes = 0;
-  for (const kv::GroupSpec& group : groups) {
-    bytes += static_cast<double>(kv::page_bytes(group)) * kv::capacity_pages(group, cache_options(options));
-  }
-  const auto available = static_cast<double>(available_memory_bytes());
-  if (bytes > available) {
-    throw Error(fmt::format("keys and values of {} x {} tokens need {:.1f} GiB, and {:.1f} GiB are free",
-                            options.sequences, options.context_tokens, bytes / (1 << 30), available / (1 << 30)),
-                "engine options", "ask for a shorter context (-c), fewer sequences, or close other programs");
-  }
-  return groups;
 }
 
 }  // namespace
@@ -63,13 +77,18 @@ std::vector<kv::GroupSpec> fitting_groups(const model::ModelSpec& spec, const En
 struct Engine::State {
   State(std::shared_ptr<const Model> the_model, const EngineOptions& wanted)
       : model(std::move(the_model)),
-        options(resolve(wanted, model->facts())),
+        options(resolve(wanted, *model)),
         pool(options.threads),
-        cache(fitting_groups(spec(), options), cache_options(options)),
+        cache(kv_groups(spec(), options.kv_local, options.kv_global), cache_options(options)),
         compute(*model->state().kernels, pool,
                 compute_limits(spec(), model->state().weights, options.chunk_tokens)),
         scratch(spec(), options.chunk_tokens),
-        scheduler(cache, options.chunk_tokens) {}
+        scheduler(cache, options.chunk_tokens) {
+    scheduler.on_start = [this](const ReuseReport& report) {
+      stats.reused_tokens += report.reused_tokens;
+      ++stats.reuse_reasons[std::string(name_of(report.reason))];
+    };
+  }
 
   const model::ModelSpec& spec() const { return model->state().spec; }
 
@@ -78,6 +97,7 @@ struct Engine::State {
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
   Event sample(RunningRequest& request, std::span<const float> logits);
+  int scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const;
 
   std::shared_ptr<const Model> model;
   EngineOptions options;
@@ -98,6 +118,15 @@ void Engine::State::check(const Request& request) const {
     throw Error(fmt::format("token {} is {}, outside the vocabulary of {}", i, request.prompt[i], spec().vocabulary),
                 "request", "tokenize the text with this model's own tokenizer");
   }
+  if (request.logits_from < 0) throw Error("logits_from is negative", "request", "give 0 or more");
+  for (const int boundary : request.cache.boundaries) {
+    if (boundary >= 0 && static_cast<size_t>(boundary) <= request.prompt.size()) continue;
+    throw Error(fmt::format("boundary {} is not in the prompt of {} tokens", boundary, request.prompt.size()), "request",
+                "give positions of the prompt");
+  }
+  if (!(request.cache.ttl_seconds >= 0) || request.cache.approximate_windows < 0) {
+    throw Error("ttl_seconds or approximate_windows is negative", "request", "give 0 or more");
+  }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
   const int64_t needed = static_cast<int64_t>(request.prompt.size()) + std::max(0, request.max_tokens - 1);
   if (needed > options.context_tokens) {
@@ -109,7 +138,7 @@ void Engine::State::check(const Request& request) const {
 
 Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
   const int32_t token = request.sampler.next(logits);
-  Event event{request.id, token, FinishReason::none};
+  Event event{request.id, token, FinishReason::none, request.reuse};
   const auto& stops = request.request.stop_tokens;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
     event.token.reset();
@@ -121,12 +150,20 @@ Event Engine::State::sample(RunningRequest& request, std::span<const float> logi
   return event;
 }
 
+namespace {
+
+bool wants_logits(const RunningRequest& request, int position) {
+  return request.request.on_logits && position >= request.request.logits_from;
+}
+
+}  // namespace
+
 // One row of logits has been computed for `position` of the request.
 void Engine::State::take_row(RunningRequest& request, int position, std::span<const float> logits,
                              std::vector<Event>& events) {
-  if (request.request.on_logits) request.request.on_logits(position, logits);
+  if (wants_logits(request, position)) request.request.on_logits(position, logits);
   if (position + 1 < request.prompt_tokens()) return;
-  if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length});
+  if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse});
   else events.push_back(sample(request, logits));
 }
 
@@ -155,17 +192,24 @@ void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, s
     for (int i = 0; i < sequence.rows; ++i) {
       const int position = sequence.first_position + i;
       const bool last = position + 1 >= request.prompt_tokens();
-      if (last && request.request.max_tokens == 0 && !request.request.on_logits) {
-        events.push_back({request.id, std::nullopt, FinishReason::length});
+      const bool is_wanted = wants_logits(request, position);
+      if (last && request.request.max_tokens == 0 && !is_wanted) {
+        events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse});
         continue;
       }
-      if (!last && !request.request.on_logits) continue;
+      if (!last && !is_wanted) continue;
       rows.push_back(sequence.first_row + i);
       wanted.push_back({&request, position});
       if (rows.size() == model::Scratch::kLogitRows) flush();
     }
   }
   flush();
+}
+
+// Positions of the request that are computed after this step.
+int Engine::State::scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const {
+  const auto at = std::find(scheduled.begin(), scheduled.end(), &request) - scheduled.begin();
+  return request.computed + batch.sequences[static_cast<size_t>(at)].rows;
 }
 
 void Engine::State::count_step(const std::vector<RunningRequest*>& scheduled, double seconds) {
@@ -192,7 +236,7 @@ RequestId Engine::submit(Request request) {
   tokens.reserve(tokens.size() + static_cast<size_t>(request.max_tokens));
   const RequestId id = s.next_id++;
   s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, std::move(sampler)}));
+      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, std::move(sampler), {}}));
   return id;
 }
 
@@ -208,9 +252,16 @@ std::vector<Event> Engine::step() {
   std::vector<Event> events;
   s.take_logits(scheduled, events);
   s.count_step(scheduled, watch.seconds());
+  for (const Event& event : events) {
+    // Where a request ends is the likeliest place to continue from; told before commit gives pages back.
+    const RunningRequest* ended = event.finished == FinishReason::none ? nullptr : s.scheduler.find_running(event.request);
+    if (ended) s.cache.mark(ended->sequence, s.scheduled_end(*ended, scheduled), kv::BoundaryKind::end);
+  }
   for (size_t i = 0; i < scheduled.size(); ++i) {
-    s.cache.commit(scheduled[i]->sequence, s.batch.sequences[i].rows);
-    scheduled[i]->computed += s.batch.sequences[i].rows;
+    const kernels::SequenceRows& rows = s.batch.sequences[i];
+    s.cache.commit(scheduled[i]->sequence, std::span<const int32_t>(s.batch.tokens)
+                                               .subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(rows.rows)));
+    scheduled[i]->computed += rows.rows;
   }
   for (const Event& event : events) {
     if (event.finished != FinishReason::none) s.scheduler.remove(event.request);
@@ -246,15 +297,24 @@ const EngineOptions& Engine::options() const { return state_->options; }
 
 EngineStats Engine::stats() const {
   EngineStats stats = state_->stats;
-  stats.kv_bytes = state_->cache.reserved_bytes();
+  stats.kv_bytes = state_->cache.limit_bytes();
+  stats.kv_used_bytes = state_->cache.used_bytes();
+  stats.kv_boundaries = state_->cache.boundaries();
   stats.scratch_bytes = static_cast<int64_t>(state_->compute.bytes() + state_->scratch.bytes());
   for (const kv::GroupStats& group : state_->cache.stats()) {
     stats.kv.push_back({group.window == kv::kWholePast ? "global" : "local", group.window,
                         group.layers, kernels::kPageTokens, group.page_bytes,
-                        group.held_pages, group.capacity_pages});
+                        group.held_pages, group.idle_pages, group.capacity_pages});
   }
   return stats;
 }
+
+std::optional<ReuseReport> Engine::reuse(RequestId request) const {
+  const RunningRequest* running = state_->scheduler.find_running(request);
+  return running ? std::optional(running->reuse) : std::nullopt;
+}
+
+void Engine::forget() { state_->cache.forget(); }
 
 int Engine::prompt_tokens_done(RequestId request) const {
   const RunningRequest* running = state_->scheduler.find(request);

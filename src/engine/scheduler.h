@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,12 +23,14 @@ struct RunningRequest {
   int generated = 0;
   kv::SequenceId sequence{};
   sampling::Sampler sampler;
+  ReuseReport reuse;
 
   int prompt_tokens() const { return static_cast<int>(request.prompt.size()); }
   bool in_prompt() const { return computed < prompt_tokens(); }
 };
 
-// First come, first served. A step takes one token of every request that is generating, then fills up with chunks of prompts, so that
+// First come, first served, except that a prompt which begins like one that is being read waits until the common part is
+// there, instead of reading it a second time. A step takes one token of every request that is generating, then fills up with chunks of prompts, so that
 // a long prompt slows the others' tokens down but never stops them.
 // threads  one at a time
 class Scheduler {
@@ -35,16 +38,22 @@ class Scheduler {
   Scheduler(kv::Cache& cache, int chunk_tokens) : cache_(cache), chunk_tokens_(chunk_tokens) {}
 
   void add(std::unique_ptr<RunningRequest> request) { waiting_.push_back(std::move(request)); }
-  // Gives back everything the request holds. False for unknown ids.
+  // Gives back everything the request holds, and leaves what it computed to later ones. False for unknown ids.
   bool remove(RequestId id);
   const RunningRequest* find(RequestId id) const;
+  const RunningRequest* find_running(RequestId id) const;
   bool idle() const { return waiting_.empty() && running_.empty(); }
 
   // Fills `batch` with the next step; returns the requests in it, in the order of batch.sequences. Empty: nothing can run.
   std::vector<RunningRequest*> next(model::Batch& batch);
 
+  // Called when a request starts, with what it found in the cache.
+  std::function<void(const ReuseReport&)> on_start;
+
  private:
   void admit();
+  void start(RunningRequest& request);
+  bool follows_another(const RunningRequest& request);
   bool add_rows(RunningRequest& request, int tokens, model::Batch& batch);
 
   kv::Cache& cache_;

@@ -68,8 +68,10 @@ Perplexity measure_perplexity(const std::shared_ptr<const Model>& model, EngineO
     // The logits at position i say what they expect at i + 1. Positions before the middle have seen too
     // little.
     const std::vector<int32_t> expected = request.prompt;
+    request.logits_from = job.context / 2;
+    request.cache = {.keep = KeepLevel::none, .reuse = false};
     request.on_logits = [&](int position, std::span<const float> logits) {
-      if (position < job.context / 2 || position + 1 >= job.context) return;
+      if (position + 1 >= job.context) return;
       loss.add(-eval::log_probability(logits, expected[static_cast<size_t>(position) + 1]));
     };
     run_chunk(engine, std::move(request), job, static_cast<int64_t>(chunk) * job.context, total);

@@ -80,6 +80,7 @@ class SpeedMeter {
   RequestId submit(int prompt_tokens, int max_tokens) {
     Request request;
     request.max_tokens = max_tokens;
+    request.cache = {.keep = KeepLevel::none, .reuse = false};  // each round computes everything
     const double vocabulary = engine_.model().facts().vocabulary;
     for (int i = 0; i < prompt_tokens; ++i) {
       const double place = sampling::uniform_at(kTokenSeed, static_cast<uint64_t>(i));

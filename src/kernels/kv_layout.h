@@ -71,6 +71,7 @@ struct KvPages {
   int first_page = 0;
   int page_count = 0;
   size_t layer_offset = 0;  // bytes from a page's begin to this layer's slice
+  int first_writable = 0;   // positions below are there already and stay as they are
 
   [[gnu::always_inline]] std::byte* slice(int page) const { return pages[page - first_page] + layer_offset; }
 };

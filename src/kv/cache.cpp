@@ -1,7 +1,9 @@
 #include "kv/cache.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
@@ -10,12 +12,47 @@
 namespace fovea::kv {
 namespace {
 
+using kernels::kPageTokens;
+
+constexpr int kUsualSpacing = 256;  // tokens between spaced boundaries where no window says otherwise
+
 int index_of(SequenceId id) { return static_cast<int>(id); }
+
+int end_page(int end_position) { return (end_position + kPageTokens - 1) / kPageTokens; }
+
+IndexShape index_shape(std::span<const GroupSpec> groups) {
+  IndexShape shape;
+  for (const GroupSpec& group : groups) {
+    if (group.window == kWholePast) continue;
+    shape.windows.push_back(group.window);
+    shape.replay_tokens += (group.window - 1) * static_cast<int>(group.layers.size());
+  }
+  // A page more: boundaries keep whole pages, which may begin before the window.
+  if (!shape.windows.empty()) shape.replay_tokens += kPageTokens;
+  return shape;
+}
+
+int least_spacing(const IndexShape& shape) {
+  const int widest = shape.windows.empty() ? kUsualSpacing : std::ranges::max(shape.windows);
+  return end_page(widest) * kPageTokens;
+}
+
+// The first point after `position` where a long prefill leaves a boundary: points grow rarer with depth, so that
+// wherever somebody branches off, about a quarter of the way is lost at most.
+int next_spaced(int position, int least) {
+  const int gap = std::max(least, static_cast<int>(std::bit_floor(static_cast<unsigned>(position / 4) | 1u)));
+  return (position / gap + 1) * gap;
+}
 
 }  // namespace
 
 Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
-    : options_(options), sequences_(static_cast<size_t>(options.sequences)) {
+    : options_(options),
+      sequences_(static_cast<size_t>(options.sequences)),
+      missing_(groups.size()),
+      limit_bytes_(kv::limit_bytes(groups, options)),
+      spacing_tokens_(least_spacing(index_shape(groups))),
+      index_(index_shape(groups)) {
   assert(options.context_tokens > 0 && options.chunk_tokens > 0 && options.sequences > 0);
   assert(options.total_tokens == 0 || options.total_tokens >= options.context_tokens);
   for (GroupSpec& spec : groups) {
@@ -38,40 +75,253 @@ void Cache::place_layers(const Group& group) {
 std::optional<SequenceId> Cache::create() {
   const auto unused = std::ranges::find(sequences_, false, &Sequence::live);
   if (unused == sequences_.end()) return std::nullopt;
-  *unused = {.live = true};
+  unused->live = true;
   return static_cast<SequenceId>(unused - sequences_.begin());
 }
 
 void Cache::release(SequenceId id) {
-  at(id) = {};
+  Sequence& sequence = at(id);
+  std::vector<int32_t> memory = std::move(sequence.tokens);  // for the next to come
+  memory.clear();
+  sequence = {};
+  sequence.tokens = std::move(memory);
   for (const auto& group : groups_) group->release(index_of(id));
 }
 
-int Cache::length(SequenceId id) const { return at(id).length; }
+int Cache::length(SequenceId id) const { return at(id).extent.length; }
+
+// --- what earlier sequences left ---------------------------------------------------------------------------------
+
+Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
+  Sequence& sequence = at(id);
+  assert(sequence.extent.length == 0 && !sequence.has_prompt);
+  index_.drop_expired(now_ms());
+  Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused, prompt.approximate_windows);
+  index_.count_use(found);
+  if (found.replay_from >= 0 && !adopt_for_replay(id, found)) {
+    found = index_.find(prompt.salt, prompt.tokens, found.replay_from);  // no room: what is there without
+  }
+  if (found.replay_from < 0) adopt(id, found, found.reuse.tokens);
+
+  sequence.has_prompt = true;
+  sequence.salt = prompt.salt;
+  sequence.terms = prompt.terms;
+  if (!found.reuse.exact) sequence.terms.keep = Keep::none;
+  sequence.tokens.reserve(static_cast<size_t>(options_.context_tokens));
+  const auto begin = prompt.tokens.begin();
+  sequence.tokens.assign(begin, begin + sequence.extent.length);
+  for (const int position : prompt.boundaries) mark(id, position, BoundaryKind::message);
+  if (found.reuse.matched < static_cast<int>(prompt.tokens.size())) mark(id, found.reuse.matched, BoundaryKind::branch);
+  mark(id, static_cast<int>(prompt.tokens.size()), BoundaryKind::prompt);
+  return found.reuse;
+}
+
+int Cache::known_tokens(const Prompt& prompt) {
+  const Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused);
+  return found.replay_from < 0 ? found.reuse.tokens : 0;
+}
+
+void Cache::adopt(SequenceId id, const Found& found, int length) {
+  if (length == 0) return;
+  size_t windowed = 0, whole = 0;
+  for (const auto& group : groups_) {
+    const int first = first_readable(group->spec().window, length) / kPageTokens;
+    PageTable& pages = group->begin(index_of(id), first);
+    for (int page = first; page < end_page(length); ++page) {
+      const PageRef& known = group->has_window() ? page_served(found.runs[windowed], page, length)
+                                                 : page_on_path(found.match, whole, page, length);
+      pages.append(known.hold());
+    }
+    ++(group->has_window() ? windowed : whole);
+  }
+  at(id).extent = {length, length, length};
+}
+
+// Groups without a window get all pages that are known; those with one begin empty: what the first rows read before the
+// beginning is zeros, which is wrong and, where replay is long enough, without consequence.
+bool Cache::adopt_for_replay(SequenceId id, const Found& found) {
+  const int from = found.replay_from, kept = from + found.reuse.replayed;
+  const auto first_of = [from](const Group& group) { return first_readable(group.spec().window, from) / kPageTokens; };
+  size_t whole = 0;
+  for (const auto& group : groups_) {  // first, so that making room cannot take them away
+    if (group->has_window()) continue;
+    PageTable& pages = group->begin(index_of(id), 0);
+    for (int page = 0; page < end_page(kept); ++page) pages.append(page_on_path(found.match, whole, page, kept).hold());
+    ++whole;
+  }
+  const auto missing = [&](const Group& group) { return group.has_window() ? end_page(from) - first_of(group) : 0; };
+  if (!make_room(missing)) {
+    for (const auto& group : groups_) group->release(index_of(id));
+    return false;
+  }
+  for (const auto& group : groups_) {
+    if (!group->has_window()) continue;
+    PageTable& pages = group->begin(index_of(id), first_of(*group));
+    for (int page = first_of(*group); page < end_page(from); ++page) pages.append(*group->pool().take());
+  }
+  at(id).extent = {from, kept, from};
+  at(id).restored = kept;
+  return true;
+}
+
+void Cache::mark(SequenceId id, int position, BoundaryKind kind) {
+  Sequence& sequence = at(id);
+  if (position <= sequence.extent.length || sequence.terms.keep == Keep::none) return;
+  const auto there = std::ranges::lower_bound(sequence.marks, position, {}, &Mark::position);
+  if (there != sequence.marks.end() && there->position == position) {
+    there->kind = std::max(there->kind, kind);
+  } else {
+    sequence.marks.insert(there, {position, kind});
+  }
+}
+
+// REQUIRES the pages that queries at `position` read still held.
+void Cache::pin(SequenceId id, int position, BoundaryKind kind) {
+  const Sequence& sequence = at(id);
+  SequencePages pages;
+  for (const auto& group : groups_) {
+    (group->has_window() ? pages.windowed : pages.whole).push_back(&group->table(index_of(id)));
+  }
+  index_.pin(sequence.salt, std::span(sequence.tokens).first(static_cast<size_t>(position)), pages, kind,
+             sequence.terms, now_ms());
+}
+
+// Boundaries up to the new length, before the pages behind it are given back. While windows are being restored they are
+// not what a boundary needs.
+void Cache::pin_passed(SequenceId id, int length) {
+  Sequence& sequence = at(id);
+  const int before = sequence.extent.length;
+  const auto pin_if_true = [&](int position, BoundaryKind kind) {
+    if (position >= sequence.extent.kept) pin(id, position, kind);
+  };
+  for (int spaced = next_spaced(before, spacing_tokens_); spaced <= length;
+       spaced = next_spaced(spaced, spacing_tokens_)) {
+    pin_if_true(spaced, BoundaryKind::spaced);
+  }
+  size_t passed = 0;
+  for (; passed < sequence.marks.size() && sequence.marks[passed].position <= length; ++passed) {
+    pin_if_true(sequence.marks[passed].position, sequence.marks[passed].kind);
+  }
+  sequence.marks.erase(sequence.marks.begin(), sequence.marks.begin() + static_cast<ptrdiff_t>(passed));
+}
+
+void Cache::retire(SequenceId id) {
+  const Sequence& sequence = at(id);
+  const bool keeps = sequence.has_prompt && sequence.terms.keep != Keep::none;
+  if (keeps && sequence.extent.length > 0 && sequence.extent.length >= sequence.extent.kept) {
+    pin(id, sequence.extent.length, BoundaryKind::end);
+  }
+  release(id);
+}
+
+void Cache::forget() { index_.drop_all(); }
+
+// --- growth ------------------------------------------------------------------------------------------------------
+
+bool Cache::has_room(std::span<const int> pages) const {
+  int64_t bytes = used_bytes();
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    if (pages[i] > groups_[i]->pool().free_pages()) return false;
+    bytes += pages[i] * groups_[i]->pool().page_bytes();
+  }
+  return bytes <= limit_bytes_;
+}
+
+// Running sequences win: what is kept goes, the least worthy first, until the pages are there.
+template <typename Missing>
+bool Cache::make_room(Missing missing) {
+  while (true) {
+    for (size_t i = 0; i < groups_.size(); ++i) missing_[i] = missing(*groups_[i]);
+    if (has_room(missing_)) break;
+    if (index_.drop_least(now_ms())) continue;
+    if (index_.empty()) return false;
+    index_.drop_all();  // pages that sequences hold as well: without keepers they need no copy
+  }
+  keep_within_memory(missing_);
+  return true;
+}
+
+// Free pages of one group may still have memory that another group now needs.
+void Cache::keep_within_memory(std::span<const int> pages) {
+  int64_t bytes = resident_bytes();
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const PagePool& pool = groups_[i]->pool();
+    bytes += std::max(0, pages[i] - pool.free_resident_pages()) * pool.page_bytes();
+  }
+  for (size_t i = 0; i < groups_.size() && bytes > limit_bytes_; ++i) {
+    PagePool& pool = groups_[i]->pool();
+    const int spare = std::max(0, pool.free_resident_pages() - pages[i]);
+    const auto excess = static_cast<int>((bytes - limit_bytes_ + pool.page_bytes() - 1) / pool.page_bytes());
+    bytes -= pool.return_memory(std::min(spare, excess)) * pool.page_bytes();
+  }
+}
 
 bool Cache::reserve(SequenceId id, int tokens) {
   Sequence& sequence = at(id);
   assert(tokens > 0 && tokens <= options_.chunk_tokens);
-  assert(sequence.length <= options_.context_tokens - tokens);
-  const int end = sequence.length + tokens;
-  for (const auto& group : groups_) {
-    if (group->pages_missing(index_of(id), end) > group->free_pages()) return false;
-  }
-  for (const auto& group : groups_) group->extend(index_of(id), end);
-  sequence.reserved_end = std::max(sequence.reserved_end, end);
+  assert(sequence.extent.length <= options_.context_tokens - tokens);
+  const int end = sequence.extent.length + tokens;
+  const auto missing = [&](const Group& group) { return group.pages_missing(index_of(id), sequence.extent, end); };
+  if (!make_room(missing)) return false;
+  for (const auto& group : groups_) group->extend(index_of(id), sequence.extent, end);
+  sequence.extent.reserved_end = std::max(sequence.extent.reserved_end, end);
   return true;
 }
 
-void Cache::commit(SequenceId id, int tokens) {
-  Sequence& sequence = at(id);
-  assert(tokens >= 0 && tokens <= sequence.reserved_end - sequence.length);
-  sequence.length += tokens;
-  for (const auto& group : groups_) group->give_back_unreadable(index_of(id), sequence.length);
+void Cache::advance(SequenceId id, int tokens) {
+  Extent& extent = at(id).extent;
+  assert(tokens >= 0 && tokens <= extent.reserved_end - extent.length);
+  extent.length += tokens;
+  extent.kept = std::max(extent.kept, extent.length);
+  for (const auto& group : groups_) group->give_back_unreadable(index_of(id), extent.length);
 }
+
+void Cache::commit(SequenceId id, std::span<const int32_t> tokens) {
+  Sequence& sequence = at(id);
+  assert(sequence.has_prompt);
+  sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
+  if (sequence.terms.keep != Keep::none) pin_passed(id, sequence.extent.length + static_cast<int>(tokens.size()));
+  advance(id, static_cast<int>(tokens.size()));
+}
+
+void Cache::commit(SequenceId id, int tokens) {
+  assert(!at(id).has_prompt);
+  advance(id, tokens);
+}
+
+std::optional<SequenceId> Cache::fork(SequenceId id) {
+  const std::optional<SequenceId> child = create();
+  if (!child) return std::nullopt;
+  const Sequence& parent = at(id);
+  assert(parent.extent.kept == parent.extent.length);
+  const int length = parent.extent.length;
+  Sequence& copy = at(*child);
+  copy = parent;
+  copy.extent = {length, length, length};
+  for (const auto& group : groups_) group->fork(index_of(id), index_of(*child), length);
+  return child;
+}
+
+bool Cache::roll_back(SequenceId id, int length) {
+  Sequence& sequence = at(id);
+  assert(length >= 0 && length <= sequence.extent.length && sequence.extent.kept == sequence.extent.length);
+  if (length < sequence.restored) return false;
+  for (const auto& group : groups_) {
+    if (!group->can_roll_back(index_of(id), length)) return false;
+  }
+  for (const auto& group : groups_) group->roll_back(index_of(id), length);
+  if (sequence.has_prompt) sequence.tokens.resize(static_cast<size_t>(length));
+  sequence.extent = {length, length, length};
+  return true;
+}
+
+// --- looking -----------------------------------------------------------------------------------------------------
 
 kernels::KvPages Cache::view(SequenceId id, int layer) const {
   assert(at(id).live);
-  return place(layer).group->view(index_of(id), place(layer).offset);
+  kernels::KvPages pages = place(layer).group->view(index_of(id), place(layer).offset);
+  if (!place(layer).group->has_window()) pages.first_writable = at(id).extent.kept;
+  return pages;
 }
 
 const kernels::KvLayout& Cache::layout(int layer) const { return place(layer).group->spec().layout; }
@@ -83,27 +333,54 @@ std::vector<GroupStats> Cache::stats() const {
   return all;
 }
 
-int64_t Cache::reserved_bytes() const {
+int64_t Cache::used_bytes() const {
   int64_t bytes = 0;
-  for (const auto& group : groups_) bytes += group->reserved_bytes();
+  for (const auto& group : groups_) {
+    bytes += (group->pool().held_pages() + group->pool().idle_pages()) * group->pool().page_bytes();
+  }
   return bytes;
 }
 
+int64_t Cache::resident_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& group : groups_) bytes += group->pool().resident_pages() * group->pool().page_bytes();
+  return bytes;
+}
+
+int64_t Cache::now_ms() const {
+  if (options_.clock_ms) return options_.clock_ms();
+  using std::chrono::steady_clock;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
 void Cache::check() const {
+  const auto require = [](bool holds, const char* invariant) {
+    if (!holds) throw std::logic_error(std::string("cache: ") + invariant);
+  };
   for (const Sequence& sequence : sequences_) {
-    if (!sequence.live && (sequence.length != 0 || sequence.reserved_end != 0)) {
-      throw std::logic_error("cache: a released sequence still has a length");
-    }
-    if (sequence.length > sequence.reserved_end || sequence.reserved_end > options_.context_tokens) {
-      throw std::logic_error("cache: a sequence is longer than what was reserved, or than the context");
-    }
+    const Extent& extent = sequence.extent;
+    require(sequence.live || (extent.length == 0 && extent.reserved_end == 0), "a released sequence still has a length");
+    require(extent.length <= extent.reserved_end && extent.reserved_end <= options_.context_tokens &&
+                extent.kept >= extent.length && extent.kept <= options_.context_tokens,
+            "a sequence is longer than what was reserved, or than the context");
+    require(!sequence.has_prompt || static_cast<int>(sequence.tokens.size()) == extent.length,
+            "a sequence has not as many tokens as positions");
   }
-  for (const auto& group : groups_) {
-    for (size_t i = 0; i < sequences_.size(); ++i) {
-      group->check_sequence(static_cast<int>(i), sequences_[i].length, sequences_[i].reserved_end);
-    }
-    group->check_pool();
+  std::vector<std::vector<int>> kept;
+  std::vector<size_t> windowed, whole;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    kept.emplace_back(static_cast<size_t>(groups_[i]->pool().capacity_pages()));
+    (groups_[i]->has_window() ? windowed : whole).push_back(i);
   }
+  index_.visit_pages([&](bool in_window, size_t group, const PageRef& page) {
+    ++kept[(in_window ? windowed : whole)[group]][static_cast<size_t>(page.id())];
+  });
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    for (size_t s = 0; s < sequences_.size(); ++s) groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent);
+    groups_[i]->check_pool(kept[i]);
+  }
+  index_.check();
+  require(used_bytes() <= limit_bytes_ && resident_bytes() <= limit_bytes_, "pages take more than the limit");
 }
 
 const Cache::LayerPlace& Cache::place(int layer) const {

@@ -1,27 +1,47 @@
-// The paged K/V cache: groups of layers with pages of their own, and sequences that grow through all groups.
+// The paged K/V cache: groups of layers with pages of their own, sequences that grow through all groups, and what
+// earlier sequences left behind for later ones.
 //
-//   create -> { reserve(n) -> write K/V of n positions through view() -> commit(n) }* -> release
+//   create -> begin(prompt): the longest known prefix is there at once
+//          -> { reserve(n) -> write K/V of n positions through view() -> commit(n) }* -> retire or release
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/kv_layout.h"
+#include "kv/boundary.h"
 #include "kv/group.h"
+#include "kv/prefix_index.h"
+#include "kv/reuse.h"
 #include "kv/spec.h"
 
 namespace fovea::kv {
 
 enum class SequenceId : int {};  // [0, CacheOptions::sequences); free for another sequence after release
 
+// A prompt on its way into the cache.
+struct Prompt {
+  std::span<const int32_t> tokens;
+  std::string_view salt = {};           // what is kept under another salt is not seen
+  int most_reused = 0;                  // tokens that may be reused at most; < tokens.size() if the last one's output is wanted
+  std::span<const int> boundaries = {}; // positions that are worth continuing from, such as beginnings of messages
+  KeepTerms terms = {};
+  int approximate_windows = 0;          // > 0: replay of so many windows is good enough; nothing is kept then
+};
+
 //   owner      all memory for keys and values; a view owns nothing
 //   invariant  in every group a live sequence holds, of the pages up to its last reserved position, exactly
-//              those that a query at length() or later can read; a released sequence holds none
+//              those that a query at length() or later can read; a released sequence holds none. Pages in use, held
+//              and idle, take limit_bytes() at most. What is shared is never written
 //   threads    one at a time; while a step runs, kernels write and read through views on any thread
-//   memory     reserved in full at construction, resident as it is used; steps do not allocate
+//   memory     addresses are reserved at construction, memory follows use and stays within limit_bytes(); steps between
+//              two boundaries do not allocate
 class Cache {
  public:
   // REQUIRES groups with layers, shapes and options above zero, no layer in two groups.
@@ -31,37 +51,69 @@ class Cache {
   std::optional<SequenceId> create();  // of length 0; nullopt: all sequences are taken
   void release(SequenceId sequence);   // gives everything back; its views die
 
+  // Lets a sequence of length 0 begin with the longest known prefix of the prompt, and leave its boundaries behind as
+  // it grows: what commit() adds has to be the rest of the prompt and what is generated after it. Where windows are
+  // restored by replay, length() is the position where that begins.
+  Reuse begin(SequenceId sequence, const Prompt& prompt);
+  // Tokens that begin() would find without replay.
+  int known_tokens(const Prompt& prompt);
+  // One more position worth continuing from, from `length` on.
+  void mark(SequenceId sequence, int position, BoundaryKind kind);
+  // Leaves everything that was computed to later sequences, then releases.
+  void retire(SequenceId sequence);
+
   int length(SequenceId sequence) const;  // positions stored
 
-  // Makes room for positions [length, length + tokens): pages in every group or in none. false: no room now,
-  // and nothing changed. Room that is there already is kept, so asking again is harmless.
+  // Makes room for writing positions [length, length + tokens): pages in every group or in none, and of a page that is
+  // shared a copy. false: no room now, and nothing changed. Room that is there already is kept, so asking again is
+  // harmless; it has to be asked for again after begin, fork, roll_back and a commit that passed a boundary.
   //
   // REQUIRES 0 < tokens <= chunk_tokens, length + tokens <= context_tokens.
   [[nodiscard]] bool reserve(SequenceId sequence, int tokens);
 
-  // The next `tokens` positions have been written in every layer: length grows, and groups with a window give
-  // back every page that no query at or after the new length can read. Reserved positions beyond it stay
-  // reserved.
+  // The next positions have been written in every layer: length grows, and groups with a window give back every page
+  // that no query at or after the new length can read. Reserved positions beyond it stay reserved.
   //
-  // REQUIRES 0 <= tokens, and positions up to length + tokens reserved.
+  // REQUIRES positions up to the new length reserved; `tokens` for a sequence that had a prompt, a count for others.
+  void commit(SequenceId sequence, std::span<const int32_t> tokens);
   void commit(SequenceId sequence, int tokens);
 
-  // Pages of the layer for readable and reserved positions, whose slots are zero until they are written.
-  // Valid until the next reserve, commit or release of the same sequence.
+  // A second sequence with the same past, at the price of no page; whoever writes first into a page they share gets a
+  // copy. nullopt: all sequences are taken. REQUIRES no replay under way.
+  std::optional<SequenceId> fork(SequenceId sequence);
+  // Takes back the newest positions. Always possible for CacheOptions::rollback_tokens of them; false, and nothing
+  // changed, where pages that queries at `length` read were given back.
+  [[nodiscard]] bool roll_back(SequenceId sequence, int length);
+
+  // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until they are
+  // written. Valid until the next change of the same sequence.
   kernels::KvPages view(SequenceId sequence, int layer) const;
   const kernels::KvLayout& layout(int layer) const;  // REQUIRES, as in view, a layer of some group
 
   std::vector<GroupStats> stats() const;  // in the order of construction
-  int64_t reserved_bytes() const;         // for pages of all groups
+  int64_t limit_bytes() const { return limit_bytes_; }  // pages of all groups never take more
+  int64_t used_bytes() const;                           // by pages that are held or idle
+  int64_t resident_bytes() const;                       // of pages that have memory
+  int boundaries() const { return index_.boundaries(); }
+  void forget();  // what is kept for later
 
   // Recounts everything from scratch; throws std::logic_error naming the invariant that is broken.
   void check() const;
 
  private:
+  struct Mark {
+    int position;
+    BoundaryKind kind;
+  };
   struct Sequence {
     bool live = false;
-    int length = 0;
-    int reserved_end = 0;  // position; >= length
+    bool has_prompt = false;
+    Extent extent;
+    std::string salt;
+    KeepTerms terms;
+    int restored = 0;             // windows were restored by replay up to here: what lies behind may be approximate
+    std::vector<int32_t> tokens;  // those stored
+    std::vector<Mark> marks;      // ascending, beyond length
   };
   struct LayerPlace {
     const Group* group = nullptr;  // null: the layer keeps no K/V here
@@ -73,11 +125,26 @@ class Cache {
   const Sequence& at(SequenceId id) const;
   Sequence& at(SequenceId id);
 
+  template <typename Missing>  // (const Group&) -> pages
+  bool make_room(Missing missing);
+  bool has_room(std::span<const int> pages) const;
+  void keep_within_memory(std::span<const int> pages);
+  void adopt(SequenceId id, const Found& found, int length);
+  bool adopt_for_replay(SequenceId id, const Found& found);
+  void advance(SequenceId id, int tokens);
+  void pin(SequenceId id, int position, BoundaryKind kind);
+  void pin_passed(SequenceId id, int length);
+  int64_t now_ms() const;
+
   CacheOptions options_;
   std::vector<std::unique_ptr<Group>>
       groups_;                      // in place for life: page references and places point into them
   std::vector<LayerPlace> places_;  // per layer of the model
   std::vector<Sequence> sequences_;
+  std::vector<int> missing_;        // pages per group, while room is made
+  int64_t limit_bytes_ = 0;
+  int spacing_tokens_ = 0;          // between boundaries of a long prefill, at least
+  PrefixIndex index_;               // after groups_, whose pages it keeps
 };
 
 }  // namespace fovea::kv

@@ -163,7 +163,7 @@ TEST(Cache, ReservesWhatTheFormulaSays) {
   int64_t bytes = 0;
   for (const GroupSpec& group : local_and_global())
     bytes += 2 * pages_needed(group, options) * page_bytes(group);
-  EXPECT_EQ(cache.reserved_bytes(), bytes);
+  EXPECT_EQ(cache.limit_bytes(), bytes);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ int first_readable(int window, int length) {
 int pages_needed(const GroupSpec& group, const CacheOptions& options) {
   const int64_t whole_past = ceil_div(options.context_tokens, kPageTokens);
   if (group.window == kWholePast) return static_cast<int>(whole_past);
-  const int64_t positions = int64_t{group.window} - 1 + options.chunk_tokens;
+  const int64_t positions = int64_t{group.window} - 1 + options.rollback_tokens + options.chunk_tokens;
   // Of n consecutive positions, one may stand alone at the end of a page; the other n - 1 begin the next.
   const int64_t windowed = 1 + ceil_div(positions - 1, kPageTokens);
   return static_cast<int>(std::min(windowed, whole_past));
@@ -48,6 +48,17 @@ size_t layer_stride_bytes(const GroupSpec& group) {
 
 int64_t page_bytes(const GroupSpec& group) {
   return layer_count(group) * static_cast<int64_t>(layer_stride_bytes(group));
+}
+
+int pool_pages(const GroupSpec& group, const CacheOptions& options) {
+  const int64_t pages = capacity_pages(group, options) + options.retained_bytes / page_bytes(group);
+  return static_cast<int>(std::min<int64_t>(pages, std::numeric_limits<int>::max()));
+}
+
+int64_t limit_bytes(std::span<const GroupSpec> groups, const CacheOptions& options) {
+  int64_t bytes = options.retained_bytes;
+  for (const GroupSpec& group : groups) bytes += page_bytes(group) * capacity_pages(group, options);
+  return bytes;
 }
 
 int64_t exact_bytes(const GroupSpec& group, int length) {

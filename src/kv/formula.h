@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kv/spec.h"
 
@@ -14,11 +15,11 @@ namespace fovea::kv {
 int first_readable(int window, int length);
 
 // Pages that one sequence can hold at once in this group. Whole past: the context. A window: its window - 1
-// newest positions and a chunk, lying across page borders as badly as can be; never more than the whole past
-// needs.
+// newest positions, those that can be rolled back and a chunk, lying across page borders as badly as can be; never
+// more than the whole past needs.
 int pages_needed(const GroupSpec& group, const CacheOptions& options);
 
-// Pages of the group for all sequences together. Throws Error when there are more than can be numbered.
+// Pages of the group for all sequences together, without what is retained. Throws Error when there are more than can be numbered.
 int capacity_pages(const GroupSpec& group, const CacheOptions& options);
 
 // Bytes of one layer in a page: its slice, rounded up to whole cache lines.
@@ -26,6 +27,12 @@ size_t layer_stride_bytes(const GroupSpec& group);
 
 // Bytes of a page: the layers of the group one after the other, in the order of GroupSpec::layers.
 int64_t page_bytes(const GroupSpec& group);
+
+// Pages that the pool of the group has addresses for: capacity_pages and as many as retained_bytes hold.
+int pool_pages(const GroupSpec& group, const CacheOptions& options);
+
+// Bytes that pages of all groups may take together: what sequences may need, and options.retained_bytes.
+int64_t limit_bytes(std::span<const GroupSpec> groups, const CacheOptions& options);
 
 // What the K/V of one sequence need at the least: min(window, length) entries without padding or rounding.
 int64_t exact_bytes(const GroupSpec& group, int length);

@@ -16,40 +16,67 @@ struct GroupStats {
   int window = kWholePast;
   int layers = 0;
   int64_t page_bytes = 0;
-  int held_pages = 0;
+  int held_pages = 0;      // by sequences
+  int idle_pages = 0;      // only kept for requests to come
   int capacity_pages = 0;
   int peak_held_pages = 0;  // most ever held at once
 };
 
+// What a group needs to know of a sequence. Positions [0, length) are computed. Those of groups without a window may
+// be there before, up to `kept`, while positions below are computed again for the groups with one.
+struct Extent {
+  int length = 0;
+  int kept = 0;          // >= length
+  int reserved_end = 0;  // >= length
+};
+
 // Sequences are numbered [0, options.sequences) by the cache.
 //   invariant  of the pages up to its last reserved position, a sequence holds exactly those that a query at
-//              its length or later can read
+//              its length (less what can be rolled back) or later can read
 //   threads    one at a time
 class Group {
  public:
   Group(GroupSpec spec, const CacheOptions& options);
 
-  // Pages that positions up to `end` need beyond those held.
-  int pages_missing(int sequence, int end) const;
-  int free_pages() const { return pool_.free_pages(); }
-  void extend(int sequence, int end);  // REQUIRES pages_missing(sequence, end) <= free_pages()
-  void give_back_unreadable(int sequence, int length);  // what no query at `length` or later can read
-  void release(int sequence);
+  bool has_window() const { return spec_.window != kWholePast; }
+
+  // Pages that writing positions up to `end` needs beyond those held, among them a private copy of the page of the
+  // first position to be written if others share it.
+  int pages_missing(int sequence, const Extent& extent, int end) const;
+  void extend(int sequence, const Extent& extent, int end);  // REQUIRES pages_missing() free pages
+  void give_back_unreadable(int sequence, int length);       // what no query at `length` or later can read
+  void release(int sequence) { pages_of(sequence).clear(); }
+
+  // First page that a sequence of this length holds.
+  int first_page(int length) const;
+  // Whether `length` positions can be gone back to: the pages that queries there read are held.
+  bool can_roll_back(int sequence, int length) const;
+  void roll_back(int sequence, int length);  // REQUIRES can_roll_back
+  // `to`, which holds nothing, shares the pages of `from` that `length` positions need.
+  void fork(int from, int to, int length);
+  // The sequence, which holds nothing, begins at this page with the pages appended.
+  PageTable& begin(int sequence, int first_page);
 
   kernels::KvPages view(int sequence, size_t layer_offset) const;
   const GroupSpec& spec() const { return spec_; }
+  PagePool& pool() { return pool_; }
+  const PagePool& pool() const { return pool_; }
+  const PageTable& table(int sequence) const { return tables_[static_cast<size_t>(sequence)]; }
   GroupStats stats() const;
-  int64_t reserved_bytes() const { return pool_.reserved_bytes(); }
 
   // Throw std::logic_error when the invariant, or the pool's, does not hold.
-  void check_sequence(int sequence, int length, int reserved_end) const;
-  void check_pool() const;
+  void check_sequence(int sequence, const Extent& extent) const;
+  // kept: per page, how many keep it.
+  void check_pool(const std::vector<int>& kept) const;
 
  private:
-  const PageTable& table(int sequence) const { return tables_[static_cast<size_t>(sequence)]; }
-  PageTable& table(int sequence) { return tables_[static_cast<size_t>(sequence)]; }
+  // The page that the first position to be written shares with others; -1: none.
+  int page_to_copy(int sequence, const Extent& extent) const;
+  int first_written(const Extent& extent) const { return has_window() ? extent.length : extent.kept; }
+  PageTable& pages_of(int sequence) { return tables_[static_cast<size_t>(sequence)]; }
 
   GroupSpec spec_;
+  int rollback_tokens_;
   PagePool pool_;
   std::vector<PageTable> tables_;  // per sequence; after pool_, whose pages they hold
 };

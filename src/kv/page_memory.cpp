@@ -1,6 +1,7 @@
 #include "kv/page_memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -31,6 +32,13 @@ PageMemory::PageMemory(int64_t bytes_per_page, int64_t pages) {
   // no.
   (void)madvise(memory, size_, MADV_HUGEPAGE);
   data_ = static_cast<std::byte*>(memory);
+}
+
+void PageMemory::return_memory(int64_t offset, int64_t bytes) const {
+  static const int64_t granule = sysconf(_SC_PAGESIZE);
+  const int64_t begin = (offset + granule - 1) / granule * granule;
+  const int64_t end = (offset + bytes) / granule * granule;
+  if (begin < end) (void)madvise(data_ + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
 }
 
 PageMemory::~PageMemory() { munmap(data_, size_); }

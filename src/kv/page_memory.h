@@ -19,6 +19,10 @@ class PageMemory {
   std::byte* data() const { return data_; }  // on a boundary of the operating system's pages
   size_t size() const { return size_; }
 
+  // Gives the memory behind these bytes back to the operating system, as far as they fill whole pages of it; their
+  // contents are lost.
+  void return_memory(int64_t offset, int64_t bytes) const;
+
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;

@@ -80,21 +80,21 @@ TEST(PageRef, MovingKeepsTheCountAndEmptiesTheSource) {
   const PageId id = a->id();
   PageRef b = std::move(*a);
   a.reset();
-  EXPECT_EQ(pool.references(id), 1);
+  EXPECT_EQ(pool.holders(id), 1);
   EXPECT_EQ(b.id(), id);
   {
     PageRef c = *pool.take();
     c = std::move(b);  // the page c held before goes back at the latest when b dies
     EXPECT_EQ(c.id(), id);
   }
-  EXPECT_EQ(pool.references(id), 0);
+  EXPECT_EQ(pool.holders(id), 0);
   pool.check();
 }
 
 TEST(PageRef, ASharedPageIsFreeWhenItsLastHolderIsGone) {
   PagePool pool(kPageBytes, 1);
   std::optional<PageRef> first = pool.take();
-  std::optional<PageRef> second = first->share();
+  std::optional<PageRef> second = first->hold();
   EXPECT_EQ(second->data(), first->data());
   EXPECT_EQ(pool.held_pages(), 1);
   first.reset();

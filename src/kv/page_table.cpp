@@ -18,6 +18,24 @@ void PageTable::append(PageRef page) {
   refs_.emplace_back(std::move(page));
 }
 
+void PageTable::start_at(int page) {
+  assert(refs_.empty());
+  first_page_ = page;
+}
+
+void PageTable::replace(int page, PageRef by) {
+  const size_t at = dropped_ + static_cast<size_t>(page - first_page_);
+  addresses_[at] = by.data();
+  refs_[at] = std::move(by);
+}
+
+void PageTable::drop_from(int page) {
+  while (end_page() > page && page_count() > 0) {
+    refs_.pop_back();
+    addresses_.pop_back();
+  }
+}
+
 void PageTable::drop_before(int page) {
   assert(page <= end_page());
   for (; first_page_ < page; ++first_page_) refs_[dropped_++].reset();

@@ -19,7 +19,10 @@ class PageTable {
   // appended.
   void reserve(int pages, bool sliding);
 
+  void start_at(int page);  // REQUIRES an empty table
   void append(PageRef page);
+  void replace(int page, PageRef by);  // REQUIRES first_page <= page < end_page
+  void drop_from(int page);            // gives back [page, end_page)
   void drop_before(int page);  // REQUIRES page <= end_page()
   void clear();                // gives everything back and starts over at page 0
 

@@ -1,6 +1,7 @@
 // What a cache is asked to hold: groups of layers, and how much of each.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "kernels/kv_layout.h"
@@ -24,6 +25,12 @@ struct CacheOptions {
   // that one sequence alone always fits. 0: every sequence has room for context_tokens, and reserve() never
   // says no.
   int total_tokens = 0;
+  // Bytes, of all groups together, for what is retained for requests to come, beside the pages that sequences may need.
+  // Room that sequences do not use is retained in too; sequences win it back when they need it.
+  int64_t retained_bytes = 0;
+  // Positions that rollback() can take back at any time: groups with a window hold as many more.
+  int rollback_tokens = 0;
+  int64_t (*clock_ms)() = nullptr;  // for times to live; null: the monotonic clock
 };
 
 }  // namespace fovea::kv

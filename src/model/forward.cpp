@@ -42,6 +42,7 @@ void store(const Compute& compute, const Batch& batch, const kernels::KvLayout& 
     compute.for_rows(sequence.rows, kernels::kPageTokens, [&](int begin, int end) {
       for (int i = begin; i < end; ++i) {
         const int position = sequence.first_position + i, row = sequence.first_row + i;
+        if (position < pages[s].first_writable) continue;
         compute.set().store_kv(layout, pages[s].slice(position / kernels::kPageTokens),
                                position % kernels::kPageTokens, k.row(row), v.row(row));
       }
