@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <map>
 
 #include "fovea/engine.h"
 #include "support/real_model.h"
@@ -114,7 +115,7 @@ class Conversation : public testing::Test {
     count(name, chat, report);
     const Chat answered = chat.with(warm.tokens);
     seen_.push_back({answered.tokens.begin(), answered.tokens.end() - 1});  // the last was chosen and not computed
-    if (compare_) expect_as_cold(chat, answer, warm);
+    if (compare_ && ++asked_[name] <= 2) expect_as_cold(chat, answer, warm);
     return answered;
   }
 
@@ -194,6 +195,7 @@ class Conversation : public testing::Test {
   int used_ = 0;
   int64_t budget_ = 0;
   bool compare_ = false;
+  std::map<std::string, int> asked_;  // stages that are repeated are compared twice
   std::unique_ptr<Engine> warm_, cold_;
   std::vector<Tokens> seen_;
   std::vector<Stage> stages_;

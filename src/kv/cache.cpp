@@ -20,8 +20,9 @@ int index_of(SequenceId id) { return static_cast<int>(id); }
 
 int end_page(int end_position) { return (end_position + kPageTokens - 1) / kPageTokens; }
 
-IndexShape index_shape(std::span<const GroupSpec> groups) {
+IndexShape index_shape(std::span<const GroupSpec> groups, const CacheOptions& options) {
   IndexShape shape;
+  shape.limit_bytes = limit_bytes(groups, options);
   for (const GroupSpec& group : groups) {
     if (group.window == kWholePast) continue;
     shape.windows.push_back(group.window);
@@ -51,8 +52,8 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
       sequences_(static_cast<size_t>(options.sequences)),
       missing_(groups.size()),
       limit_bytes_(kv::limit_bytes(groups, options)),
-      spacing_tokens_(least_spacing(index_shape(groups))),
-      index_(index_shape(groups)) {
+      spacing_tokens_(least_spacing(index_shape(groups, options))),
+      index_(index_shape(groups, options)) {
   assert(options.context_tokens > 0 && options.chunk_tokens > 0 && options.sequences > 0);
   assert(options.total_tokens == 0 || options.total_tokens >= options.context_tokens);
   for (GroupSpec& spec : groups) {

@@ -81,8 +81,9 @@ class Cache {
   // A second sequence with the same past, at the price of no page; whoever writes first into a page they share gets a
   // copy. nullopt: all sequences are taken. REQUIRES no replay under way.
   std::optional<SequenceId> fork(SequenceId sequence);
-  // Takes back the newest positions. Always possible for CacheOptions::rollback_tokens of them; false, and nothing
-  // changed, where pages that queries at `length` read were given back.
+  // Takes back the newest positions. Always possible to CacheOptions::rollback_tokens before the greatest length there
+  // was, as far as the sequence computed these positions itself; false, and nothing changed, where pages that queries at
+  // `length` read were given back.
   [[nodiscard]] bool roll_back(SequenceId sequence, int length);
 
   // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until they are

@@ -12,7 +12,6 @@ namespace {
 
 using kernels::kPageTokens;
 
-constexpr double kPassedBy = 0.25;       // what running through a boundary says of it, where continuing from it says 1
 constexpr int kMostVisits = 64;          // nodes searched beyond the point of departure
 constexpr int kMostBoundaries = 1 << 14;
 
@@ -26,6 +25,16 @@ const Dropped* lost_window(const PrefixMatch& match, int after, int until) {
     }
   }
   return highest;
+}
+
+// The boundary before this one on the path to it that is not a spaced one; null: none.
+const Boundary* before(const PrefixNode& node, const Boundary& boundary) {
+  for (const PrefixNode* at = &node; at; at = at->parent) {
+    for (auto other = at->boundaries.rbegin(); other != at->boundaries.rend(); ++other) {
+      if (other->position < boundary.position && other->kind != BoundaryKind::spaced) return &*other;
+    }
+  }
+  return nullptr;
 }
 
 MissReason why_no_further(const PrefixNode& last, int matched, int32_t next) {
@@ -115,11 +124,11 @@ void PrefixIndex::count_use(const Found& found) {
   const int reached = found.reuse.tokens + found.reuse.replayed;
   for (PrefixNode* node : found.match.path) {
     for (Boundary& boundary : node->boundaries) {
-      if (boundary.position <= reached) retention_.want(boundary, kPassedBy);
+      if (boundary.position <= reached) retention_.pass(boundary);
     }
   }
   const auto nearest = std::ranges::min_element(found.beyond, {}, &Boundary::position);
-  if (nearest != found.beyond.end() && reached > 0) retention_.want(**nearest, 1);
+  if (nearest != found.beyond.end() && reached > 0) retention_.want(**nearest);
 }
 
 void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, const SequencePages& pages,
@@ -132,14 +141,14 @@ void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, co
   if (!boundary) {
     const auto later = std::ranges::find_if(node.boundaries, [&](const Boundary& b) { return b.position > position; });
     boundary = &*node.boundaries.insert(later, Boundary{.position = position, .kind = kind});
-    retention_.begin(*boundary);
+    retention_.begin(*boundary, before(node, *boundary));
     boundary->expires_ms = 0;
     ++boundaries_;
   } else if (kind > boundary->kind) {
-    const double before = boundary->wanted;
+    const double wanted = boundary->wanted;
     boundary->kind = kind;
-    retention_.begin(*boundary);
-    boundary->wanted = std::max(boundary->wanted, before);
+    retention_.begin(*boundary, before(node, *boundary));
+    boundary->wanted = std::max(boundary->wanted, wanted);
   }
   boundary->keep = std::max(boundary->keep, terms.keep);
   boundary->expires_ms = std::max(boundary->expires_ms, terms.ttl_ms > 0 ? now_ms + terms.ttl_ms : kNever);

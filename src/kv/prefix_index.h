@@ -23,6 +23,7 @@ struct IndexShape {
   // That restore every window exactly where global K/V are there: each layer with a window makes what follows exact
   // window - 1 tokens later than what it reads. 0: no group has a window.
   int replay_tokens = 0;
+  int64_t limit_bytes = 0;  // of the cache
 };
 
 // Pages of a sequence by kind of group, each in the order of the cache's groups.
@@ -44,7 +45,7 @@ struct Found {
 //   threads  one at a time
 class PrefixIndex {
  public:
-  explicit PrefixIndex(IndexShape shape) : shape_(std::move(shape)), retention_(shape_.replay_tokens) {}
+  explicit PrefixIndex(IndexShape shape) : shape_(std::move(shape)), retention_(shape_.replay_tokens, shape_.limit_bytes) {}
 
   // The longest prefix of `tokens`, `most` tokens at most, that every group can continue from.
   //   approximate_windows  0: exact; else replay of so many windows is good enough

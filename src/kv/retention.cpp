@@ -10,7 +10,9 @@ namespace {
 using kernels::kPageTokens;
 
 constexpr double kPriorityFactor = 16;
-constexpr double kAging = 0.5;  // below 1, so that a flood of one-off prompts takes longer to displace what is wanted often
+constexpr double kPassing = 0.5;  // what running through a boundary says of it, where continuing from it says 1
+constexpr double kAging = 0.5;   // how fast what is wanted no more falls behind what is new
+constexpr double kInherited = 0.5;  // of what was wanted of a boundary, is expected of the one that follows it
 
 double prior(BoundaryKind kind) {
   switch (kind) {
@@ -49,13 +51,19 @@ struct Retention::Context {
   int64_t now_ms;
 };
 
-void Retention::begin(Boundary& boundary) const {
+void Retention::begin(Boundary& boundary, const Boundary* before) const {
   boundary.wanted = prior(boundary.kind);
+  if (before && boundary.kind != BoundaryKind::spaced) boundary.wanted += kInherited * before->wanted;
   boundary.age = age_;
 }
 
-void Retention::want(Boundary& boundary, double times) const {
-  boundary.wanted += times;
+void Retention::want(Boundary& boundary) const {
+  boundary.wanted += 1;
+  boundary.age = age_;
+}
+
+void Retention::pass(Boundary& boundary) const {
+  boundary.wanted += kPassing * std::min(1.0, prior(boundary.kind));
   boundary.age = age_;
 }
 
@@ -90,6 +98,7 @@ Victim Retention::judge(PrefixNode& node, size_t index, int before, const Contex
     if (last) bytes += idle_tail_bytes(node, index);
   }
   if (bytes == 0) return {};
+  victim.bytes = bytes;
   victim.worth = boundary.expires_ms <= context.now_ms
                      ? -1
                      : boundary.age + boundary.wanted * (boundary.keep == Keep::priority ? kPriorityFactor : 1) *
@@ -97,6 +106,9 @@ Victim Retention::judge(PrefixNode& node, size_t index, int before, const Contex
   return victim;
 }
 
-void Retention::chosen(const Victim& victim) { age_ = std::max(age_, age_ + (victim.worth - age_) * kAging); }
+void Retention::chosen(const Victim& victim) {
+  const double share = std::min(1.0, victim.bytes / static_cast<double>(std::max<int64_t>(1, limit_bytes_)));
+  age_ += kAging * std::max(0.0, victim.worth - age_) * share;
+}
 
 }  // namespace fovea::kv

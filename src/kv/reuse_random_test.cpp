@@ -1,0 +1,253 @@
+// Random operations on a cache that reuses, against the dumbest oracle there is: what a position holds is a function of
+// the tokens up to it. Prompts branch off each other everywhere; the budget is far too small for them all.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kv/cache.h"
+
+namespace fovea::kv {
+namespace {
+
+using kernels::kPageTokens;
+
+int64_t test_time_ms = 0;
+
+struct Live {
+  SequenceId id{};
+  std::vector<int32_t> tokens;  // prompt, and what may follow it
+  std::vector<uint64_t> tags;   // per position of `tokens`: of everything up to it
+  int kept = 0;                 // windows are being restored up to here
+  int from = 0;                 // since here; 0: they are not
+  int begun = 0;                // length it began with
+  int furthest = 0;             // length it ever had
+};
+
+class ReuseOperations {
+ public:
+  ReuseOperations(std::vector<GroupSpec> groups, const CacheOptions& options, unsigned seed)
+      : groups_(groups), options_(with_clock(options)), cache_(std::move(groups), options_), random_(seed) {
+    for (const GroupSpec& group : groups_) {
+      for (const int layer : group.layers) layers_.push_back({layer, &group, 0});
+    }
+    std::ranges::sort(layers_, {}, &Layer::index);
+    int late = 0;
+    for (Layer& layer : layers_) {
+      layer.exact_after = late;
+      if (layer.group->window != kWholePast) late += layer.group->window - 1;
+    }
+  }
+
+  void run(int operations) {
+    for (int i = 0; i < operations && !testing::Test::HasFailure(); ++i) {
+      SCOPED_TRACE("operation " + std::to_string(i));
+      step();
+      cache_.check();
+      if (i % 64 == 0) {
+        for (const Live& live : live_) expect_as_computed(live);
+      }
+    }
+    EXPECT_GT(reused_, operations / 10) << "nothing was reused";
+    EXPECT_GT(forks_, 0);
+    EXPECT_GT(rollbacks_, 0);
+    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks\n", operations,
+                static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_, rollbacks_);
+  }
+
+ private:
+  struct Layer {
+    int index;
+    const GroupSpec* group;
+    int exact_after;  // tokens after a replay begins, K/V of this layer are right
+  };
+
+  static CacheOptions with_clock(CacheOptions options) {
+    options.clock_ms = [] { return test_time_ms; };
+    return options;
+  }
+
+  int below(int end) { return std::uniform_int_distribution<int>(0, end - 1)(random_); }
+
+  void step() {
+    test_time_ms += below(3);
+    const int choice = below(1000);
+    if (live_.empty() || choice < 60) return begin();
+    const size_t which = static_cast<size_t>(below(static_cast<int>(live_.size())));
+    Live& live = live_[which];
+    if (choice < 100) return end(which);
+    if (choice < 130) return fork(live);
+    if (choice < 180) return roll_back(live);
+    if (choice < 182) return cache_.forget();
+    if (choice < 200) return cache_.mark(live.id, below(options_.context_tokens), BoundaryKind::message);
+    if (cache_.length(live.id) == static_cast<int>(live.tokens.size())) return end(which);
+    write(live);
+    expect_as_computed(live);
+  }
+
+  // One of a few texts, up to somewhere, with a few other tokens here and there.
+  std::vector<int32_t> text() {
+    const int length = 2 + below(options_.context_tokens - 1), kind = below(3);
+    std::vector<int32_t> tokens(static_cast<size_t>(length));
+    for (int i = 0; i < length; ++i) tokens[static_cast<size_t>(i)] = (i * 7 + kind) % 50;
+    for (int changes = below(3); changes > 0; --changes) tokens[static_cast<size_t>(below(length))] = 50 + below(3);
+    return tokens;
+  }
+
+  void begin() {
+    const std::optional<SequenceId> id = cache_.create();
+    ASSERT_EQ(id.has_value(), live_.size() < static_cast<size_t>(options_.sequences));
+    if (!id) return;
+    Live live{*id, text(), {}};
+    uint64_t tag = 99;
+    for (const int32_t token : live.tokens) {
+      tag = (tag ^ static_cast<uint64_t>(token + 1)) * 0x9E3779B97F4A7C15u;
+      live.tags.push_back(tag ^= tag >> 29);
+    }
+    const int length = 1 + below(static_cast<int>(live.tokens.size()));
+    const std::vector<int> boundaries = {below(length), below(length)};
+    Prompt prompt;
+    prompt.tokens = std::span(live.tokens).first(static_cast<size_t>(length));
+    prompt.most_reused = below(4) == 0 ? below(length) : length - 1;
+    prompt.boundaries = boundaries;
+    prompt.terms = {static_cast<Keep>(below(3)), below(3) == 0 ? 1 + below(500) : 0};
+    const Reuse reuse = cache_.begin(live.id, prompt);
+    ASSERT_EQ(cache_.length(live.id), reuse.tokens);
+    ASSERT_LE(reuse.tokens, prompt.most_reused);
+    ASSERT_EQ(reuse.tokens == prompt.most_reused, reuse.reason == MissReason::none && reuse.replayed == 0);
+    reused_ += reuse.tokens;
+    live.begun = live.furthest = reuse.tokens;
+    if (reuse.replayed > 0) {
+      ++replays_;
+      live.from = reuse.tokens;
+      live.kept = reuse.tokens + reuse.replayed;
+    }
+    live_.push_back(std::move(live));
+    expect_as_computed(live_.back());
+  }
+
+  void end(size_t which) {
+    below(5) == 0 ? cache_.release(live_[which].id) : cache_.retire(live_[which].id);
+    live_.erase(live_.begin() + static_cast<ptrdiff_t>(which));
+  }
+
+  void fork(const Live& live) {
+    if (cache_.length(live.id) < live.kept) return;
+    const auto before = cache_.used_bytes();
+    const std::optional<SequenceId> id = cache_.fork(live.id);
+    ASSERT_EQ(id.has_value(), live_.size() < static_cast<size_t>(options_.sequences));
+    if (!id) return;
+    ASSERT_EQ(cache_.used_bytes(), before);
+    ++forks_;
+    Live copy = live;
+    copy.id = *id;
+    live_.push_back(std::move(copy));
+    expect_as_computed(live_.back());
+  }
+
+  void roll_back(Live& live) {
+    const int length = cache_.length(live.id);
+    if (length < live.kept) return;
+    const int back = below(std::min(length, 40) + 1);
+    const bool done = cache_.roll_back(live.id, length - back);
+    const bool promised = length - back >= std::max(live.begun, live.furthest - options_.rollback_tokens);
+    ASSERT_TRUE(done || !promised || live.kept > 0);
+    rollbacks_ += done;
+    ASSERT_EQ(cache_.length(live.id), done ? length - back : length);
+    expect_as_computed(live);
+  }
+
+  void write(Live& live) {
+    const int length = cache_.length(live.id);
+    const int room = std::min(options_.chunk_tokens, static_cast<int>(live.tokens.size()) - length);
+    const int tokens = 1 + below(room);
+    ASSERT_TRUE(cache_.reserve(live.id, tokens)) << "running sequences win";
+    const int committed = 1 + below(tokens);  // the others were guesses that did not come true
+    for (int position = length; position < length + tokens; ++position) {
+      for (const Layer& layer : layers_) write(live, layer, position, position < length + committed);
+    }
+    cache_.commit(live.id, std::span(live.tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(committed)));
+    written_ += committed;
+    live.furthest = std::max(live.furthest, length + committed);
+  }
+
+  std::byte* slot(const Live& live, const Layer& layer, int position) const {
+    const size_t bytes = cache_.layout(layer.index).slice_bytes() / kPageTokens;
+    return cache_.view(live.id, layer.index).slice(position / kPageTokens) + static_cast<size_t>(position % kPageTokens) * bytes;
+  }
+
+  uint64_t tag(const Live& live, const Layer& layer, int position) const {
+    return live.tags[static_cast<size_t>(position)] + static_cast<uint64_t>(layer.index);
+  }
+
+  void write(const Live& live, const Layer& layer, int position, bool true_token) const {
+    if (position < cache_.view(live.id, layer.index).first_writable) return;
+    const bool wrong = position < live.kept && position < live.from + layer.exact_after;
+    const uint64_t value = wrong || !true_token ? 0xBADBADBAD : tag(live, layer, position);
+    std::memcpy(slot(live, layer, position), &value, sizeof value);
+  }
+
+  void expect_as_computed(const Live& live) const {
+    const int length = cache_.length(live.id);
+    if (length < live.kept) return;  // not yet restored
+    for (const Layer& layer : layers_) {
+      const int window = layer.group->window;
+      for (int position = window == kWholePast ? 0 : std::max(0, length - window + 1); position < length; ++position) {
+        const uint64_t expected = tag(live, layer, position);
+        ASSERT_EQ(std::memcmp(slot(live, layer, position), &expected, sizeof expected), 0)
+            << "layer " << layer.index << ", position " << position << " of " << length;
+      }
+    }
+  }
+
+  std::vector<GroupSpec> groups_;
+  CacheOptions options_;
+  Cache cache_;
+  std::mt19937_64 random_;
+  std::vector<Layer> layers_;
+  std::vector<Live> live_;
+  int64_t reused_ = 0, written_ = 0;
+  int forks_ = 0, rollbacks_ = 0, replays_ = 0;
+};
+
+constexpr int kOperations = 200'000;
+const kernels::KvLayout kEven{KvCodec::f16, 1, 4};
+const kernels::KvLayout kOdd{KvCodec::f32, 1, 3};
+
+TEST(ReusingCache, GivesWhatWasComputedWithLocalAndGlobalLayers) {
+  ReuseOperations({{.window = 20, .layers = {0, 1, 3}, .layout = kOdd}, {.layers = {2, 5}, .layout = kEven}},
+                  {.context_tokens = 200, .chunk_tokens = 33, .sequences = 4, .retained_bytes = 40'000, .rollback_tokens = 5}, 1)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithTwoWindowsAndGlobalLayers) {
+  ReuseOperations({{.window = 3, .layers = {0}, .layout = kEven},
+                   {.window = 17, .layers = {1, 2}, .layout = kOdd},
+                   {.layers = {3}, .layout = kEven}},
+                  {.context_tokens = 300, .chunk_tokens = 50, .sequences = 3, .retained_bytes = 25'000}, 2)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithGlobalLayersOnly) {
+  ReuseOperations({{.layers = {0, 1}, .layout = kEven}, {.layers = {2}, .layout = kOdd}},
+                  {.context_tokens = 120, .chunk_tokens = 40, .sequences = 5, .retained_bytes = 15'000}, 3)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithLocalLayersOnly) {
+  ReuseOperations({{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 40, .layers = {1}, .layout = kEven}},
+                  {.context_tokens = 250, .chunk_tokens = 64, .sequences = 4, .retained_bytes = 30'000}, 4)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithNoRoomBesideTheSequences) {
+  ReuseOperations({{.window = 8, .layers = {0, 2}, .layout = kEven}, {.layers = {1}, .layout = kEven}},
+                  {.context_tokens = 90, .chunk_tokens = 90, .sequences = 2, .rollback_tokens = 16}, 5)
+      .run(kOperations);
+}
+
+}  // namespace
+}  // namespace fovea::kv
