@@ -7,7 +7,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kWorthWaiting = 64;  // tokens that another request is about to compute anyway
+constexpr int kWorthWaiting = 16;  // tokens that another request is about to compute anyway
 
 int common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
   const auto most = static_cast<ptrdiff_t>(std::min(a.size(), b.size()));
