@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "engine/model_state.h"
 #include "engine/scheduler.h"
+#include "engine/team_size.h"
 #include "fovea/error.h"
 #include "kernels/compute.h"
 #include "kv/cache.h"
@@ -93,7 +94,8 @@ struct Engine::State {
   const model::ModelSpec& spec() const { return model->state().spec; }
 
   void check(const Request& request) const;
-  void count_step(const std::vector<RunningRequest*>& scheduled, double seconds);
+  bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
+  void count_step(bool generates_only, double seconds);
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
   Event sample(RunningRequest& request, std::span<const float> logits);
@@ -102,6 +104,7 @@ struct Engine::State {
   std::shared_ptr<const Model> model;
   EngineOptions options;
   ThreadPool pool;
+  TeamSize team{options.threads};
   kv::Cache cache;
   kernels::Compute compute;
   model::Scratch scratch;
@@ -212,12 +215,15 @@ int Engine::State::scheduled_end(const RunningRequest& request, const std::vecto
   return request.computed + batch.sequences[static_cast<size_t>(at)].rows;
 }
 
-void Engine::State::count_step(const std::vector<RunningRequest*>& scheduled, double seconds) {
-  const bool prefill = std::any_of(scheduled.begin(), scheduled.end(), [](const auto* r) { return r->in_prompt(); });
+bool Engine::State::generates_only(const std::vector<RunningRequest*>& scheduled) const {
+  return std::none_of(scheduled.begin(), scheduled.end(), [](const auto* r) { return r->in_prompt(); });
+}
+
+void Engine::State::count_step(bool generates_only, double seconds) {
   ++stats.steps;
   stats.computed_tokens += batch.rows();
-  (prefill ? stats.prefill_seconds : stats.decode_seconds) += seconds;
-  (prefill ? stats.prefill_tokens : stats.decode_tokens) += batch.rows();
+  (generates_only ? stats.decode_seconds : stats.prefill_seconds) += seconds;
+  (generates_only ? stats.decode_tokens : stats.prefill_tokens) += batch.rows();
 }
 
 Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& options) {
@@ -248,10 +254,14 @@ std::vector<Event> Engine::step() {
   const Stopwatch watch;
   const std::vector<RunningRequest*> scheduled = s.scheduler.next(s.batch);
   if (scheduled.empty()) return {};
+  const bool generates_only = s.generates_only(scheduled);
+  s.pool.use(generates_only ? s.team.next() : s.options.threads);
   forward(s.spec(), s.model->state().weights, s.batch, s.cache, s.compute, s.scratch);
   std::vector<Event> events;
   s.take_logits(scheduled, events);
-  s.count_step(scheduled, watch.seconds());
+  const double seconds = watch.seconds(), stalled = s.pool.take_stalled_seconds();
+  if (generates_only) s.team.took(s.batch.rows(), seconds, stalled);
+  s.count_step(generates_only, seconds);
   for (const Event& event : events) {
     // Where a request ends is the likeliest place to continue from; told before commit gives pages back.
     const RunningRequest* ended = event.finished == FinishReason::none ? nullptr : s.scheduler.find_running(event.request);
