@@ -198,36 +198,37 @@ template <typename F>
   else return zeros_int();
 }
 template <typename F>
-[[gnu::always_inline]] inline I32x16 add_dots(const U8x64* weights, int vectors, const int8_t* a, I32x16 sum) {
-  for (int k = 0; k < vectors; ++k) {
-    if constexpr (F::kBiased) sum = dot4_biased<F>(sum, weights[k], a + 4 * k);
-    else sum = dot4<F::kWideWeights>(sum, weights[k], a + 4 * k);
-  }
-  return sum;
+[[gnu::always_inline]] inline I32x16 add_dot(I32x16 sum, U8x64 weights, const int8_t* a) {
+  if constexpr (F::kBiased) return dot4_biased<F>(sum, weights, a);
+  else return dot4<F::kWideWeights>(sum, weights, a);
 }
 
-// One row's part of one block, added to acc.
-template <typename F>
-[[gnu::always_inline]] inline F32x16 add_block(const typename F::BlockType& w, const QuantBlock& a, F32x16 acc) {
-  const F32x16 scale = set1(a.scale);
-  if constexpr (F::kScales == 1) {
-    const I32x16 sum = add_dots<F>(w.weights, 8, a.q, start_of<F>(w.corrections[0], a.negative_sum));
-    acc = fma(to_float(sum), mul(w.scales[0], scale), acc);
-    if constexpr (F::kHasMin) acc = fma(w.minima[0], set1(a.negative_scaled_sum), acc);
-  } else {
-    const I32x16 first = add_dots<F>(w.weights, 4, a.q, start_of<F>(w.corrections[0], a.negative_sum_first));
-    const I32x16 second = add_dots<F>(w.weights + 4, 4, a.q + 16,
-                                      start_of<F>(w.corrections[1], a.negative_sum - a.negative_sum_first));
-    acc = fma(to_float(first), mul(w.scales[0], scale), acc);
-    acc = fma(to_float(second), mul(w.scales[1], scale), acc);
-    if constexpr (F::kHasMin) {
-      const I32x16 negative_first = set1_int(a.negative_sum_first);
-      const I32x16 negative_second = sub(set1_int(a.negative_sum), negative_first);
-      acc = fma(w.minima[0], mul(to_float(negative_first), scale), acc);
-      acc = fma(w.minima[1], mul(to_float(negative_second), scale), acc);
+// The parts of kRows rows of one block, added to acc. Rows take turns: the products of one are a chain in which each waits
+// for the one before.
+template <typename F, int kRows>
+[[gnu::always_inline]] inline void add_block(const typename F::BlockType& w, const QuantBlock* a, F32x16* acc) {
+  constexpr int kVectors = 8 / F::kScales;
+  I32x16 sums[F::kScales][kRows];
+  for (int r = 0; r < kRows; ++r) {
+    const int32_t first = F::kScales == 1 ? a[r].negative_sum : a[r].negative_sum_first;
+    sums[0][r] = start_of<F>(w.corrections[0], first);
+    if constexpr (F::kScales == 2) sums[1][r] = start_of<F>(w.corrections[1], a[r].negative_sum - first);
+  }
+  for (int h = 0; h < F::kScales; ++h) {
+    for (int k = kVectors * h; k < kVectors * (h + 1); ++k) {
+      for (int r = 0; r < kRows; ++r) sums[h][r] = add_dot<F>(sums[h][r], w.weights[k], a[r].q + 4 * k);
     }
   }
-  return acc;
+  for (int r = 0; r < kRows; ++r) {
+    const F32x16 scale = set1(a[r].scale);
+    for (int h = 0; h < F::kScales; ++h) acc[r] = fma(to_float(sums[h][r]), mul(w.scales[h], scale), acc[r]);
+    if constexpr (F::kHasMin && F::kScales == 1) acc[r] = fma(w.minima[0], set1(a[r].negative_scaled_sum), acc[r]);
+    if constexpr (F::kHasMin && F::kScales == 2) {
+      const I32x16 first = set1_int(a[r].negative_sum_first), second = sub(set1_int(a[r].negative_sum), first);
+      acc[r] = fma(w.minima[0], mul(to_float(first), scale), acc[r]);
+      acc[r] = fma(w.minima[1], mul(to_float(second), scale), acc[r]);
+    }
+  }
 }
 
 // kRows rows x 16 outputs, sums in registers.
@@ -239,8 +240,10 @@ void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, fl
   for (int b = 0; b < blocks; ++b, tile += kRows) {
     typename F::BlockType block;
     source.read(b, block);
+    constexpr int kTurns = F::kScales == 1 ? 2 : 1;
 #pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) acc[r] = add_block<F>(block, tile[r], acc[r]);
+    for (int r = 0; r + kTurns <= kRows; r += kTurns) add_block<F, kTurns>(block, tile + r, acc + r);
+    for (int r = kRows / kTurns * kTurns; r < kRows; ++r) add_block<F, 1>(block, tile + r, acc + r);
   }
   for (int r = 0; r < kRows; ++r) {
     if (outputs == kPanelOutputs) store(out + r * stride, acc[r]);
