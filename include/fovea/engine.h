@@ -10,6 +10,7 @@
 
 #include "fovea/model.h"
 #include "fovea/options.h"
+#include "fovea/plan.h"
 #include "fovea/request.h"
 #include "fovea/stats.h"
 
@@ -21,7 +22,8 @@ namespace fovea {
 //          prompt was found in the cache, bit for bit (unless the request itself allows approximate_windows)
 class Engine {
  public:
-  // Reserves all memory it will ever use. errors: Error when the options do not fit the model or the machine.
+  // Reserves all memory it will ever use. errors: Error when the options do not fit the model, or the plan does not
+  // fit the machine: with the numbers, and settings that fit.
   Engine(std::shared_ptr<const Model> model, const EngineOptions& options = {});
   ~Engine();
   Engine(Engine&&) noexcept;
@@ -46,6 +48,7 @@ class Engine {
   // nullopt: still waiting, or unknown.
   std::optional<ReuseReport> reuse(RequestId request) const;
   void forget();  // everything kept for requests to come
+  Plan plan() const;  // of the memory that model and engine take together
   // Prompt tokens of this request already in the cache or computed, for progress; 0 for unknown ids.
   int prompt_tokens_done(RequestId request) const;
 

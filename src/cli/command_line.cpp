@@ -91,6 +91,7 @@ int run_command_line(int argc, char** argv) {
   add_perplexity_command(program, chosen);
   add_bench_command(program, chosen);
   add_inspect_command(program, chosen);
+  add_plan_command(program, chosen);
   add_models_command(program, chosen);
   add_synth_command(program, chosen);
   if (argc <= 1) {

@@ -1,15 +1,18 @@
 #include "cli/model_options.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/option_checks.h"
 #include "cli/progress_bar.h"
 #include "fovea/catalogue.h"
+#include "fovea/plan.h"
 
 namespace fovea::cli {
 
 constexpr long long kMostThreads = 1024;
 constexpr long long kLargestChunk = 65536;
+constexpr int kMostPlannedThreads = 256;
 
 void ModelOptions::add_model(CLI::App& command) {
   command
@@ -46,13 +49,21 @@ void ModelOptions::add_cache(CLI::App& command) {
       ->capture_default_str();
 }
 
-std::shared_ptr<const Model> ModelOptions::load() const {
+std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
+  const std::string path = resolve_model(model);
+  PlanOptions plan;
+  plan.context_tokens = std::max(1, context_tokens);
+  plan.chunk_tokens = chunk;
+  plan.kv_local = kv_local;
+  plan.kv_global = kv_global;
+  plan.threads = std::min(threads, kMostPlannedThreads);
+  Planner::open(path).require_fit(plan, free_memory_bytes());
   ProgressBar bar(ProgressUnit::bytes);
   LoadOptions options;
   options.threads = threads;
   options.kernels = kernels;
   options.progress = bar.callback();
-  return Model::load(resolve_model(model), options);
+  return Model::load(path, options);
 }
 
 EngineOptions ModelOptions::engine_options() const {

@@ -21,8 +21,9 @@ struct ModelOptions {
   void add_machine(CLI::App& command);  // -t --kernels
   void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk
 
-  // With a progress bar. errors: Error; Stopped after Ctrl-C
-  std::shared_ptr<const Model> load() const;
+  // With a progress bar, once the plan fits this machine (context_tokens: as far as it is known before).
+  // errors: Error; Stopped after Ctrl-C
+  std::shared_ptr<const Model> load(int context_tokens = 1) const;
   EngineOptions engine_options() const;
 };
 

@@ -8,6 +8,7 @@
 
 #include "fovea/error.h"
 #include "fovea/options.h"
+#include "fovea/plan.h"
 
 namespace fovea::cli {
 namespace {
@@ -53,6 +54,20 @@ CLI::Validator kv_codec() {
     } catch (const Error& error) {
       return error.mend().empty() ? error.problem() : error.problem() + " (" + error.mend() + ")";
     }
+  };
+  CLI::Validator validator(check, "");
+  validator.non_modifying();
+  return validator;
+}
+
+CLI::Validator planned_codec() {
+  const auto check = [](const std::string& text) -> std::string {
+    std::string names;
+    for (const KvCodecFacts& codec : kv_codec_facts()) {
+      if (codec.name == text) return "";
+      names += (names.empty() ? "" : ", ") + std::string(codec.name);
+    }
+    return fmt::format("no K/V codec is called '{}' (choose one of {})", text, names);
   };
   CLI::Validator validator(check, "");
   validator.non_modifying();

@@ -10,5 +10,6 @@ CLI::Validator whole_number(long long low, long long high);
 CLI::Validator number(double low, double high);
 CLI::Validator number_above(double low, double high);  // (low, high]
 CLI::Validator kv_codec();
+CLI::Validator planned_codec();  // of plans, which know more codecs than run
 
 }  // namespace fovea::cli

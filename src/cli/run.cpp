@@ -13,6 +13,7 @@
 #include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
+#include "cli/plan_report.h"
 #include "cli/quantity.h"
 #include "cli/sampling_options.h"
 #include "cli/terminal.h"
@@ -82,6 +83,13 @@ void warn_of_long_context(const ModelFacts& facts, int64_t tokens) {
                   count_text(tokens), count_text(facts.context_tokens)));
 }
 
+// For whoever watches; programs read --stats.
+void show_plan(const Engine& engine) {
+  if (!is_terminal(Stream::error)) return;
+  const Plan plan = engine.plan();
+  write_error(dimmed(without_controls(plan_lines(plan, free_memory_bytes() + plan.weights_bytes)), Stream::error));
+}
+
 nlohmann::ordered_json report(const Model& model, const RunOptions& options,
                               const std::vector<int32_t>& prompt, const Generated& generated) {
   nlohmann::ordered_json object = {{"model", display_name(model.facts())}, {"prompt_tokens", prompt.size()}};
@@ -95,7 +103,7 @@ nlohmann::ordered_json report(const Model& model, const RunOptions& options,
 
 int run_once(const RunOptions& options) {
   const std::string text = prompt_text(options);
-  const std::shared_ptr<const Model> model = options.model.load();
+  const std::shared_ptr<const Model> model = options.model.load(options.context);
   Request request;
   request.prompt = prompt_tokens(*model, options, text);
   const std::vector<int32_t> prompt = request.prompt;
@@ -109,6 +117,7 @@ int run_once(const RunOptions& options) {
   engine_options.cache_bytes = 0;  // no other request will come
   request.cache.keep = KeepLevel::none;
   Engine engine(model, engine_options);
+  show_plan(engine);
   warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
 
   const bool to_terminal = is_terminal(Stream::out);
@@ -141,7 +150,7 @@ int run(const RunOptions& options) {
   chat.system = options.system;
   chat.stats = options.stats;
   if (options.prompt || options.file) chat.first_message = prompt_text(options);
-  const std::shared_ptr<const Model> model = options.model.load();
+  const std::shared_ptr<const Model> model = options.model.load(options.context);
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
   return talk(model, engine_options, chat);

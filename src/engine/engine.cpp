@@ -13,7 +13,6 @@
 #include "fovea/error.h"
 #include "kernels/compute.h"
 #include "kv/cache.h"
-#include "kv/formula.h"
 #include "model/forward.h"
 
 namespace fovea {
@@ -22,6 +21,7 @@ namespace {
 constexpr int kDefaultContext = 8192;
 constexpr int kLongestContext = 1 << 24;
 constexpr int kMostThreads = 256;
+constexpr int64_t kMostMemory = int64_t{1} << 60;  // where the system does not say what is free
 constexpr int64_t kMostCacheBytes = int64_t{1} << 44;
 
 kv::CacheOptions cache_options(const EngineOptions& options) {
@@ -36,24 +36,16 @@ void check_range(std::string_view name, int value, int least, int most) {
   throw Error(fmt::format("{} is {}", name, value), "engine options", fmt::format("choose {} to {}", least, most));
 }
 
-// Refuses what cannot fit before anything is reserved, and settles how much is kept beside.
-void fit_into_memory(EngineOptions& options, const model::ModelSpec& spec) {
-  const auto available = static_cast<double>(available_memory_bytes());
+// What is kept beside running requests, where the options leave it open: as much again as these need, if half of what
+// is left over suffices.
+void settle_cache(EngineOptions& options, const model::ModelSpec& spec) {
+  if (options.cache_bytes != EngineOptions::kAsMuchAgain) return;
   double needed = 0;
   for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
     needed += static_cast<double>(kv::page_bytes(group)) * kv::capacity_pages(group, cache_options(options));
   }
-  if (options.cache_bytes == EngineOptions::kAsMuchAgain) {
-    options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
-  }
-  const double all = needed + static_cast<double>(options.cache_bytes);
-  if (all <= available) return;
-  const auto gib = [](double bytes) { return bytes / (1 << 30); };
-  throw Error(fmt::format("keys and values of {} x {} tokens need {:.1f} GiB, {:.1f} GiB are to be kept beside, and "
-                          "{:.1f} GiB are free",
-                          options.sequences, options.context_tokens, gib(needed), gib(all - needed), gib(available)),
-              "engine options",
-              "ask for a shorter context (-c), fewer sequences or a smaller cache (--cache), or close other programs");
+  const auto available = static_cast<double>(available_memory_bytes());
+  options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
 }
 
 EngineOptions resolve(EngineOptions options, const Model& model) {
@@ -69,7 +61,27 @@ EngineOptions resolve(EngineOptions options, const Model& model) {
                 fmt::format("choose 0 to {}, or -1 for as much again as the sequences need", kMostCacheBytes));
   }
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
-  fit_into_memory(options, model.state().spec);
+  settle_cache(options, model.state().spec);
+  return options;
+}
+
+PlanOptions plan_options(const EngineOptions& options) {
+  PlanOptions plan;
+  plan.context_tokens = options.context_tokens;
+  plan.sequences = options.sequences;
+  plan.chunk_tokens = options.chunk_tokens;
+  plan.threads = options.threads;
+  plan.kv_local = name_of(options.kv_local);
+  plan.kv_global = name_of(options.kv_global);
+  return plan;
+}
+
+// Refuses what cannot fit before anything is reserved. The weights and the vocabulary are there already.
+EngineOptions fitting(const EngineOptions& options, const Model::State& model) {
+  const Plan plan = model.planner->plan(plan_options(options));
+  const int64_t present = plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes;
+  const int64_t available = std::min(available_memory_bytes(), kMostMemory) - options.cache_bytes;
+  model.planner->require_fit(plan_options(options), present + available);
   return options;
 }
 
@@ -78,11 +90,11 @@ EngineOptions resolve(EngineOptions options, const Model& model) {
 struct Engine::State {
   State(std::shared_ptr<const Model> the_model, const EngineOptions& wanted)
       : model(std::move(the_model)),
-        options(resolve(wanted, *model)),
+        options(fitting(resolve(wanted, *model), model->state())),
         pool(options.threads),
         cache(kv_groups(spec(), options.kv_local, options.kv_global), cache_options(options)),
         compute(*model->state().kernels, pool,
-                compute_limits(spec(), model->state().weights, options.chunk_tokens)),
+                compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
         scratch(spec(), options.chunk_tokens),
         scheduler(cache, options.chunk_tokens) {
     scheduler.on_start = [this](const ReuseReport& report) {
@@ -304,6 +316,10 @@ FinishReason Engine::generate(Request request, const std::function<bool(int32_t)
 
 const Model& Engine::model() const { return *state_->model; }
 const EngineOptions& Engine::options() const { return state_->options; }
+
+Plan Engine::plan() const {
+  return state_->model->state().planner->plan(plan_options(state_->options));
+}
 
 EngineStats Engine::stats() const {
   EngineStats stats = state_->stats;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "fovea/model.h"
+#include "fovea/plan.h"
 #include "kernels/kernel_set.h"
 #include "model/spec.h"
 #include "model/weights.h"
@@ -18,6 +19,7 @@ struct Model::State {
   std::optional<text::ChatTemplate> chat_template;
   model::ModelSpec spec;
   model::Weights weights;
+  std::optional<Planner> planner;
   const kernels::KernelSet* kernels = nullptr;  // null: text only
 };
 

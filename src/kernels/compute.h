@@ -27,16 +27,19 @@ class Compute {
  public:
   Compute(const KernelSet& set, ThreadPool& pool, const ComputeLimits& limits);
 
+  // Scratch memory that the constructor reserves for so many threads.
+  static size_t scratch_bytes(const ComputeLimits& limits, int threads);
+
   const KernelSet& set() const { return *set_; }
   ThreadPool& pool() const { return *pool_; }
-  std::byte* scratch(int thread) { return memory_.data() + static_cast<size_t>(thread) * thread_bytes_; }
-  QuantBlock* quant_tiles() { return reinterpret_cast<QuantBlock*>(memory_.data() + quant_at_); }
-  float* plain_tiles() { return reinterpret_cast<float*>(memory_.data() + plain_at_); }
+  std::byte* scratch(int thread) { return memory_.data() + static_cast<size_t>(thread) * places_.thread_bytes; }
+  QuantBlock* quant_tiles() { return reinterpret_cast<QuantBlock*>(memory_.data() + places_.quant_at); }
+  float* plain_tiles() { return reinterpret_cast<float*>(memory_.data() + places_.plain_at); }
   // Room for span_states() results of attending to one span.
-  float* span_states() { return reinterpret_cast<float*>(memory_.data() + states_at_); }
+  float* span_states() { return reinterpret_cast<float*>(memory_.data() + places_.states_at); }
   int span_state_count() const { return kSpanStates; }
   // Room for the arranged queries of a tile that threads share.
-  std::byte* arranged_queries() { return memory_.data() + queries_at_; }
+  std::byte* arranged_queries() { return memory_.data() + places_.queries_at; }
   size_t bytes() const { return memory_.size(); }
 
   // Runs work(begin, end) over [0, rows), in pieces of at least `grain` rows, on this thread alone if that is all there is.
@@ -52,9 +55,14 @@ class Compute {
  private:
   static constexpr int kSpanStates = 256;
 
+  struct Places {
+    size_t thread_bytes = 0, quant_at = 0, plain_at = 0, states_at = 0, queries_at = 0, end = 0;
+  };
+  static Places places_for(const ComputeLimits& limits, int threads);
+
   const KernelSet* set_;
   ThreadPool* pool_;
-  size_t thread_bytes_ = 0, quant_at_ = 0, plain_at_ = 0, states_at_ = 0, queries_at_ = 0;
+  Places places_;
   LargeBytes memory_;
 };
 

@@ -90,7 +90,7 @@ PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, st
   matrix.outputs_ = outputs;
   matrix.inputs_ = inputs;
   matrix.panel_bytes_ = kernels::panel_bytes(format, inputs);
-  const std::span<std::byte> panels = memory.take(matrix.panel_bytes_ * static_cast<size_t>(matrix.panels()));
+  const std::span<std::byte> panels = memory.take(packed_bytes(format, outputs, inputs));
   matrix.panels_ = panels;
   const auto pack_panel = [&](int panel) {
     std::byte* to = panels.data() + static_cast<size_t>(panel) * matrix.panel_bytes_;
@@ -110,6 +110,10 @@ PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, st
     if (packed) packed(stored.subspan(rows_at(begin), rows_at(end) - rows_at(begin)));
   }
   return matrix;
+}
+
+size_t PackedMatrix::packed_bytes(NumberFormat format, int outputs, int inputs) {
+  return kernels::panel_bytes(format, inputs) * static_cast<size_t>(panels_of(outputs));
 }
 
 void PackedMatrix::read_row(int output, std::span<float> out) const {

@@ -28,10 +28,13 @@ class PackedMatrix {
   static PackedMatrix pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
                            PanelMemory& memory, ThreadPool& pool, const Packed& packed = {});
 
+  // What pack() takes from the memory for a matrix of this shape.
+  static size_t packed_bytes(NumberFormat format, int outputs, int inputs);
+
   NumberFormat format() const { return format_; }
   int outputs() const { return outputs_; }
   int inputs() const { return inputs_; }
-  int panels() const { return (outputs_ + kPanelOutputs - 1) / kPanelOutputs; }
+  int panels() const { return panels_of(outputs_); }
   const std::byte* data() const { return panels_.data(); }
   const std::byte* panel(int index) const { return panels_.data() + static_cast<size_t>(index) * panel_bytes_; }
   size_t panel_size() const { return panel_bytes_; }
@@ -42,6 +45,8 @@ class PackedMatrix {
   void read_row(int output, std::span<float> out) const;
 
  private:
+  static int panels_of(int outputs) { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }
+
   NumberFormat format_ = NumberFormat::f32;
   int outputs_ = 0, inputs_ = 0;
   size_t panel_bytes_ = 0;

@@ -31,6 +31,14 @@ int pages_needed(const GroupSpec& group, const CacheOptions& options) {
   return static_cast<int>(std::min(windowed, whole_past));
 }
 
+int64_t peak_pages(const GroupSpec& group, const CacheOptions& options) {
+  CacheOptions one_by_one = options;
+  one_by_one.chunk_tokens = 1;
+  const int64_t settled = int64_t{options.sequences} * pages_needed(group, one_by_one);
+  const int64_t all = int64_t{options.sequences} * pages_needed(group, options);
+  return std::min(all, settled + ceil_div(options.chunk_tokens, kPageTokens));
+}
+
 int capacity_pages(const GroupSpec& group, const CacheOptions& options) {
   int64_t pages = int64_t{options.sequences} * pages_needed(group, options);
   if (options.total_tokens != 0) pages = std::min(pages, ceil_div(options.total_tokens, kPageTokens));

@@ -19,6 +19,10 @@ int first_readable(int window, int length);
 // more than the whole past needs.
 int pages_needed(const GroupSpec& group, const CacheOptions& options);
 
+// Pages that all sequences together hold at once at most, each at its longest, when a step adds no more than
+// chunk_tokens positions to all of them: what becomes resident of capacity_pages().
+int64_t peak_pages(const GroupSpec& group, const CacheOptions& options);
+
 // Pages of the group for all sequences together, without what is retained. Throws Error when there are more than can be numbered.
 int capacity_pages(const GroupSpec& group, const CacheOptions& options);
 

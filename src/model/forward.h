@@ -38,6 +38,7 @@ class Scratch {
 
   Scratch(const ModelSpec& spec, int max_rows);
   size_t bytes() const { return memory_.size(); }
+  static size_t bytes_for(const ModelSpec& spec, int max_rows);  // what the constructor reserves
 
   kernels::Rows x, h;          // [rows][hidden]: residual stream; normed or projected
   kernels::Rows q, k, v, mix;  // [rows][widest q or kv]: heads; mix is what attention gathered
@@ -48,10 +49,19 @@ class Scratch {
   std::vector<kernels::KvPages> pages;  // per sequence
 
  private:
+  Scratch() = default;
+  size_t lay_out(const ModelSpec& spec, int max_rows, float* base);  // bytes; base may be null, to count them
+
   LargeBytes memory_;
 };
 
-kernels::ComputeLimits compute_limits(const ModelSpec& spec, const Weights& weights, int max_rows);
+// Which forms of activations the matrices of a model are multiplied with.
+struct MatrixForms {
+  bool quantized = false, plain = false;
+};
+MatrixForms matrix_forms(const Weights& weights);
+
+kernels::ComputeLimits compute_limits(const ModelSpec& spec, MatrixForms forms, int max_rows);
 
 // Runs all layers; K/V of the batch are written to the cache (commit is the caller's), and scratch.x holds the last layer's output.
 // REQUIRES batch.rows() within the scratch, positions reserved in the cache.

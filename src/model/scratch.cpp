@@ -22,59 +22,58 @@ Widths widest(const ModelSpec& spec) {
 
 }  // namespace
 
-Scratch::Scratch(const ModelSpec& spec, int max_rows) {
-  const Widths w = widest(spec);
+size_t Scratch::lay_out(const ModelSpec& spec, int max_rows, float* base) {
   size_t floats = 0;
-  const auto place = [&](int rows, int width) {  // offset first; made a pointer once the memory is there
-    const size_t at = floats;
-    floats += (static_cast<size_t>(rows) * static_cast<size_t>(width) + 15) / 16 * 16;
+  const auto place = [&](int row_count, int width) {
+    float* at = base ? base + floats : nullptr;
+    floats += (static_cast<size_t>(row_count) * static_cast<size_t>(width) + 15) / 16 * 16;
     return at;
   };
-  struct Part {
-    kernels::Rows* rows;
-    size_t at;
+  const auto rows = [&](int row_count, int width) {
+    return kernels::Rows{place(row_count, width), row_count, width};
   };
-  std::vector<Part> parts;
-  const auto add = [&](kernels::Rows& r, int rows, int width) {
-    r = {nullptr, rows, width};
-    parts.push_back({&r, place(rows, width)});
-  };
-  add(x, max_rows, spec.hidden);
-  add(h, max_rows, spec.hidden);
-  add(q, max_rows, w.q);
-  add(k, max_rows, w.kv);
-  add(v, max_rows, w.kv);
-  add(mix, max_rows, w.q);
-  add(gate, max_rows, w.feed_forward);
-  add(up, max_rows, w.feed_forward);
-  add(picked, kLogitRows, spec.hidden);
-  add(logits, kLogitRows, spec.vocabulary);
-  std::vector<size_t> tables;
+  const Widths w = widest(spec);
+  x = rows(max_rows, spec.hidden);
+  h = rows(max_rows, spec.hidden);
+  q = rows(max_rows, w.q);
+  k = rows(max_rows, w.kv);
+  v = rows(max_rows, w.kv);
+  mix = rows(max_rows, w.q);
+  gate = rows(max_rows, w.feed_forward);
+  up = rows(max_rows, w.feed_forward);
+  picked = rows(kLogitRows, spec.hidden);
+  logits = rows(kLogitRows, spec.vocabulary);
+  cosines.clear();
+  sines.clear();
   for (const Rope& rope : spec.ropes) {
-    tables.push_back(place(max_rows, rope.dims / 2));
-    tables.push_back(place(max_rows, rope.dims / 2));
+    cosines.push_back(place(max_rows, rope.dims / 2));
+    sines.push_back(place(max_rows, rope.dims / 2));
   }
-  memory_ = LargeBytes(floats * sizeof(float));
-  auto* base = reinterpret_cast<float*>(memory_.data());
-  for (const Part& part : parts) part.rows->data = base + part.at;
-  for (size_t i = 0; i < tables.size(); i += 2) {
-    cosines.push_back(base + tables[i]);
-    sines.push_back(base + tables[i + 1]);
-  }
+  return floats * sizeof(float);
 }
 
-kernels::ComputeLimits compute_limits(const ModelSpec& spec, const Weights& weights, int max_rows) {
-  const Widths w = widest(spec);
-  kernels::ComputeLimits limits = {std::max(max_rows, Scratch::kLogitRows),
-                                   std::max({spec.hidden, w.q, w.feed_forward}), w.head_dim, false, false};
+size_t Scratch::bytes_for(const ModelSpec& spec, int max_rows) { return Scratch().lay_out(spec, max_rows, nullptr); }
+
+Scratch::Scratch(const ModelSpec& spec, int max_rows) : memory_(bytes_for(spec, max_rows)) {
+  lay_out(spec, max_rows, reinterpret_cast<float*>(memory_.data()));
+}
+
+MatrixForms matrix_forms(const Weights& weights) {
+  MatrixForms forms;
   const auto note = [&](const kernels::PackedMatrix& m) {
-    (kernels::is_quantized(m.format()) ? limits.quantized : limits.plain) = true;
+    (kernels::is_quantized(m.format()) ? forms.quantized : forms.plain) = true;
   };
   note(weights.output());
   for (const LayerWeights& layer : weights.layers) {
     for (const auto* m : {&layer.q, &layer.k, &layer.v, &layer.attn_out, &layer.gate, &layer.up, &layer.down}) note(*m);
   }
-  return limits;
+  return forms;
+}
+
+kernels::ComputeLimits compute_limits(const ModelSpec& spec, MatrixForms forms, int max_rows) {
+  const Widths w = widest(spec);
+  return {std::max(max_rows, Scratch::kLogitRows), std::max({spec.hidden, w.q, w.feed_forward}), w.head_dim,
+          forms.quantized, forms.plain};
 }
 
 std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodec local, KvCodec global) {

@@ -16,14 +16,6 @@
 namespace fovea::model {
 namespace {
 
-// Parts of files that hold more than the language model, and tables that are computed instead of read.
-bool belongs_to_no_text_layer(std::string_view name) {
-  constexpr std::string_view kOtherParts[] = {"vision_tower.", "audio_tower.", "multi_modal_projector.",
-                                              "embed_vision.", "embed_audio."};
-  const auto contains = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
-  return std::any_of(std::begin(kOtherParts), std::end(kOtherParts), contains) || name.ends_with("rotary_emb.inv_freq");
-}
-
 class Loader {
  public:
   Loader(ModelSpec& spec, const files::ModelFiles& files, ThreadPool& pool, const Progress& progress)
@@ -147,7 +139,7 @@ class Loader {
   // A tensor that no role claims would be left out of the computation without a word (a bias, say).
   void refuse_leftovers() const {
     for (const auto& [name, tensor] : files_.tensors.all()) {
-      if (used_.contains(name) || belongs_to_no_text_layer(name)) continue;
+      if (used_.contains(name) || !is_text_tensor(name)) continue;
       throw Error(fmt::format("tensor {} has no place in a {} model as this engine computes it", name, spec_.family),
                   tensor.where, "use a model without it: leaving it out would give wrong results");
     }
@@ -178,6 +170,14 @@ void for_each_matrix(const LayerWeights& layer, Visit visit) {
 }
 
 }  // namespace
+
+bool is_text_tensor(std::string_view name) {
+  constexpr std::string_view kOtherParts[] = {"vision_tower.", "audio_tower.", "multi_modal_projector.",
+                                              "embed_vision.", "embed_audio."};
+  const auto contains = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+  return std::none_of(std::begin(kOtherParts), std::end(kOtherParts), contains) &&
+         !name.ends_with("rotary_emb.inv_freq");
+}
 
 int64_t Weights::bytes() const {
   auto total = static_cast<int64_t>(embedding.bytes() + head.bytes() + 4 * final_norm.size());

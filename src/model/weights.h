@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/aligned.h"
@@ -35,6 +36,10 @@ struct Weights {
   int64_t bytes_per_token() const; // read to compute one token and its logits
   int64_t macs_per_token() const;  // multiply-adds of the matrices of the layers, for one token
 };
+
+// Whether the language model of a file owns this tensor: files may hold more (images, sound), and tables that
+// are computed instead of read.
+bool is_text_tensor(std::string_view name);
 
 // Packs every tensor that the spec names; completes the spec where only tensors tell (vocabulary, rope divisors).
 // Each tensor's pages in the file are given back to the system once it is packed.

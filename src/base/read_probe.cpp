@@ -1,4 +1,4 @@
-#include "eval/read_probe.h"
+#include "base/read_probe.h"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 
 #include "base/large_bytes.h"
 
-namespace fovea::eval {
+namespace fovea {
 namespace {
 
 constexpr size_t kBytes = size_t{128} << 20;
@@ -79,4 +79,4 @@ double probe_read_bytes_per_second(int threads) {
   return static_cast<double>(pieces * kPieceWords * sizeof(uint64_t)) / best;
 }
 
-}  // namespace fovea::eval
+}  // namespace fovea

@@ -1,0 +1,146 @@
+#include "planner/cache_plan.h"
+
+#include <algorithm>
+
+#include "base/aligned.h"
+#include "kv/formula.h"
+#include "planner/kv_codec.h"
+
+namespace fovea::planner {
+namespace {
+
+constexpr int64_t kStateBytes = 4;  // recurrent states are f32
+
+bool same_group(const LayerRow& a, const LayerRow& b) {
+  return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
+         a.one_stream == b.one_stream && a.latent_values == b.latent_values && a.state_values == b.state_values;
+}
+
+bool has_window(const LayerRow& row) { return row.kind == LayerKind::local || row.kind == LayerKind::chunked; }
+
+const KvCodecFacts& codec_of(const LayerRow& row, const PlanOptions& options) {
+  return codec_named(has_window(row) ? options.kv_local : options.kv_global);
+}
+
+// Of one position in one layer. Codec blocks do not reach over heads.
+int64_t bytes_per_token(const LayerRow& row, const KvCodecFacts& codec) {
+  if (row.kind == LayerKind::state) return 0;
+  if (row.kind == LayerKind::latent) return codec_bytes(codec, row.latent_values);
+  return (row.one_stream ? 1 : 2) * row.kv_heads * codec_bytes(codec, row.head_dim);
+}
+
+kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, const KvCodecFacts& codec) {
+  const KvCodec engine = engine_codec(codec).value_or(KvCodec::bf16);
+  return {has_window(row) ? row.window : kv::kWholePast, layers, {engine, row.kv_heads, row.head_dim}};
+}
+
+// As the cache lays pages out; by the same rule where it has no such pages yet.
+int64_t page_bytes(const LayerRow& row, const kv::GroupSpec& spec, const KvCodecFacts& codec) {
+  if (row.has_heads() && !row.one_stream && engine_codec(codec)) return kv::page_bytes(spec);
+  const auto line = static_cast<int64_t>(kCacheLineBytes);
+  const int64_t slice = (kernels::kPageTokens * bytes_per_token(row, codec) + line - 1) / line * line;
+  return slice * static_cast<int64_t>(spec.layers.size());
+}
+
+class GroupPlan {
+ public:
+  GroupPlan(const LayerRow& row, const std::vector<int>& layers, const PlanOptions& options)
+      : row_(row), options_(options), codec_(codec_of(row, options)), spec_(group_spec(row, layers, codec_)) {}
+
+  PlanGroup plan() const {
+    PlanGroup group;
+    group.kind = name_of(row_.kind);
+    group.layers = spec_.layers;
+    if (has_window(row_)) group.window = row_.window;
+    if (row_.has_heads()) {
+      group.kv_heads = row_.kv_heads;
+      group.head_dim = row_.head_dim;
+    }
+    group.one_stream = row_.one_stream;
+    if (row_.kind == LayerKind::state) {
+      group.codec = "f32";
+      group.bytes = group.all_global_bytes = state_bytes() * options_.sequences;
+      group.read_bytes = state_bytes();
+      return group;
+    }
+    group.codec = codec_.name;
+    group.bytes_per_token = layer_count() * bytes_per_token(row_, codec_);
+    group.bytes = entries(held()) * group.bytes_per_token;
+    group.pinned_bytes = pinned_entries() * group.bytes_per_token;
+    group.all_global_bytes = entries(options_.context_tokens) * group.bytes_per_token;
+    add_pages(group);
+    return group;
+  }
+
+ private:
+  int64_t layer_count() const { return static_cast<int64_t>(spec_.layers.size()); }
+  int64_t state_bytes() const { return layer_count() * row_.state_values * kStateBytes; }
+  int64_t held() const {  // positions of one sequence
+    return has_window(row_) ? std::min(row_.window, options_.context_tokens) : options_.context_tokens;
+  }
+  // Of the positions that a sequence holds, those that lie in the prefix all have in common.
+  int64_t shared(int64_t positions) const {
+    return std::max<int64_t>(0, options_.shared_prefix_tokens - (options_.context_tokens - positions));
+  }
+  int64_t entries(int64_t positions) const {
+    const int64_t common = shared(positions);
+    return options_.sequences * (positions - common) + common;
+  }
+  // The next sharer continues from the end of the prefix: what a local layer sees from there stays.
+  int64_t pinned_entries() const {
+    if (!has_window(row_) || options_.shared_prefix_tokens == 0) return 0;
+    return std::min(row_.window, options_.shared_prefix_tokens) - shared(held());
+  }
+
+  void add_pages(PlanGroup& group) const {
+    kv::CacheOptions cache{.context_tokens = options_.context_tokens,
+                           .chunk_tokens = std::min(options_.chunk_tokens, options_.context_tokens),
+                           .sequences = options_.sequences};
+    const int64_t page = page_bytes(row_, spec_, codec_);
+    const int64_t common = shared(held()) / kernels::kPageTokens * (options_.sequences - 1);
+    const int64_t peak = kv::peak_pages(spec_, cache);
+    cache.chunk_tokens = 1;
+    const int64_t settled = kv::peak_pages(spec_, cache);
+    group.chunk_bytes = (peak - settled) * page;
+    group.page_slack_bytes = std::max<int64_t>(0, (settled - common) * page - group.bytes);
+  }
+
+  const LayerRow& row_;
+  const PlanOptions& options_;
+  const KvCodecFacts& codec_;
+  kv::GroupSpec spec_;
+};
+
+}  // namespace
+
+std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const PlanOptions& options) {
+  struct Members {
+    LayerRow row;
+    std::vector<int> layers;
+    int readers = 0;  // layers that read this group's state: its own, and those that share it
+  };
+  std::vector<Members> all;
+  const auto group_of = [&](const LayerRow& row) {
+    return std::find_if(all.begin(), all.end(), [&](const Members& m) { return same_group(m.row, row); });
+  };
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerRow& row = layers[i];
+    const LayerRow& owner = row.keeps_state() ? row : layers[static_cast<size_t>(row.shares_with)];
+    auto group = group_of(owner);
+    if (group == all.end()) group = all.insert(all.end(), Members{owner, {}});
+    if (row.keeps_state()) group->layers.push_back(static_cast<int>(i));
+    ++group->readers;
+  }
+  std::vector<PlanGroup> groups;
+  for (const Members& members : all) {
+    PlanGroup group = GroupPlan(members.row, members.layers, options).plan();
+    if (members.row.kind != LayerKind::state) {
+      const int64_t seen = group.window ? std::min(*group.window, options.context_tokens) : options.context_tokens;
+      group.read_bytes = group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers * seen;
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+}  // namespace fovea::planner

@@ -1,0 +1,14 @@
+// Bytes of keys and values, by group.
+#pragma once
+
+#include <vector>
+
+#include "fovea/plan.h"
+#include "planner/layer_table.h"
+
+namespace fovea::planner {
+
+// REQUIRES options as resolved() (planner.h) returns them. Groups in the order of their first layers.
+std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const PlanOptions& options);
+
+}  // namespace fovea::planner

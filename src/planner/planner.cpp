@@ -1,0 +1,154 @@
+#include "planner/planner.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "base/memory_info.h"
+#include "base/read_probe.h"
+#include "base/thread_pool.h"
+#include "fovea/error.h"
+#include "planner/cache_plan.h"
+#include "planner/known_models.h"
+#include "planner/kv_codec.h"
+#include "planner/model_planner.h"
+#include "planner/scratch_plan.h"
+#include "planner/table_from_files.h"
+#include "planner/weight_plan.h"
+#include "planner/what_if.h"
+
+namespace fovea {
+namespace planner {
+namespace {
+
+constexpr int kUsualContext = 8192;
+constexpr int kLongestContext = 1 << 24;
+constexpr int kMostThreads = 256;
+
+// Measured (docs/planner.md): resident memory of the program without a model, and of a tokenizer per token.
+constexpr int64_t kProgramBytes = 14 << 20;
+constexpr int64_t kVocabularyBytesPerToken = 500;
+
+void check_range(const char* what, int value, int least, int most) {
+  if (value >= least && value <= most) return;
+  throw Error(std::string(what) + " is " + std::to_string(value), "plan", "choose " + std::to_string(least) + " to " + std::to_string(most));
+}
+
+std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<PlanGroup>& groups) {
+  std::vector<PlanLayer> layers;
+  for (const LayerRow& row : table.layers) {
+    PlanLayer layer;
+    layer.kind = name_of(row.kind);
+    if (row.window > 0) layer.window = row.window;
+    if (row.shares_with >= 0) layer.shares_with = row.shares_with;
+    layers.push_back(layer);
+  }
+  for (const PlanGroup& group : groups) {
+    const auto members = static_cast<int64_t>(group.layers.size());
+    for (const int layer : group.layers) layers[static_cast<size_t>(layer)].bytes_per_token = group.bytes_per_token / members;
+  }
+  return layers;
+}
+
+void add_up(Plan& plan) {
+  int64_t read = 0;
+  for (const PlanWeights& part : plan.weights) {
+    plan.weights_bytes += part.bytes;
+    read += part.read_bytes;
+  }
+  for (const PlanGroup& group : plan.groups) {
+    plan.kv_bytes += group.bytes;
+    plan.page_slack_bytes += group.page_slack_bytes;
+    plan.chunk_bytes += group.chunk_bytes;
+    plan.pinned_bytes += group.pinned_bytes;
+    plan.kv_all_global_bytes += group.all_global_bytes;
+    read += group.read_bytes;
+  }
+  plan.read_bytes = read;
+  plan.total_bytes = plan.weights_bytes + plan.cache_bytes() + plan.scratch_bytes + plan.vocabulary_bytes + plan.program_bytes;
+}
+
+void note_codecs(Plan& plan) {
+  for (const PlanGroup& group : plan.groups) {
+    if (group.kind == name_of(LayerKind::state)) continue;
+    const std::string reason = "it does not store keys and values as " + group.codec;
+    const bool known = std::find(plan.not_computed.begin(), plan.not_computed.end(), reason) != plan.not_computed.end();
+    if (!codec_named(group.codec).runs && !known) plan.not_computed.push_back(reason);
+  }
+}
+
+}  // namespace
+
+PlanOptions resolved(PlanOptions options, const LayerTable& table) {
+  if (options.context_tokens == 0) options.context_tokens = std::min(std::max(1, table.context_tokens), kUsualContext);
+  if (options.threads == 0) options.threads = std::min(usable_processors(), kMostThreads);
+  check_range("context", options.context_tokens, 1, kLongestContext);
+  check_range("sequences", options.sequences, 1, 4096);
+  check_range("chunk", options.chunk_tokens, 1, 1 << 16);
+  check_range("threads", options.threads, 1, kMostThreads);
+  check_range("shared prefix", options.shared_prefix_tokens, 0, options.context_tokens);
+  options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
+  return options;
+}
+
+Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
+  LayerTable table = changed(original, wanted.what_if);
+  if (!wanted.weights.empty()) choose_formats(table, wanted.weights);
+  const PlanOptions options = resolved(wanted, table);
+  Plan plan;
+  plan.model = table.name;
+  plan.family = table.family;
+  plan.source = table.source;
+  plan.context_tokens = options.context_tokens;
+  plan.sequences = options.sequences;
+  plan.shared_prefix_tokens = options.shared_prefix_tokens;
+  plan.chunk_tokens = options.chunk_tokens;
+  plan.threads = options.threads;
+  plan.weights_format = wanted.weights.empty() ? formats_text(table) : wanted.weights;
+  plan.weights = plan_weights(table);
+  plan.groups = plan_groups(table.layers, options);
+  plan.layers = plan_layers(table, plan.groups);
+  plan.scratch_bytes = plan_scratch(table, options);
+  plan.vocabulary_bytes = table.vocabulary * kVocabularyBytesPerToken;
+  plan.program_bytes = kProgramBytes;
+  plan.not_computed = table.not_computed;
+  note_codecs(plan);
+  add_up(plan);
+  return plan;
+}
+
+}  // namespace planner
+
+Planner::Planner(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Planner::~Planner() = default;
+Planner::Planner(Planner&&) noexcept = default;
+Planner& Planner::operator=(Planner&&) noexcept = default;
+
+Planner Planner::open(const std::string& model) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(model, ignored)) {
+    if (auto table = planner::known_table(model)) return Planner(std::make_unique<State>(State{std::move(*table)}));
+    std::string names;
+    for (const KnownConfiguration& known : known_configurations()) names += (names.empty() ? "" : ", ") + std::string(known.name);
+    throw Error("is neither a file or folder nor a configuration that is built in", model, "built in are " + names);
+  }
+  return Planner(std::make_unique<State>(State{planner::read_table(model)}));
+}
+
+Plan Planner::plan(const PlanOptions& options) const { return planner::make_plan(state_->table, options); }
+
+int64_t free_memory_bytes() { return available_memory_bytes(); }
+
+Planner planner::planner_of(const model::ModelSpec& spec, const files::TensorTable& tensors) {
+  LayerTable table = table_of(spec);
+  add_tensors(table, tensors);
+  return Planner(std::make_unique<Planner::State>(Planner::State{std::move(table)}));
+}
+
+double measured_read_bytes_per_s(int threads) { return probe_read_bytes_per_second(threads); }
+
+double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s) {
+  return plan.read_bytes > 0 ? read_bytes_per_s / static_cast<double>(plan.read_bytes) : 0;
+}
+
+}  // namespace fovea

@@ -1,0 +1,177 @@
+#include "planner/table_from_files.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+
+#include "files/model_files.h"
+#include "model/registry.h"
+#include "model/tensor_lookup.h"
+#include "model/weights.h"
+
+namespace fovea::planner {
+namespace {
+
+namespace fs = std::filesystem;
+using synthesis::Role;
+
+struct NamePart {
+  std::string_view part;
+  WeightKind kind;
+  Role role = Role::q;
+};
+
+// First match wins. What a matrix is for shows in the same few words in GGUF and Hugging Face files.
+constexpr NamePart kNameParts[] = {
+    {"per_layer", WeightKind::per_layer_embedding},
+    {"token_embd", WeightKind::embedding, Role::embedding},
+    {"embed_tokens", WeightKind::embedding, Role::embedding},
+    {"embeddings", WeightKind::embedding, Role::embedding},
+    {"lm_head", WeightKind::output, Role::head},
+    {"_exps", WeightKind::experts},
+    {"experts", WeightKind::experts},
+    {"ssm_", WeightKind::recurrent},
+    {"mamba", WeightKind::recurrent},
+    {"mixer", WeightKind::recurrent},
+    {"attn_k.", WeightKind::attention, Role::k},
+    {"k_proj", WeightKind::attention, Role::k},
+    {"attn_v.", WeightKind::attention, Role::v},
+    {"v_proj", WeightKind::attention, Role::v},
+    {"attn_output", WeightKind::attention, Role::attn_out},
+    {"o_proj", WeightKind::attention, Role::attn_out},
+    {"attn", WeightKind::attention, Role::q},
+    {"q_proj", WeightKind::attention, Role::q},
+    {"ffn_down", WeightKind::feed_forward, Role::down},
+    {"down_proj", WeightKind::feed_forward, Role::down},
+    {"ffn", WeightKind::feed_forward, Role::gate},
+    {"mlp", WeightKind::feed_forward, Role::gate},
+    {"output.weight", WeightKind::output, Role::head},
+};
+
+// The number after "blk." or "layers."; -1 outside layers.
+int layer_in(std::string_view name) {
+  for (const std::string_view before : {std::string_view("blk."), std::string_view("layers.")}) {
+    const size_t at = name.find(before);
+    int layer = -1;
+    if (at == std::string_view::npos) continue;
+    const char* begin = name.data() + at + before.size();
+    if (std::from_chars(begin, name.data() + name.size(), layer).ec == std::errc()) return layer;
+  }
+  return -1;
+}
+
+WeightRow row_of(const files::Tensor& tensor) {
+  WeightRow row;
+  row.layer = layer_in(tensor.name);
+  row.format = tensor.format;
+  row.inputs = tensor.shape.empty() ? 1 : tensor.shape.back();
+  if (tensor.shape.size() < 2) {
+    row.kind = WeightKind::norms;
+    return row;
+  }
+  row.outputs = tensor.shape[tensor.shape.size() - 2];
+  for (size_t i = 0; i + 2 < tensor.shape.size(); ++i) row.count *= static_cast<int>(tensor.shape[i]);
+  row.read = row.count;
+  const auto known = std::find_if(std::begin(kNameParts), std::end(kNameParts), [&](const NamePart& part) {
+    return tensor.name.find(part.part) != std::string::npos;
+  });
+  if (known == std::end(kNameParts)) return row;
+  row.kind = known->kind;
+  row.role = known->role;
+  return row;
+}
+
+bool has_weights(const std::string& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return !path.ends_with(".json");
+  return fs::exists(fs::path(path) / "model.safetensors", ignored) ||
+         fs::exists(fs::path(path) / "model.safetensors.index.json", ignored);
+}
+
+files::Container container_of(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored) || path.ends_with(".json") ? files::Container::hugging_face
+                                                                    : files::Container::gguf;
+}
+
+LayerRow row_of(const model::LayerSpec& layer) {
+  const model::AttentionSpec& attention = layer.attention;
+  LayerRow row;
+  row.kind = attention.window == model::kWholePast ? LayerKind::global : LayerKind::local;
+  row.window = attention.window;
+  row.q_heads = attention.q_heads;
+  row.kv_heads = attention.kv_heads;
+  row.head_dim = attention.head_dim;
+  row.feed_forward_width = layer.feed_forward.width;
+  return row;
+}
+
+}  // namespace
+
+LayerTable table_of(const model::ModelSpec& spec) {
+  LayerTable table;
+  table.name = spec.name;
+  table.family = spec.family;
+  table.vocabulary = spec.vocabulary;
+  table.hidden = spec.hidden;
+  table.context_tokens = spec.context_tokens;
+  table.tied_head = spec.tied_head;
+  table.spec = spec;
+  for (const model::LayerSpec& layer : spec.layers) table.layers.push_back(row_of(layer));
+  return table;
+}
+
+void add_tensors(LayerTable& table, const files::TensorTable& tensors) {
+  table.formats_known = true;
+  table.tied_head = true;
+  for (const auto& [name, tensor] : tensors.all()) {
+    if (!model::is_text_tensor(name)) continue;
+    const WeightRow row = row_of(tensor);
+    if (row.kind == WeightKind::embedding && table.vocabulary == 0) table.vocabulary = static_cast<int>(row.outputs);
+    if (row.kind == WeightKind::output) table.tied_head = false;
+    table.weights.push_back(row);
+  }
+}
+
+void add_expected_matrices(LayerTable& table) {
+  const auto add = [&](WeightKind kind, Role role, int layer, int64_t outputs, int64_t inputs) {
+    table.weights.push_back({.kind = kind, .role = role, .layer = layer, .outputs = outputs, .inputs = inputs});
+  };
+  add(WeightKind::embedding, Role::embedding, -1, table.vocabulary, table.hidden);
+  if (!table.tied_head) add(WeightKind::output, Role::head, -1, table.vocabulary, table.hidden);
+  add(WeightKind::norms, Role::q, -1, 0, table.hidden);
+  for (size_t i = 0; i < table.layers.size(); ++i) {
+    const LayerRow& row = table.layers[i];
+    const int layer = static_cast<int>(i);
+    const int64_t q = int64_t{row.q_heads} * row.head_dim, kv = int64_t{row.kv_heads} * row.head_dim;
+    if (row.has_heads()) {
+      add(WeightKind::attention, Role::q, layer, q, table.hidden);
+      if (row.keeps_state()) add(WeightKind::attention, Role::k, layer, kv, table.hidden);
+      if (row.keeps_state()) add(WeightKind::attention, Role::v, layer, kv, table.hidden);
+      add(WeightKind::attention, Role::attn_out, layer, table.hidden, q);
+    }
+    if (row.feed_forward_width > 0) {
+      add(WeightKind::feed_forward, Role::gate, layer, row.feed_forward_width, table.hidden);
+      add(WeightKind::feed_forward, Role::up, layer, row.feed_forward_width, table.hidden);
+      add(WeightKind::feed_forward, Role::down, layer, table.hidden, row.feed_forward_width);
+    }
+    add(WeightKind::norms, Role::q, layer, 0, int64_t{4} * table.hidden);
+  }
+}
+
+LayerTable read_table(const std::string& path) {
+  if (!has_weights(path)) {
+    LayerTable table = table_of(model::read_spec(files::read_config(path), container_of(path)));
+    table.source = path;
+    add_expected_matrices(table);
+    return table;
+  }
+  const files::ModelFiles files = files::open_model(path);
+  LayerTable table = table_of(model::read_spec(files.metadata, files.container));
+  table.source = path;
+  add_tensors(table, files.tensors);
+  return table;
+}
+
+}  // namespace fovea::planner
