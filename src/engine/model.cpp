@@ -49,7 +49,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
   ThreadPool pool(options.threads > 0 ? options.threads : usable_processors());
   state->weights = model::load_weights(state->spec, files, pool, options.progress);
   state->facts = model_facts(state->spec, files);
-  state->planner = planner::planner_of(state->spec, files.tensors);
+  state->planner = planner::planner_of(state->spec, files);
   TextSide side = text.get();
   state->tokenizer = std::move(side.tokenizer);
   state->chat_template = std::move(side.chat_template);

@@ -28,7 +28,7 @@ struct Configuration {
   int period = 0;    // the last of every `period` layers is global; 0: all are (or, with a window, none is)
   bool last_is_global = false;
   int vocabulary = 0, context_tokens = 0;
-  bool tied_head = true;
+  bool tied_head = true, byte_level = false;  // byte_level: the vocabulary, not SentencePiece
   Experts experts = {};
   int shared_kv_layers = 0;
   bool double_width_when_shared = false;
@@ -75,21 +75,21 @@ constexpr Configuration kConfigurations[] = {
     {.name = "gemma2-27b", .alias = "", .family = "gemma2", .source = kGemma2, .layers = 46, .hidden = 4608, .width = 36864, .q_heads = 32,
      .global = {16, 128}, .local = {16, 128}, .window = 4096, .period = 2, .vocabulary = 256000, .context_tokens = 8192},
     {.name = "llama3-8b", .alias = "llama3.1-8b", .family = "llama", .source = "published configuration (Llama 3.1, 2024)", .layers = 32,
-     .hidden = 4096, .width = 14336, .q_heads = 32, .global = {8, 128}, .vocabulary = 128256, .context_tokens = 131072, .tied_head = false},
+     .hidden = 4096, .width = 14336, .q_heads = 32, .global = {8, 128}, .vocabulary = 128256, .context_tokens = 131072, .tied_head = false, .byte_level = true},
     {.name = "llama3-70b", .alias = "llama3.1-70b", .family = "llama", .source = "published configuration (Llama 3.1, 2024)", .layers = 80,
-     .hidden = 8192, .width = 28672, .q_heads = 64, .global = {8, 128}, .vocabulary = 128256, .context_tokens = 131072, .tied_head = false},
+     .hidden = 8192, .width = 28672, .q_heads = 64, .global = {8, 128}, .vocabulary = 128256, .context_tokens = 131072, .tied_head = false, .byte_level = true},
     {.name = "mistral-7b", .alias = "mistral-7b-v0.1", .family = "mistral", .source = "published configuration (Mistral 7B v0.1, 2023)", .layers = 32,
      .hidden = 4096, .width = 14336, .q_heads = 32, .global = {8, 128}, .local = {8, 128}, .window = 4096, .vocabulary = 32000,
      .context_tokens = 32768, .tied_head = false},
     {.name = "qwen3-8b", .alias = "", .family = "qwen3", .source = "published configuration (Qwen3, 2025)", .layers = 36, .hidden = 4096, .width = 12288,
-     .q_heads = 32, .global = {8, 128}, .vocabulary = 151936, .context_tokens = 40960, .tied_head = false},
+     .q_heads = 32, .global = {8, 128}, .vocabulary = 151936, .context_tokens = 40960, .tied_head = false, .byte_level = true},
     {.name = "deepseek-v3", .alias = "", .family = "deepseek_v3", .source = "published configuration (DeepSeek-V3, 2024)", .layers = 61, .hidden = 7168,
-     .width = 18432, .q_heads = 128, .global = {128, 128}, .vocabulary = 129280, .context_tokens = 163840, .tied_head = false,
+     .width = 18432, .q_heads = 128, .global = {128, 128}, .vocabulary = 129280, .context_tokens = 163840, .tied_head = false, .byte_level = true,
      .experts = {.count = 256, .used = 8, .width = 2048, .shared_width = 2048, .first_layer = 3},
      .latent = 576, .q_rank = 1536, .latent_rank = 512, .nope = 128, .rope = 64},
     {.name = "gpt-oss-20b", .alias = "", .family = "gpt_oss", .source = "published configuration (gpt-oss-20b, 2025)", .layers = 24, .hidden = 2880,
      .width = 0, .q_heads = 64, .global = {8, 64}, .local = {8, 64}, .window = 128, .period = 2, .vocabulary = 201088, .context_tokens = 131072,
-     .tied_head = false, .experts = {.count = 32, .used = 4, .width = 2880}},
+     .tied_head = false, .byte_level = true, .experts = {.count = 32, .used = 4, .width = 2880}},
     {.name = "jamba-mini", .alias = "", .family = "jamba", .source = "published configuration (Jamba Mini, 2024)", .layers = 32, .hidden = 4096,
      .width = 14336, .q_heads = 32, .global = {8, 128}, .vocabulary = 65536, .context_tokens = 262144, .tied_head = false,
      .experts = {.count = 16, .used = 2, .width = 14336, .first_layer = 1, .every = 2},
@@ -236,6 +236,7 @@ std::optional<LayerTable> known_table(std::string_view name) {
   table.hidden = c.hidden;
   table.context_tokens = c.context_tokens;
   table.tied_head = c.tied_head;
+  table.vocabulary_token_bytes = c.byte_level ? kByteLevelTokenBytes : kPieceTokenBytes;
   for (int layer = 0; layer < c.layers; ++layer) table.layers.push_back(row_of(c, layer));
   add_expected_matrices(table);
   MatrixList(c, table).add_special();

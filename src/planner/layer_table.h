@@ -49,10 +49,14 @@ struct WeightRow {
   int64_t values() const { return (is_vector() ? 1 : outputs) * inputs * count; }
 };
 
+// Measured (docs/planner.md): what tokenizers keep per token. Byte-level ones have a list of merges beside the tokens.
+inline constexpr int kPieceTokenBytes = 72, kByteLevelTokenBytes = 430;
+
 struct LayerTable {
   std::string name, family, source;
   int vocabulary = 0, hidden = 0, context_tokens = 0;
   bool tied_head = true;
+  int vocabulary_token_bytes = 0;  // resident memory of the tokenizer, per token
   std::vector<LayerRow> layers;
   std::vector<WeightRow> weights;
   bool formats_known = false;  // the weights' formats are those of a file

@@ -25,9 +25,7 @@ constexpr int kUsualContext = 8192;
 constexpr int kLongestContext = 1 << 24;
 constexpr int kMostThreads = 256;
 
-// Measured (docs/planner.md): resident memory of the program without a model, and of a tokenizer per token.
-constexpr int64_t kProgramBytes = 14 << 20;
-constexpr int64_t kVocabularyBytesPerToken = 500;
+constexpr int64_t kProgramBytes = 8 << 20;  // measured (docs/planner.md): resident without a model
 
 void check_range(const char* what, int value, int least, int most) {
   if (value >= least && value <= most) return;
@@ -109,7 +107,7 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   plan.groups = plan_groups(table.layers, options);
   plan.layers = plan_layers(table, plan.groups);
   plan.scratch_bytes = plan_scratch(table, options);
-  plan.vocabulary_bytes = table.vocabulary * kVocabularyBytesPerToken;
+  plan.vocabulary_bytes = int64_t{table.vocabulary} * table.vocabulary_token_bytes;
   plan.program_bytes = kProgramBytes;
   plan.not_computed = table.not_computed;
   note_codecs(plan);
@@ -139,16 +137,23 @@ Plan Planner::plan(const PlanOptions& options) const { return planner::make_plan
 
 int64_t free_memory_bytes() { return available_memory_bytes(); }
 
-Planner planner::planner_of(const model::ModelSpec& spec, const files::TensorTable& tensors) {
-  LayerTable table = table_of(spec);
-  add_tensors(table, tensors);
-  return Planner(std::make_unique<Planner::State>(Planner::State{std::move(table)}));
+Planner planner::planner_of(const model::ModelSpec& spec, const files::ModelFiles& files) {
+  return Planner(std::make_unique<Planner::State>(Planner::State{table_of_files(spec, files)}));
 }
 
 double measured_read_bytes_per_s(int threads) { return probe_read_bytes_per_second(threads); }
 
 double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s) {
-  return plan.read_bytes > 0 ? read_bytes_per_s / static_cast<double>(plan.read_bytes) : 0;
+  // Measured (docs/planner.md): weights stream at nearly the machine's rate, keys and values, in pages, at half of it; and
+  // a layer costs the time in which threads find each other.
+  constexpr double kWeightsShare = 0.95, kKvShare = 0.5, kSecondsPerLayer = 14e-6;
+  if (read_bytes_per_s <= 0) return 0;
+  int64_t weights = 0;
+  for (const PlanWeights& part : plan.weights) weights += part.read_bytes;
+  const auto kv = static_cast<double>(plan.read_bytes - weights);
+  const double seconds = static_cast<double>(weights) / (kWeightsShare * read_bytes_per_s) + kv / (kKvShare * read_bytes_per_s) +
+                         kSecondsPerLayer * static_cast<double>(plan.layers.size());
+  return 1 / seconds;
 }
 
 }  // namespace fovea

@@ -95,6 +95,15 @@ files::Container container_of(const std::string& path) {
                                                                     : files::Container::gguf;
 }
 
+int token_bytes(const files::ModelFiles& files) {
+  if (files.container == files::Container::gguf) {
+    const std::string kind = files.metadata.text("tokenizer.ggml.model", "");
+    return kind.empty() ? 0 : kind == "gpt2" ? kByteLevelTokenBytes : kPieceTokenBytes;
+  }
+  if (fs::exists(fs::path(files.path) / "tokenizer.json")) return kByteLevelTokenBytes;
+  return fs::exists(fs::path(files.path) / "tokenizer.model") ? kPieceTokenBytes : 0;
+}
+
 LayerRow row_of(const model::LayerSpec& layer) {
   const model::AttentionSpec& attention = layer.attention;
   LayerRow row;
@@ -160,6 +169,14 @@ void add_expected_matrices(LayerTable& table) {
   }
 }
 
+LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles& files) {
+  LayerTable table = table_of(spec);
+  table.source = files.path;
+  table.vocabulary_token_bytes = token_bytes(files);
+  add_tensors(table, files.tensors);
+  return table;
+}
+
 LayerTable read_table(const std::string& path) {
   if (!has_weights(path)) {
     LayerTable table = table_of(model::read_spec(files::read_config(path), container_of(path)));
@@ -168,10 +185,7 @@ LayerTable read_table(const std::string& path) {
     return table;
   }
   const files::ModelFiles files = files::open_model(path);
-  LayerTable table = table_of(model::read_spec(files.metadata, files.container));
-  table.source = path;
-  add_tensors(table, files.tensors);
-  return table;
+  return table_of_files(model::read_spec(files.metadata, files.container), files);
 }
 
 }  // namespace fovea::planner

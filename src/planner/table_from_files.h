@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "files/tensor_table.h"
+#include "files/model_files.h"
 #include "planner/layer_table.h"
 
 namespace fovea::planner {
@@ -16,6 +16,9 @@ void add_tensors(LayerTable& table, const files::TensorTable& tensors);
 
 // The matrices that a plain decoder of these layers has, where there is no file to ask.
 void add_expected_matrices(LayerTable& table);
+
+// Both, and what its tokenizer will take.
+LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles& files);
 
 // path: a .gguf file, a folder with config.json (with or without weights), or a config.json.
 // errors  Error for anything that is not a model, or not one whose facts can be read
