@@ -9,6 +9,7 @@
 #include "model/registry.h"
 #include "model/tensor_lookup.h"
 #include "model/weights.h"
+#include "planner/table_from_config.h"
 
 namespace fovea::planner {
 namespace {
@@ -116,6 +117,23 @@ LayerRow row_of(const model::LayerSpec& layer) {
   return row;
 }
 
+// Whether a family of this engine reads such a configuration.
+bool is_known(const files::Metadata& config) {
+  const std::string type = config.text(config.has("text_config.model_type") ? "text_config.model_type" : "model_type", "");
+  const auto& families = model::families();
+  return std::any_of(families.begin(), families.end(), [&](const model::Family& family) {
+    const auto& types = family.hugging_face_types;
+    return std::find(types.begin(), types.end(), type) != types.end();
+  });
+}
+
+LayerTable with_files(LayerTable table, const files::ModelFiles& files) {
+  table.source = files.path;
+  table.vocabulary_token_bytes = token_bytes(files);
+  add_tensors(table, files.tensors);
+  return table;
+}
+
 }  // namespace
 
 LayerTable table_of(const model::ModelSpec& spec) {
@@ -170,21 +188,29 @@ void add_expected_matrices(LayerTable& table) {
 }
 
 LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles& files) {
-  LayerTable table = table_of(spec);
-  table.source = files.path;
-  table.vocabulary_token_bytes = token_bytes(files);
-  add_tensors(table, files.tensors);
-  return table;
+  return with_files(table_of(spec), files);
 }
 
 LayerTable read_table(const std::string& path) {
+  const bool folder = container_of(path) == files::Container::hugging_face;
   if (!has_weights(path)) {
-    LayerTable table = table_of(model::read_spec(files::read_config(path), container_of(path)));
+    const files::Metadata config = files::read_config(path);
+    if (folder && !is_known(config)) {
+      LayerTable table = table_of_config(config);
+      table.source = path;
+      return table;
+    }
+    LayerTable table = table_of(model::read_spec(config, container_of(path)));
     table.source = path;
     add_expected_matrices(table);
     return table;
   }
   const files::ModelFiles files = files::open_model(path);
+  if (folder && !is_known(files.metadata)) {
+    LayerTable table = table_of_config(files.metadata);
+    table.weights.clear();
+    return with_files(std::move(table), files);
+  }
   return table_of_files(model::read_spec(files.metadata, files.container), files);
 }
 
