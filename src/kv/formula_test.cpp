@@ -98,5 +98,19 @@ TEST(Formula, MorePagesThanCanBeNumberedAreRefused) {
   EXPECT_THROW(capacity_pages(group(kWholePast), options), Error);
 }
 
+TEST(Formula, ManySequencesShareOneChunkOnItsWay) {
+  const GroupSpec local = group(512);
+  CacheOptions options{.context_tokens = 8192, .chunk_tokens = 256, .sequences = 1};
+  EXPECT_EQ(peak_pages(local, options), pages_needed(local, options));
+  options.sequences = 8;
+  EXPECT_LT(peak_pages(local, options), capacity_pages(local, options));
+  options.chunk_tokens = 1;
+  const int64_t settled = peak_pages(local, options);
+  EXPECT_EQ(settled, 8 * pages_needed(local, options));
+  options.chunk_tokens = 256;
+  EXPECT_EQ(peak_pages(local, options), settled + 256 / 16);
+  EXPECT_EQ(peak_pages(group(kWholePast), options), capacity_pages(group(kWholePast), options));
+}
+
 }  // namespace
 }  // namespace fovea::kv
