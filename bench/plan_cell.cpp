@@ -1,11 +1,11 @@
-// One cell of the table that bench/plan_reality makes: loads a model, fills its cache as the engine would, and says
-// what was planned and what is resident.
+// One cell of the table that bench/plan_reality makes: loads a model, fills its cache as the engine would,
+// and says what was planned and what is resident.
 //
 //   plan_cell MODEL CONTEXT SEQUENCES CODEC THREADS
 //
-// The engine first computes a prompt with all its logits, so that everything a step uses has been touched. The rest of the
-// context is then reserved, written and committed in chunks, which makes its pages resident just as computing it would,
-// only sooner.
+// The engine first computes a prompt with all its logits, so that everything a step uses has been touched.
+// The rest of the context is then reserved, written and committed in chunks, which makes its pages resident
+// just as computing it would, only sooner.
 #include <unistd.h>
 
 #include <algorithm>
@@ -58,7 +58,8 @@ void fill(kv::Cache& cache, const EngineOptions& options, int layers) {
   for (const kv::SequenceId sequence : sequences) {
     while (cache.length(sequence) < options.context_tokens) {
       const int tokens = std::min(options.chunk_tokens, options.context_tokens - cache.length(sequence));
-      if (!cache.reserve(sequence, tokens)) throw Error("the cache has no room for its own context", "plan_cell", "");
+      if (!cache.reserve(sequence, tokens))
+        throw Error("the cache has no room for its own context", "plan_cell", "");
       write_positions(cache, sequence, layers, cache.length(sequence), cache.length(sequence) + tokens);
       cache.commit(sequence, tokens);
     }
@@ -77,21 +78,32 @@ nlohmann::ordered_json measure(const std::string& path, const EngineOptions& opt
   compute_prompt(engine, small.context_tokens);
   const int64_t computed = resident_bytes();
 
-  PlanOptions wanted{.context_tokens = options.context_tokens, .sequences = options.sequences, .threads = options.threads};
+  PlanOptions wanted{
+      .context_tokens = options.context_tokens, .sequences = options.sequences, .threads = options.threads};
   wanted.kv_local = wanted.kv_global = name_of(options.kv_local);
   const Plan plan = model->state().planner->plan(wanted), small_plan = engine.plan();
-  kv::Cache cache(model::kv_groups(model->state().spec, options.kv_local, options.kv_global),
-                  {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0});
+  kv::Cache cache(
+      model::kv_groups(model->state().spec, options.kv_local, options.kv_global),
+      {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0});
   fill(cache, options, static_cast<int>(model->facts().layers.size()));
   const int64_t filled = resident_bytes();
   return {{"model", plan.model},
           {"context", options.context_tokens},
           {"sequences", options.sequences},
           {"codec", name_of(options.kv_local)},
-          {"planned", {{"total", plan.total_bytes}, {"weights", plan.weights_bytes}, {"kv", plan.cache_bytes()}, {"scratch", plan.scratch_bytes},
-                       {"vocabulary", plan.vocabulary_bytes}, {"program", plan.program_bytes}}},
-          {"measured", {{"total", filled - small_plan.cache_bytes()}, {"loaded", loaded - empty}, {"kv", filled - computed},
-                        {"scratch", computed - loaded - small_plan.cache_bytes()}, {"program", empty}}}};
+          {"planned",
+           {{"total", plan.total_bytes},
+            {"weights", plan.weights_bytes},
+            {"kv", plan.cache_bytes()},
+            {"scratch", plan.scratch_bytes},
+            {"vocabulary", plan.vocabulary_bytes},
+            {"program", plan.program_bytes}}},
+          {"measured",
+           {{"total", filled - small_plan.cache_bytes()},
+            {"loaded", loaded - empty},
+            {"kv", filled - computed},
+            {"scratch", computed - loaded - small_plan.cache_bytes()},
+            {"program", empty}}}};
 }
 
 int run(char** argv) {

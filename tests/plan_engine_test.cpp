@@ -26,7 +26,9 @@ EngineOptions engine_options(int context, int sequences, KvCodec codec) {
   return options;
 }
 
-int64_t planned_pages_bytes(const Plan& plan) { return plan.kv_bytes + plan.page_slack_bytes + plan.chunk_bytes; }
+int64_t planned_pages_bytes(const Plan& plan) {
+  return plan.kv_bytes + plan.page_slack_bytes + plan.chunk_bytes;
+}
 
 void expect_plan_is_allocation(const std::string& path) {
   SCOPED_TRACE(path);
@@ -56,7 +58,8 @@ void expect_plan_is_allocation(const std::string& path) {
 
 TEST(Plan, OfAFolderIsWhatTheEngineTakes) {
   for (const auto& entry : std::filesystem::directory_iterator(kOracle)) {
-    if (std::filesystem::exists(entry.path() / "config.json")) expect_plan_is_allocation(entry.path().string());
+    if (std::filesystem::exists(entry.path() / "config.json"))
+      expect_plan_is_allocation(entry.path().string());
   }
 }
 

@@ -17,7 +17,8 @@ namespace fovea {
 
 // Facts of the model to be replaced, so that the design space can be walked.
 struct WhatIf {
-  std::optional<std::pair<int, int>> ratio = {};  // local layers : global layers, repeating; a 0 on either side: only the other
+  std::optional<std::pair<int, int>> ratio =
+      {};  // local layers : global layers, repeating; a 0 on either side: only the other
   std::optional<int> window = {};            // tokens, of local layers
   std::optional<int> kv_heads = {};          // of every attention layer
   std::optional<int> shared_kv_layers = {};  // the last n layers read the K/V of earlier ones of their kind
@@ -25,27 +26,30 @@ struct WhatIf {
 };
 
 struct PlanOptions {
-  int context_tokens = 0;        // of every sequence; 0: the model's own limit, at most 8192, as the engine chooses
-  int sequences = 1;             // that live together
+  int context_tokens = 0;  // of every sequence; 0: the model's own limit, at most 8192, as the engine chooses
+  int sequences = 1;       // that live together
   int shared_prefix_tokens = 0;  // that all sequences begin with and the cache keeps once
   int chunk_tokens = 512;        // most tokens computed in one step
   int threads = 0;               // 0: all processors this process may use
   std::string kv_local = "bf16", kv_global = "bf16";  // names of kv_codec_facts()
-  std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file stores them, bf16 without a file
+  std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file
+                             // stores them, bf16 without a file
   WhatIf what_if = {};
 };
 
 // One form of keys and values.
 struct KvCodecFacts {
   std::string_view name;
-  int block_values, block_bytes;  // values that share what the codec keeps about them, and the bytes of it all
-  bool runs;                      // this engine computes with it today
-  std::string_view cost;          // what is known of its effect on quality
+  int block_values,
+      block_bytes;        // values that share what the codec keeps about them, and the bytes of it all
+  bool runs;              // this engine computes with it today
+  std::string_view cost;  // what is known of its effect on quality
 };
 const std::vector<KvCodecFacts>& kv_codec_facts();
 
 struct PlanWeights {
-  std::string kind;        // "embedding", "output", "attention", "feed-forward", "experts", "recurrent", "norms", ...
+  std::string
+      kind;  // "embedding", "output", "attention", "feed-forward", "experts", "recurrent", "norms", ...
   int64_t values = 0;
   int64_t bytes = 0;       // packed, in memory
   int64_t read_bytes = 0;  // to compute one token
@@ -53,7 +57,8 @@ struct PlanWeights {
 
 // Layers that keep state alike. Bytes are of all sequences together.
 struct PlanGroup {
-  std::string kind;  // "local", "global", "chunked", "latent" (compressed keys and values) or "state" (of fixed size)
+  std::string
+      kind;  // "local", "global", "chunked", "latent" (compressed keys and values) or "state" (of fixed size)
   std::vector<int> layers;
   std::optional<int> window;  // tokens
   int kv_heads = 0, head_dim = 0;
@@ -76,7 +81,7 @@ struct PlanLayer {
 };
 
 struct Plan {
-  std::string model;   // its name
+  std::string model;  // its name
   std::string family;
   std::string source;  // where the facts are from
   int context_tokens = 0, sequences = 0, shared_prefix_tokens = 0, chunk_tokens = 0, threads = 0;
@@ -86,7 +91,7 @@ struct Plan {
   std::vector<PlanLayer> layers;
 
   int64_t weights_bytes = 0;
-  int64_t kv_bytes = 0;          // exact
+  int64_t kv_bytes = 0;  // exact
   int64_t page_slack_bytes = 0, chunk_bytes = 0, pinned_bytes = 0;
   int64_t kv_all_global_bytes = 0;
   int64_t scratch_bytes = 0;
@@ -138,7 +143,8 @@ class Planner {
   int longest_context(const PlanOptions& options, int64_t memory_bytes) const;
   int most_sequences(const PlanOptions& options, int64_t memory_bytes) const;
 
-  // Single changes with which the plan fits, the cheapest first. Empty when it fits as it is, or nothing helps.
+  // Single changes with which the plan fits, the cheapest first. Empty when it fits as it is, or nothing
+  // helps.
   std::vector<PlanChange> changes_that_fit(const PlanOptions& options, int64_t memory_bytes) const;
 
   // errors  Error naming the part that is too big and two settings that fit
@@ -167,8 +173,10 @@ double measured_read_bytes_per_s(int threads);
 double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s);
 
 // Figures: self-contained SVG with units, legend and its source data as JSON in <metadata>.
-std::string memory_figure(const std::vector<Planner>& models, const PlanOptions& options);  // K/V against context
-std::string bars_figure(const Planner& model, const PlanOptions& options);   // weights and K/V for ratios and windows
+std::string memory_figure(const std::vector<Planner>& models,
+                          const PlanOptions& options);  // K/V against context
+std::string bars_figure(const Planner& model,
+                        const PlanOptions& options);  // weights and K/V for ratios and windows
 std::string layers_figure(const Planner& model, const PlanOptions& options);  // what each layer keeps
 std::string as_html(const std::string& svg, const std::string& title);
 

@@ -24,7 +24,8 @@ std::string heads_text(const PlanGroup& group) {
 std::string weights_table(const Plan& plan) {
   Table table({{"weights", Table::Align::left}, {"values"}, {"bytes"}, {"read per token"}});
   for (const PlanWeights& part : plan.weights) {
-    table.add_row({part.kind, count_text(part.values), memory_text(part.bytes), memory_text(part.read_bytes)});
+    table.add_row(
+        {part.kind, count_text(part.values), memory_text(part.bytes), memory_text(part.read_bytes)});
   }
   return table.text();
 }
@@ -42,8 +43,9 @@ std::string groups_table(const Plan& plan) {
                {"all global"}});
   for (const PlanGroup& group : plan.groups) {
     table.add_row({group.kind, ranges_text(group.layers), window_text(group), heads_text(group), group.codec,
-                   memory_text(group.bytes_per_token), memory_text(group.bytes), memory_text(group.page_slack_bytes),
-                   memory_text(group.chunk_bytes), memory_text(group.all_global_bytes)});
+                   memory_text(group.bytes_per_token), memory_text(group.bytes),
+                   memory_text(group.page_slack_bytes), memory_text(group.chunk_bytes),
+                   memory_text(group.all_global_bytes)});
   }
   return table.text();
 }
@@ -68,7 +70,8 @@ std::string totals_table(const Plan& plan) {
 std::string sequences_text(const Plan& plan) {
   std::string text = fmt::format("{} tokens", count_text(plan.context_tokens));
   if (plan.sequences > 1) text = fmt::format("{} sequences of {}", plan.sequences, text);
-  if (plan.shared_prefix_tokens > 0) text += fmt::format(", of which {} in common", count_text(plan.shared_prefix_tokens));
+  if (plan.shared_prefix_tokens > 0)
+    text += fmt::format(", of which {} in common", count_text(plan.shared_prefix_tokens));
   return text;
 }
 
@@ -92,51 +95,64 @@ nlohmann::ordered_json json_of(const PlanGroup& group) {
 }  // namespace
 
 std::string plan_table(const Plan& plan, const std::optional<PlanSpeed>& speed, int64_t memory_bytes) {
-  std::string text = fmt::format("{} ({}), {}; weights {}; facts: {}\n\n", plan.model, plan.family, sequences_text(plan),
-                                 plan.weights_format, plan.source);
+  std::string text = fmt::format("{} ({}), {}; weights {}; facts: {}\n\n", plan.model, plan.family,
+                                 sequences_text(plan), plan.weights_format, plan.source);
   text += weights_table(plan) + "\n" + groups_table(plan) + "\n" + totals_table(plan) + "\n";
   text += fmt::format("keys and values: {} exact; all global {}: {:.1f} x\n", memory_text(plan.kv_bytes),
-                      memory_text(plan.kv_all_global_bytes), 1 / std::max(1e-9, share(plan.kv_bytes, plan.kv_all_global_bytes)));
+                      memory_text(plan.kv_all_global_bytes),
+                      1 / std::max(1e-9, share(plan.kv_bytes, plan.kv_all_global_bytes)));
   text += fmt::format("one more token at this depth reads {}", memory_text(plan.read_bytes));
   if (speed) {
-    text += fmt::format(": about {} tokens/s at the {:.1f} GB/s that {} threads read here", rate_text(speed->tokens_per_s),
-                        speed->read_gb_per_s, plan.threads);
+    text += fmt::format(": about {} tokens/s at the {:.1f} GB/s that {} threads read here",
+                        rate_text(speed->tokens_per_s), speed->read_gb_per_s, plan.threads);
   }
-  text += fmt::format("\nmemory: {} {} {}\n", memory_text(plan.total_bytes), plan.total_bytes <= memory_bytes ? "fits into" : "DOES NOT FIT into",
+  text += fmt::format("\nmemory: {} {} {}\n", memory_text(plan.total_bytes),
+                      plan.total_bytes <= memory_bytes ? "fits into" : "DOES NOT FIT into",
                       memory_text(memory_bytes));
-  if (!plan.not_computed.empty()) text += fmt::format("not run by this engine today: {}\n", fmt::join(plan.not_computed, "; "));
+  if (!plan.not_computed.empty())
+    text += fmt::format("not run by this engine today: {}\n", fmt::join(plan.not_computed, "; "));
   return text;
 }
 
 std::string plan_lines(const Plan& plan, int64_t memory_bytes) {
   std::string groups;
   for (const PlanGroup& group : plan.groups) {
-    groups += fmt::format("{}{} {} {}", groups.empty() ? "" : ", ", group.layers.size(), group.kind, memory_text(group.bytes));
+    groups += fmt::format("{}{} {} {}", groups.empty() ? "" : ", ", group.layers.size(), group.kind,
+                          memory_text(group.bytes));
   }
   return fmt::format(
       "plan: {} of {} free: weights {}, keys and values {}, scratch {}, the rest {}\n"
       "      {}; layers: {}\n"
       "      all global it would be {}\n",
-      memory_text(plan.total_bytes), memory_text(memory_bytes), memory_text(plan.weights_bytes), memory_text(plan.cache_bytes()),
-      memory_text(plan.scratch_bytes), memory_text(plan.vocabulary_bytes + plan.program_bytes), sequences_text(plan), groups,
+      memory_text(plan.total_bytes), memory_text(memory_bytes), memory_text(plan.weights_bytes),
+      memory_text(plan.cache_bytes()), memory_text(plan.scratch_bytes),
+      memory_text(plan.vocabulary_bytes + plan.program_bytes), sequences_text(plan), groups,
       memory_text(plan.kv_all_global_bytes));
 }
 
 std::string kinds_table(const std::vector<AttentionKindRow>& rows) {
-  Table table({{"kind", Table::Align::left}, {"what", Table::Align::left}, {"keys and values"}, {"per further token"}, {"read per token"}});
+  Table table({{"kind", Table::Align::left},
+               {"what", Table::Align::left},
+               {"keys and values"},
+               {"per further token"},
+               {"read per token"}});
   for (const AttentionKindRow& row : rows) {
     int64_t growth = 0, read = 0;
     for (const PlanGroup& group : row.plan.groups) {
       if (!group.window) growth += group.bytes_per_token;
       read += group.read_bytes;
     }
-    table.add_row({row.name, row.what, memory_text(row.plan.kv_bytes), memory_text(growth), memory_text(read)});
+    table.add_row(
+        {row.name, row.what, memory_text(row.plan.kv_bytes), memory_text(growth), memory_text(read)});
   }
   return table.text();
 }
 
 std::string changes_table(const std::vector<PlanChange>& changes) {
-  Table table({{"change", Table::Align::left}, {"total"}, {"runs today", Table::Align::left}, {"cost", Table::Align::left}});
+  Table table({{"change", Table::Align::left},
+               {"total"},
+               {"runs today", Table::Align::left},
+               {"cost", Table::Align::left}});
   for (const PlanChange& change : changes) {
     table.add_row({change.setting, memory_text(change.total_bytes), change.runs ? "yes" : "no", change.cost});
   }
@@ -168,8 +184,10 @@ nlohmann::ordered_json json_of(const Plan& plan) {
                                    {"not_computed", plan.not_computed}};
   object["weights"] = nlohmann::ordered_json::array();
   for (const PlanWeights& part : plan.weights) {
-    object["weights"].push_back(
-        {{"kind", part.kind}, {"values", part.values}, {"bytes", part.bytes}, {"read_bytes_per_token", part.read_bytes}});
+    object["weights"].push_back({{"kind", part.kind},
+                                 {"values", part.values},
+                                 {"bytes", part.bytes},
+                                 {"read_bytes_per_token", part.read_bytes}});
   }
   object["groups"] = nlohmann::ordered_json::array();
   for (const PlanGroup& group : plan.groups) object["groups"].push_back(json_of(group));
@@ -177,7 +195,10 @@ nlohmann::ordered_json json_of(const Plan& plan) {
 }
 
 nlohmann::ordered_json json_of(const PlanChange& change) {
-  return {{"setting", change.setting}, {"total_bytes", change.total_bytes}, {"runs", change.runs}, {"cost", change.cost}};
+  return {{"setting", change.setting},
+          {"total_bytes", change.total_bytes},
+          {"runs", change.runs},
+          {"cost", change.cost}};
 }
 
 }  // namespace fovea::cli

@@ -13,10 +13,13 @@ constexpr int64_t kStateBytes = 4;  // recurrent states are f32
 
 bool same_group(const LayerRow& a, const LayerRow& b) {
   return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
-         a.one_stream == b.one_stream && a.latent_values == b.latent_values && a.state_values == b.state_values;
+         a.one_stream == b.one_stream && a.latent_values == b.latent_values &&
+         a.state_values == b.state_values;
 }
 
-bool has_window(const LayerRow& row) { return row.kind == LayerKind::local || row.kind == LayerKind::chunked; }
+bool has_window(const LayerRow& row) {
+  return row.kind == LayerKind::local || row.kind == LayerKind::chunked;
+}
 
 const KvCodecFacts& codec_of(const LayerRow& row, const PlanOptions& options) {
   return codec_named(has_window(row) ? options.kv_local : options.kv_global);
@@ -45,7 +48,10 @@ int64_t page_bytes(const LayerRow& row, const kv::GroupSpec& spec, const KvCodec
 class GroupPlan {
  public:
   GroupPlan(const LayerRow& row, const std::vector<int>& layers, const PlanOptions& options)
-      : row_(row), options_(options), codec_(codec_of(row, options)), spec_(group_spec(row, layers, codec_)) {}
+      : row_(row),
+        options_(options),
+        codec_(codec_of(row, options)),
+        spec_(group_spec(row, layers, codec_)) {}
 
   PlanGroup plan() const {
     PlanGroup group;
@@ -135,8 +141,10 @@ std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const Pl
   for (const Members& members : all) {
     PlanGroup group = GroupPlan(members.row, members.layers, options).plan();
     if (members.row.kind != LayerKind::state) {
-      const int64_t seen = group.window ? std::min(*group.window, options.context_tokens) : options.context_tokens;
-      group.read_bytes = group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers * seen;
+      const int64_t seen =
+          group.window ? std::min(*group.window, options.context_tokens) : options.context_tokens;
+      group.read_bytes =
+          group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers * seen;
     }
     groups.push_back(std::move(group));
   }

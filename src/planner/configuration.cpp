@@ -51,7 +51,8 @@ LayerRow row_of(const Configuration& c, const std::vector<bool>& global, int lay
 
 class MatrixList {
  public:
-  MatrixList(const Configuration& c, const std::vector<bool>& global, LayerTable& table) : c_(c), global_(global), table_(table) {}
+  MatrixList(const Configuration& c, const std::vector<bool>& global, LayerTable& table)
+      : c_(c), global_(global), table_(table) {}
 
   // What the plain decoder's list lacks.
   void add_special() {
@@ -75,8 +76,13 @@ class MatrixList {
 
  private:
   void add(WeightKind kind, int layer, int64_t outputs, int64_t inputs, int count = 1, int read = 1) {
-    table_.weights.push_back({.kind = kind, .role = synthesis::Role::q, .layer = layer, .outputs = outputs, .inputs = inputs,
-                              .count = count, .read = read});
+    table_.weights.push_back({.kind = kind,
+                              .role = synthesis::Role::q,
+                              .layer = layer,
+                              .outputs = outputs,
+                              .inputs = inputs,
+                              .count = count,
+                              .read = read});
   }
 
   void add_latent(int layer) {
@@ -109,7 +115,8 @@ class MatrixList {
 
   void drop_values_of_global_layers() {
     std::erase_if(table_.weights, [&](const WeightRow& row) {
-      return row.kind == WeightKind::attention && row.role == synthesis::Role::v && row.layer >= 0 && global_[static_cast<size_t>(row.layer)];
+      return row.kind == WeightKind::attention && row.role == synthesis::Role::v && row.layer >= 0 &&
+             global_[static_cast<size_t>(row.layer)];
     });
   }
 
@@ -150,7 +157,8 @@ LayerTable table_of(const Configuration& c, const std::vector<bool>& global) {
   for (int layer = 0; layer < c.layers; ++layer) table.layers.push_back(row_of(c, global, layer));
   add_expected_matrices(table);
   MatrixList(c, global, table).add_special();
-  if (!is_computed(c.family)) table.not_computed.push_back("the family " + std::string(c.family) + " is not one it computes");
+  if (!is_computed(c.family))
+    table.not_computed.push_back("the family " + std::string(c.family) + " is not one it computes");
   return table;
 }
 

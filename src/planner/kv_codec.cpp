@@ -11,15 +11,11 @@ namespace fovea {
 const std::vector<KvCodecFacts>& kv_codec_facts() {
   constexpr std::string_view kUnknown = "not measured: this engine does not compute with it";
   static const std::vector<KvCodecFacts> kFacts = {
-      {"f32", 1, 4, true, "none: the reference"},
-      {"f16", 1, 2, true, "rounding to 11 bits"},
-      {"bf16", 1, 2, true, "rounding to 8 bits"},
-      {"fp8", 1, 1, false, kUnknown},
-      {"int8", 32, 34, false, kUnknown},
-      {"int4", 32, 18, false, kUnknown},
+      {"f32", 1, 4, true, "none: the reference"}, {"f16", 1, 2, true, "rounding to 11 bits"},
+      {"bf16", 1, 2, true, "rounding to 8 bits"}, {"fp8", 1, 1, false, kUnknown},
+      {"int8", 32, 34, false, kUnknown},          {"int4", 32, 18, false, kUnknown},
       {"tq4", 128, 66, false, kUnknown},  // rotation and codebook, 4, 3 or 2 bits and a norm per 128 values
-      {"tq3", 128, 50, false, kUnknown},
-      {"tq2", 128, 34, false, kUnknown},
+      {"tq3", 128, 50, false, kUnknown},          {"tq2", 128, 34, false, kUnknown},
   };
   return kFacts;
 }

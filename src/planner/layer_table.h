@@ -32,14 +32,25 @@ struct LayerRow {
   bool has_heads() const { return kind != LayerKind::latent && kind != LayerKind::state; }
 };
 
-enum class WeightKind : uint8_t { embedding, output, attention, feed_forward, experts, per_layer_embedding, recurrent, norms, other };
+enum class WeightKind : uint8_t {
+  embedding,
+  output,
+  attention,
+  feed_forward,
+  experts,
+  per_layer_embedding,
+  recurrent,
+  norms,
+  other
+};
 inline constexpr int kWeightKinds = 9;
 std::string_view name_of(WeightKind kind);
 
 // `count` equal matrices [outputs][inputs]; a vector has no outputs.
 struct WeightRow {
   WeightKind kind = WeightKind::other;
-  synthesis::Role role = synthesis::Role::q;  // decides the format in a mixture, and what a changed layer keeps
+  synthesis::Role role =
+      synthesis::Role::q;  // decides the format in a mixture, and what a changed layer keeps
   int layer = -1;
   int64_t outputs = 0, inputs = 0;
   int count = 1, read = 1;  // matrices, and how many of them one token reads
@@ -49,7 +60,8 @@ struct WeightRow {
   int64_t values() const { return (is_vector() ? 1 : outputs) * inputs * count; }
 };
 
-// Measured (docs/planner.md): what tokenizers keep per token. Byte-level ones have a list of merges beside the tokens.
+// Measured (docs/planner.md): what tokenizers keep per token. Byte-level ones have a list of merges beside
+// the tokens.
 inline constexpr int kPieceTokenBytes = 72, kByteLevelTokenBytes = 430;
 
 struct LayerTable {
@@ -59,7 +71,7 @@ struct LayerTable {
   int vocabulary_token_bytes = 0;  // resident memory of the tokenizer, per token
   std::vector<LayerRow> layers;
   std::vector<WeightRow> weights;
-  bool formats_known = false;  // the weights' formats are those of a file
+  bool formats_known = false;             // the weights' formats are those of a file
   std::optional<model::ModelSpec> spec;   // of a family that this engine computes
   std::vector<std::string> not_computed;  // why this engine does not run it
 };

@@ -29,7 +29,8 @@ constexpr int64_t kProgramBytes = 8 << 20;  // measured (docs/planner.md): resid
 
 void check_range(const char* what, int value, int least, int most) {
   if (value >= least && value <= most) return;
-  throw Error(std::string(what) + " is " + std::to_string(value), "plan", "choose " + std::to_string(least) + " to " + std::to_string(most));
+  throw Error(std::string(what) + " is " + std::to_string(value), "plan",
+              "choose " + std::to_string(least) + " to " + std::to_string(most));
 }
 
 std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<PlanGroup>& groups) {
@@ -43,7 +44,8 @@ std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<Pl
   }
   for (const PlanGroup& group : groups) {
     const auto members = static_cast<int64_t>(group.layers.size());
-    for (const int layer : group.layers) layers[static_cast<size_t>(layer)].bytes_per_token = group.bytes_per_token / members;
+    for (const int layer : group.layers)
+      layers[static_cast<size_t>(layer)].bytes_per_token = group.bytes_per_token / members;
   }
   return layers;
 }
@@ -63,14 +65,16 @@ void add_up(Plan& plan) {
     read += group.read_bytes;
   }
   plan.read_bytes = read;
-  plan.total_bytes = plan.weights_bytes + plan.cache_bytes() + plan.scratch_bytes + plan.vocabulary_bytes + plan.program_bytes;
+  plan.total_bytes = plan.weights_bytes + plan.cache_bytes() + plan.scratch_bytes + plan.vocabulary_bytes +
+                     plan.program_bytes;
 }
 
 void note_codecs(Plan& plan) {
   for (const PlanGroup& group : plan.groups) {
     if (group.kind == name_of(LayerKind::state)) continue;
     const std::string reason = "it does not store keys and values as " + group.codec;
-    const bool known = std::find(plan.not_computed.begin(), plan.not_computed.end(), reason) != plan.not_computed.end();
+    const bool known =
+        std::find(plan.not_computed.begin(), plan.not_computed.end(), reason) != plan.not_computed.end();
     if (!codec_named(group.codec).runs && !known) plan.not_computed.push_back(reason);
   }
 }
@@ -78,7 +82,8 @@ void note_codecs(Plan& plan) {
 }  // namespace
 
 PlanOptions resolved(PlanOptions options, const LayerTable& table) {
-  if (options.context_tokens == 0) options.context_tokens = std::min(std::max(1, table.context_tokens), kUsualContext);
+  if (options.context_tokens == 0)
+    options.context_tokens = std::min(std::max(1, table.context_tokens), kUsualContext);
   if (options.threads == 0) options.threads = std::min(usable_processors(), kMostThreads);
   check_range("context", options.context_tokens, 1, kLongestContext);
   check_range("sequences", options.sequences, 1, 4096);
@@ -125,10 +130,13 @@ Planner& Planner::operator=(Planner&&) noexcept = default;
 Planner Planner::open(const std::string& model) {
   std::error_code ignored;
   if (!std::filesystem::exists(model, ignored)) {
-    if (auto table = planner::known_table(model)) return Planner(std::make_unique<State>(State{std::move(*table)}));
+    if (auto table = planner::known_table(model))
+      return Planner(std::make_unique<State>(State{std::move(*table)}));
     std::string names;
-    for (const KnownConfiguration& known : known_configurations()) names += (names.empty() ? "" : ", ") + std::string(known.name);
-    throw Error("is neither a file or folder nor a configuration that is built in", model, "built in are " + names);
+    for (const KnownConfiguration& known : known_configurations())
+      names += (names.empty() ? "" : ", ") + std::string(known.name);
+    throw Error("is neither a file or folder nor a configuration that is built in", model,
+                "built in are " + names);
   }
   return Planner(std::make_unique<State>(State{planner::read_table(model)}));
 }
@@ -144,14 +152,15 @@ Planner planner::planner_of(const model::ModelSpec& spec, const files::ModelFile
 double measured_read_bytes_per_s(int threads) { return probe_read_bytes_per_second(threads); }
 
 double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s) {
-  // Measured (docs/planner.md): weights stream at most of the rate of a plain read, keys and values, in pages, at half of it; and
-  // a layer costs the time in which threads find each other.
+  // Measured (docs/planner.md): weights stream at most of the rate of a plain read, keys and values, in
+  // pages, at half of it; and a layer costs the time in which threads find each other.
   constexpr double kWeightsShare = 0.88, kKvShare = 0.5, kSecondsPerLayer = 14e-6;
   if (read_bytes_per_s <= 0) return 0;
   int64_t weights = 0;
   for (const PlanWeights& part : plan.weights) weights += part.read_bytes;
   const auto kv = static_cast<double>(plan.read_bytes - weights);
-  const double seconds = static_cast<double>(weights) / (kWeightsShare * read_bytes_per_s) + kv / (kKvShare * read_bytes_per_s) +
+  const double seconds = static_cast<double>(weights) / (kWeightsShare * read_bytes_per_s) +
+                         kv / (kKvShare * read_bytes_per_s) +
                          kSecondsPerLayer * static_cast<double>(plan.layers.size());
   return 1 / seconds;
 }

@@ -27,10 +27,13 @@ std::vector<bool> global_layers_of(const ConfigView& file, Configuration& c) {
     c.period = first_of(file, {"sliding_window_pattern", "_sliding_window_pattern"});
     return global_layers(c);
   }
-  if (types.size() != static_cast<size_t>(c.layers)) file.refuse("layer_types", "lists " + std::to_string(types.size()) + " layers of " + std::to_string(c.layers));
+  if (types.size() != static_cast<size_t>(c.layers))
+    file.refuse("layer_types",
+                "lists " + std::to_string(types.size()) + " layers of " + std::to_string(c.layers));
   if (c.window == 0) c.window = first_of(file, {"attention_chunk_size"});
   std::vector<bool> global;
-  for (const std::string& type : types) global.push_back(type != "sliding_attention" && type != "chunked_attention");
+  for (const std::string& type : types)
+    global.push_back(type != "sliding_attention" && type != "chunked_attention");
   return global;
 }
 
@@ -41,7 +44,8 @@ void read_heads(const ConfigView& file, Configuration& c) {
   c.global = c.local;
   c.k_is_v = file.flag("attention_k_eq_v", false);
   if (file.has("global_head_dim")) c.global.head_dim = file.size("global_head_dim");
-  if (c.k_is_v && file.has("num_global_key_value_heads")) c.global.kv_heads = file.size("num_global_key_value_heads");
+  if (c.k_is_v && file.has("num_global_key_value_heads"))
+    c.global.kv_heads = file.size("num_global_key_value_heads");
   c.shared_kv_layers = std::min(first_of(file, {"num_kv_shared_layers"}), c.layers - 1);
 }
 
@@ -62,7 +66,8 @@ void read_experts(const ConfigView& file, Configuration& c) {
   e.used = std::max(1, first_of(file, {"top_k_experts", "num_experts_per_tok", "experts_per_token"}));
   e.width = first_of(file, {"moe_intermediate_size", "intermediate_size"});
   e.shared_width = e.width * first_of(file, {"n_shared_experts"});
-  e.first_layer = std::max(first_of(file, {"first_k_dense_replace"}), first_of(file, {"expert_layer_offset"}));
+  e.first_layer =
+      std::max(first_of(file, {"first_k_dense_replace"}), first_of(file, {"expert_layer_offset"}));
   e.every = std::max(1, first_of(file, {"expert_layer_period"}));
   e.beside_dense = file.flag("enable_moe_block", false);
 }
@@ -81,8 +86,15 @@ void read_recurrent(const ConfigView& file, Configuration& c) {
 LayerTable table_of_config(const files::Metadata& config) {
   const ConfigView file = model::hugging_face_view(config);
   const std::string family = file.text_or("model_type", config.text("model_type", "unknown"));
-  Configuration c{.name = "", .alias = "", .family = family, .source = "", .layers = file.size("num_hidden_layers", model::kMostLayers),
-                  .hidden = file.size("hidden_size"), .width = first_of(file, {"intermediate_size"}), .q_heads = 0, .global = {}};
+  Configuration c{.name = "",
+                  .alias = "",
+                  .family = family,
+                  .source = "",
+                  .layers = file.size("num_hidden_layers", model::kMostLayers),
+                  .hidden = file.size("hidden_size"),
+                  .width = first_of(file, {"intermediate_size"}),
+                  .q_heads = 0,
+                  .global = {}};
   c.vocabulary = file.size("vocab_size");
   c.context_tokens = first_of(file, {"max_position_embeddings"});
   c.tied_head = file.flag("tie_word_embeddings", config.flag("tie_word_embeddings", true));
@@ -94,7 +106,8 @@ LayerTable table_of_config(const files::Metadata& config) {
   read_recurrent(file, c);
   LayerTable table = table_of(c, global_layers_of(file, c));
   const std::filesystem::path path(config.source());
-  table.name = path.filename() == "config.json" ? path.parent_path().filename().string() : path.stem().string();
+  table.name =
+      path.filename() == "config.json" ? path.parent_path().filename().string() : path.stem().string();
   if (table.name.empty()) table.name = family;
   return table;
 }

@@ -6,9 +6,9 @@
 
 namespace fovea::planner {
 
-// By the keys that published configurations share: sizes, heads, windows, kinds of layers, shared and compressed keys and
-// values, experts, recurrent layers.
-// errors  Error naming the key when a size is missing or absurd
+// By the keys that published configurations share: sizes, heads, windows, kinds of layers, shared and
+// compressed keys and values, experts, recurrent layers. errors  Error naming the key when a size is missing
+// or absurd
 LayerTable table_of_config(const files::Metadata& config);
 
 }  // namespace fovea::planner

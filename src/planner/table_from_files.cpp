@@ -119,7 +119,8 @@ LayerRow row_of(const model::LayerSpec& layer) {
 
 // Whether a family of this engine reads such a configuration.
 bool is_known(const files::Metadata& config) {
-  const std::string type = config.text(config.has("text_config.model_type") ? "text_config.model_type" : "model_type", "");
+  const std::string type =
+      config.text(config.has("text_config.model_type") ? "text_config.model_type" : "model_type", "");
   const auto& families = model::families();
   return std::any_of(families.begin(), families.end(), [&](const model::Family& family) {
     const auto& types = family.hugging_face_types;
@@ -155,7 +156,8 @@ void add_tensors(LayerTable& table, const files::TensorTable& tensors) {
   for (const auto& [name, tensor] : tensors.all()) {
     if (!model::is_text_tensor(name)) continue;
     const WeightRow row = row_of(tensor);
-    if (row.kind == WeightKind::embedding && table.vocabulary == 0) table.vocabulary = static_cast<int>(row.outputs);
+    if (row.kind == WeightKind::embedding && table.vocabulary == 0)
+      table.vocabulary = static_cast<int>(row.outputs);
     if (row.kind == WeightKind::output) table.tied_head = false;
     table.weights.push_back(row);
   }
@@ -163,7 +165,8 @@ void add_tensors(LayerTable& table, const files::TensorTable& tensors) {
 
 void add_expected_matrices(LayerTable& table) {
   const auto add = [&](WeightKind kind, Role role, int layer, int64_t outputs, int64_t inputs) {
-    table.weights.push_back({.kind = kind, .role = role, .layer = layer, .outputs = outputs, .inputs = inputs});
+    table.weights.push_back(
+        {.kind = kind, .role = role, .layer = layer, .outputs = outputs, .inputs = inputs});
   };
   add(WeightKind::embedding, Role::embedding, -1, table.vocabulary, table.hidden);
   if (!table.tied_head) add(WeightKind::output, Role::head, -1, table.vocabulary, table.hidden);

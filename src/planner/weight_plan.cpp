@@ -31,8 +31,10 @@ Quantization quantization_of(const std::string& name, bool& pure) {
     return {name, 0, *format, {never, *format, *format}, {never, *format, *format}, *format};
   }
   std::string names;
-  for (const Quantization& mixture : synthesis::quantizations()) names += (names.empty() ? "" : ", ") + std::string(mixture.name);
-  throw Error("no weight format is called '" + name + "'", "--weights", "choose a mixture (" + names + ") or a format such as q4_k or mxfp4");
+  for (const Quantization& mixture : synthesis::quantizations())
+    names += (names.empty() ? "" : ", ") + std::string(mixture.name);
+  throw Error("no weight format is called '" + name + "'", "--weights",
+              "choose a mixture (" + names + ") or a format such as q4_k or mxfp4");
 }
 
 int queries_per_kv(const LayerTable& table, int layer) {
@@ -43,8 +45,8 @@ int queries_per_kv(const LayerTable& table, int layer) {
 
 int64_t packed_bytes(const WeightRow& row) {
   if (row.is_vector()) return row.inputs * static_cast<int64_t>(sizeof(float));
-  return static_cast<int64_t>(
-      kernels::PackedMatrix::packed_bytes(row.format, static_cast<int>(row.outputs), static_cast<int>(row.inputs)));
+  return static_cast<int64_t>(kernels::PackedMatrix::packed_bytes(row.format, static_cast<int>(row.outputs),
+                                                                  static_cast<int>(row.inputs)));
 }
 
 }  // namespace
@@ -58,7 +60,8 @@ void choose_formats(LayerTable& table, const std::string& name) {
       continue;
     }
     synthesis::Matrix matrix{.role = row.role, .layer = std::max(0, row.layer), .row_values = row.inputs};
-    matrix.makes_logits = row.kind == WeightKind::output || (row.kind == WeightKind::embedding && table.tied_head);
+    matrix.makes_logits =
+        row.kind == WeightKind::output || (row.kind == WeightKind::embedding && table.tied_head);
     if (row.layer >= 0) matrix.layers = static_cast<int>(table.layers.size());
     matrix.queries_per_kv = queries_per_kv(table, row.layer);
     row.format = synthesis::format_of(quantization, matrix, pure);
@@ -96,7 +99,8 @@ std::string formats_text(const LayerTable& table) {
   }
   std::sort(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   std::string text;
-  for (const auto& [size, format] : bytes) text += (text.empty() ? "" : ", ") + std::string(facts(format).name);
+  for (const auto& [size, format] : bytes)
+    text += (text.empty() ? "" : ", ") + std::string(facts(format).name);
   return text;
 }
 

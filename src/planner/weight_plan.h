@@ -9,8 +9,8 @@
 
 namespace fovea::planner {
 
-// Gives every matrix the format that a quantization ("q4_k_m") or a plain format ("q4_k", "f16") chooses for it.
-// errors  Error listing the names when there is no such format
+// Gives every matrix the format that a quantization ("q4_k_m") or a plain format ("q4_k", "f16") chooses for
+// it. errors  Error listing the names when there is no such format
 void choose_formats(LayerTable& table, const std::string& name);
 
 // Packed as the kernels read them. Kinds that the model lacks are left out.

@@ -7,7 +7,8 @@
 namespace fovea::planner {
 
 // The layers, and the matrices that follow from them, as `change` says.
-// errors  Error for what contradicts the model: heads that do not divide the query heads, no layer to share with
+// errors  Error for what contradicts the model: heads that do not divide the query heads, no layer to share
+// with
 LayerTable changed(LayerTable table, const WhatIf& change);
 
 }  // namespace fovea::planner

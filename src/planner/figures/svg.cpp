@@ -11,11 +11,20 @@ std::string escaped(std::string_view text) {
   std::string safe;
   for (const char c : text) {
     switch (c) {
-      case '<': safe += "&lt;"; break;
-      case '>': safe += "&gt;"; break;
-      case '&': safe += "&amp;"; break;
-      case '"': safe += "&quot;"; break;
-      default: safe += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '&':
+        safe += "&amp;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      default:
+        safe += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
     }
   }
   return safe;
@@ -42,8 +51,8 @@ Svg::Svg(int width, int height, std::string_view title) : width_(width), height_
 }
 
 void Svg::line(Point from, Point to, const Stroke& stroke) {
-  body_ += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", from.x, from.y, to.x, to.y,
-                       stroke_attributes(stroke));
+  body_ += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", from.x, from.y,
+                       to.x, to.y, stroke_attributes(stroke));
 }
 
 void Svg::polyline(const std::vector<Point>& points, const Stroke& stroke) {
@@ -53,13 +62,14 @@ void Svg::polyline(const std::vector<Point>& points, const Stroke& stroke) {
 }
 
 void Svg::rectangle(Point corner, double width, double height, std::string_view fill, std::string_view hint) {
-  body_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\">{}</rect>\n", corner.x,
-                       corner.y, width, height, fill, hint_element(hint));
+  body_ += fmt::format(
+      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\">{}</rect>\n", corner.x,
+      corner.y, width, height, fill, hint_element(hint));
 }
 
 void Svg::circle(Point centre, double radius, std::string_view fill, std::string_view hint) {
-  body_ += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\">{}</circle>\n", centre.x, centre.y, radius,
-                       fill, hint_element(hint));
+  body_ += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\">{}</circle>\n", centre.x,
+                       centre.y, radius, fill, hint_element(hint));
 }
 
 void Svg::text(Point at, std::string_view text, const TextStyle& style) { write_text(at, text, style, ""); }
@@ -69,16 +79,19 @@ void Svg::vertical_text(Point at, std::string_view text, const TextStyle& style)
 }
 
 void Svg::write_text(Point at, std::string_view text, const TextStyle& style, std::string_view transform) {
-  body_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" text-anchor=\"{}\" fill=\"{}\"{}{}>{}</text>\n", at.x, at.y,
-                       style.size, anchor_name(style.anchor), style.colour, style.bold ? " font-weight=\"bold\"" : "", transform,
-                       escaped(text));
+  body_ += fmt::format(
+      "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" text-anchor=\"{}\" fill=\"{}\"{}{}>{}</text>\n", at.x,
+      at.y, style.size, anchor_name(style.anchor), style.colour, style.bold ? " font-weight=\"bold\"" : "",
+      transform, escaped(text));
 }
 
 std::string Svg::document(const nlohmann::ordered_json& data) const {
   const std::string json = data.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" "
-      "font-family=\"Helvetica, Arial, sans-serif\">\n<title>{2}</title>\n<metadata>{3}</metadata>\n{4}</svg>\n",
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
+      "role=\"img\" "
+      "font-family=\"Helvetica, Arial, "
+      "sans-serif\">\n<title>{2}</title>\n<metadata>{3}</metadata>\n{4}</svg>\n",
       width_, height_, escaped(title_), escaped(json), body_);
 }
 
