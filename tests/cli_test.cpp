@@ -194,14 +194,18 @@ TEST_F(Cli, ChatKeepsTheConversation) {
   const Outcome outcome = run(with_model({"run", "-i", "-n", "3", "--ignore-end", "--stats"}),
                               "Hello\nAgain\n/reset\nHello\n/exit\nunread\n");
   EXPECT_EQ(outcome.status, 0) << outcome.error;
-  std::vector<int64_t> prefill;  // running totals after each answer
+  std::vector<int64_t> computed, prompts;  // running totals after each answer
   std::istringstream lines(outcome.error);
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("{")) prefill.push_back(json::parse(line).at("prefill_tokens"));
+    if (!line.starts_with("{")) continue;
+    const json stats = json::parse(line);
+    computed.push_back(stats.at("prefill_tokens"));
+    prompts.push_back(computed.back() + stats.at("reused_tokens").get<int64_t>());
   }
-  ASSERT_EQ(prefill.size(), 3u) << outcome.error;
-  EXPECT_GT(prefill[1] - prefill[0], prefill[0]);  // the second prompt holds the first exchange
-  EXPECT_EQ(prefill[2] - prefill[1], prefill[0]);  // after /reset it does not
+  ASSERT_EQ(prompts.size(), 3u) << outcome.error;
+  EXPECT_GT(prompts[1] - prompts[0], prompts[0]);  // the second prompt holds the first exchange
+  EXPECT_EQ(prompts[2] - prompts[1], prompts[0]);  // after /reset it does not
+  EXPECT_EQ(computed[2] - computed[1], 1);         // but the cache still knows it
 }
 
 TEST_F(Cli, AModelWithoutATemplateSaysThatItCannotChat) {

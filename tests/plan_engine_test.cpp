@@ -23,6 +23,7 @@ EngineOptions engine_options(int context, int sequences, KvCodec codec) {
   options.chunk_tokens = 64;
   options.threads = 2;
   options.kv_local = options.kv_global = codec;
+  options.cache_bytes = 0;  // nothing kept beside running requests
   return options;
 }
 

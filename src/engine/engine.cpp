@@ -13,6 +13,7 @@
 #include "fovea/error.h"
 #include "kernels/compute.h"
 #include "kv/cache.h"
+#include "kv/formula.h"
 #include "model/forward.h"
 
 namespace fovea {
