@@ -45,6 +45,7 @@ struct Tile {
   std::array<const float*, kTileRows> queries;
   std::array<float*, kTileRows> outputs;
   std::array<int32_t, kTileRows> positions;
+  std::array<float, kTileRows> sinks;
   AttentionTile work;
   int first_span, end_span;
 };
@@ -69,17 +70,17 @@ void make_tile(const Call& call, int index, Tile& tile) {
   for (int q = first_query; q < first_query + queries; ++q) {
     for (int h = first_head; h < first_head + heads; ++h) {
       const int64_t head = kv_head * call.grid.heads_per_kv + h;
-      const int64_t at = (static_cast<int64_t>(sequence.first_row + q) * call.shape.q_heads + head) * call.layout.head_dim;
+      const int64_t at = static_cast<int64_t>(sequence.first_row + q) * call.shape.q_heads + head;
       const auto r = static_cast<size_t>(rows++);
-      tile.queries[r] = call.queries + at;
-      tile.outputs[r] = call.out + at;
+      tile.queries[r] = call.queries + at * call.layout.head_dim;
+      tile.outputs[r] = call.out + at * call.layout.value_dim();
+      tile.sinks[r] = call.shape.sinks ? call.shape.sinks[head] : 0.0f;
       tile.positions[r] = sequence.first_position + q;
     }
   }
   tile.work = {rows,         tile.queries.data(), tile.positions.data(), call.shape.window, call.shape.scale,
-               &call.layout, call.pages[s],       kv_head};
-  const int oldest = call.shape.window == 0 ? 0 : std::max(0, tile.positions[0] - call.shape.window + 1);
-  tile.first_span = oldest / kSpanTokens;
+               &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap};
+  tile.first_span = oldest_seen(call.shape.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
   tile.end_span = tile.positions[static_cast<size_t>(rows - 1)] / kSpanTokens + 1;
 }
 
@@ -92,6 +93,14 @@ void clear(const AttentionState& state, int rows, int stride) {
   std::fill(state.sums, state.sums + static_cast<int64_t>(rows) * stride, 0.0f);
   std::fill(state.maxima, state.maxima + rows, -std::numeric_limits<float>::infinity());
   std::fill(state.weights, state.weights + rows, 0.0f);
+}
+
+// The sinks are merged last: a weight of 1 at their score, and no value.
+void merge_sinks(const KernelSet& set, const Tile& tile, const AttentionState& part, const AttentionState& state, int stride) {
+  clear(part, tile.work.rows, stride);
+  std::copy_n(tile.sinks.begin(), tile.work.rows, part.maxima);
+  std::fill_n(part.weights, tile.work.rows, 1.0f);
+  set.merge(tile.work.rows, stride, part, state);
 }
 
 void write_out(const Tile& tile, const AttentionState& state, int head_dim, int stride) {
@@ -155,7 +164,8 @@ void attend_group(Compute& compute, const Call& call, const TileGroup& group, in
     }
   }
   for (size_t i = 0; i < group.count; ++i) {
-    write_out(group.tiles[i], memory.running[i], call.layout.head_dim, stride);
+    if (call.shape.sinks) merge_sinks(compute.set(), group.tiles[i], memory.part, memory.running[i], stride);
+    write_out(group.tiles[i], memory.running[i], call.layout.value_dim(), stride);
   }
 }
 
@@ -188,7 +198,8 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
       });
       for (int i = 0; i < count; ++i) compute.set().merge(tile.work.rows, stride, state(i), running);
     }
-    write_out(tile, running, call.layout.head_dim, stride);
+    if (call.shape.sinks) merge_sinks(compute.set(), tile, state(0), running, stride);
+    write_out(tile, running, call.layout.value_dim(), stride);
   }
 }
 

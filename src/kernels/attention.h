@@ -20,11 +20,15 @@ struct AttentionShape {
   int q_heads = 0;
   int window = 0;   // 0: whole past; else the query at i sees j with i - window < j <= i
   float scale = 1;  // multiplies q.k
+  int chunk = 0;      // 0: none; else the query at i sees j only if j / chunk == i / chunk
+  float softcap = 0;  // 0: none; else scaled scores s become softcap * tanh(s / softcap)
+  const float* sinks = nullptr;  // [q_heads]: a score per head that takes part in the softmax and has no value; null: none
 };
 
 // out[row][head] = sum over the keys j that the row sees of softmax(scale * q.k_j) * v_j. Query head h reads K/V head
 // h / (q_heads / kv_heads). Keys and values of the rows themselves must have been stored.
-//   queries, out  [rows][q_heads * head_dim]
+//   queries       [rows][q_heads * head_dim]
+//   out           [rows][q_heads * value_dim]
 //   pages         one per sequence, of this layer
 void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
             std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,

@@ -42,7 +42,16 @@ struct AttentionTile {
   const KvLayout* layout = nullptr;
   KvPages pages;
   int kv_head = 0;
+  int chunk = 0;      // 0: none; else keys j with j / chunk == position / chunk
+  float softcap = 0;  // 0: none; else scores become softcap * tanh(score / softcap)
 };
+
+// The oldest key that the query at `position` sees.
+[[gnu::always_inline]] inline int oldest_seen(int window, int chunk, int position) {
+  const int by_window = window == 0 || position < window ? 0 : position - window + 1;
+  const int by_chunk = chunk == 0 ? 0 : position / chunk * chunk;
+  return by_window > by_chunk ? by_window : by_chunk;
+}
 
 // What a row has gathered from some spans: sum of p_j * value_j with p_j = exp(score_j - max), and sum of p_j.
 // Row r: values at sums + r * value_stride; max and weight at maxima[r], weights[r].
@@ -80,7 +89,8 @@ struct KernelSet {
   // Turns pairs of a head: (a, b) -> (a cos - b sin, b cos + a sin). half: pairs (k, k + pairs); else (2k, 2k + 1).
   void (*rotate)(const float* cosines, const float* sines, int pairs, bool half, float* head);
 
-  // Writes one position's key and value ([kv_heads][head_dim] each) into slot `slot` of a page slice.
+  // Writes one position's key and value ([kv_heads][head_dim] each; value unused where it is in the key) into slot `slot`
+  // of a page slice.
   void (*store_kv)(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value);
 
   // Arranges the tile's queries for attend_span, once for all spans.

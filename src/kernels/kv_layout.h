@@ -3,6 +3,7 @@
 // A page slice holds kPageTokens consecutive positions of one layer:
 //   keys    [kv_heads][head_dim][kPageTokens]           one vector = one dimension of all the page's positions
 //   values  [kv_heads][kPageTokens][value_stride]       one row = one position; rows padded to whole vectors
+//           nothing, where values are dimensions of the key (KvLayout::values_in_key)
 // Keys lie across so that a score needs no horizontal sum (lanes are positions); values lie along so that the weighted sum
 // needs none either (lanes are dimensions).
 //
@@ -35,9 +36,12 @@ inline constexpr float kLargestBf16 = 3.3895313892515355e38f;
 struct KvLayout {
   KvCodec codec = KvCodec::bf16;
   int kv_heads = 0;
-  int head_dim = 0;
+  int head_dim = 0;       // of a key
+  int values_in_key = 0;  // a value is the first so many dimensions of its key and is not stored again; 0: it has a place
+                          // of its own, and as many dimensions as the key
 
-  [[gnu::always_inline]] int value_stride() const { return (head_dim + kPageTokens - 1) / kPageTokens * kPageTokens; }
+  [[gnu::always_inline]] int value_dim() const { return values_in_key > 0 ? values_in_key : head_dim; }
+  [[gnu::always_inline]] int value_stride() const { return (value_dim() + kPageTokens - 1) / kPageTokens * kPageTokens; }
   [[gnu::always_inline]] bool paired() const { return codec == KvCodec::bf16; }
   [[gnu::always_inline]] size_t key_head_bytes() const {
     const int dims = paired() ? (head_dim + 1) / 2 * 2 : head_dim;
@@ -53,14 +57,14 @@ struct KvLayout {
                     : static_cast<int64_t>(slot) * value_stride() + d;
   }
   [[gnu::always_inline]] size_t value_head_bytes() const {
-    return bytes_per_value(codec) * static_cast<size_t>(value_stride()) * kPageTokens;
+    return values_in_key > 0 ? 0 : bytes_per_value(codec) * static_cast<size_t>(value_stride()) * kPageTokens;
   }
   [[gnu::always_inline]] size_t value_offset() const { return static_cast<size_t>(kv_heads) * key_head_bytes(); }
   // Bytes of one layer in a page.
   [[gnu::always_inline]] size_t slice_bytes() const { return value_offset() + static_cast<size_t>(kv_heads) * value_head_bytes(); }
   // What one position needs, without padding.
   [[gnu::always_inline]] int64_t bytes_per_token() const {
-    return static_cast<int64_t>(bytes_per_value(codec)) * 2 * kv_heads * head_dim;
+    return static_cast<int64_t>(bytes_per_value(codec)) * (values_in_key > 0 ? 1 : 2) * kv_heads * head_dim;
   }
 };
 

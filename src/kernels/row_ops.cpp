@@ -28,6 +28,31 @@ void rms_norm(const Compute& compute, Rows x, const float* weight, float eps, Ro
   });
 }
 
+namespace {
+
+// Sixteen sums that are added at the end: an order that the compiler can keep in vectors.
+float mean_of(const float* x, int n) {
+  float lanes[16] = {};
+  for (int i = 0; i < n; ++i) lanes[i % 16] += x[i];
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  return lanes[0] / static_cast<float>(n);
+}
+
+}  // namespace
+
+void layer_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out) {
+  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      const float mean = mean_of(x.row(i), x.width);
+      float* to = out.row(i);
+      for (int d = 0; d < x.width; ++d) to[d] = x.row(i)[d] - mean;
+      compute.set().rms_norm(to, weight, x.width, eps, to);
+    }
+  });
+}
+
 void add_normed(const Compute& compute, Rows x, const float* weight, float eps, Rows residual) {
   compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
@@ -48,6 +73,24 @@ void gate(const Compute& compute, Activation activation, Rows gate, Rows up) {
 void softcap(const Compute& compute, float cap, Rows x) {
   compute.for_rows(x.rows, 1, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) compute.set().softcap(cap, x.width, x.row(i));
+  });
+}
+
+void scale(const Compute& compute, float factor, Rows x) {
+  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) compute.set().scale(factor, x.width, x.row(i));
+  });
+}
+
+void add(const Compute& compute, Rows x, Rows sum) {
+  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) compute.set().add(x.row(i), x.width, sum.row(i));
+  });
+}
+
+void add_to_each(const Compute& compute, const float* x, Rows sum) {
+  compute.for_rows(sum.rows, grain_of(sum.width), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) compute.set().add(x, sum.width, sum.row(i));
   });
 }
 
@@ -73,8 +116,8 @@ void transform_heads(const Compute& compute, const HeadTransform& t, Rows x) {
       const int64_t at = static_cast<int64_t>(i) * t.pairs;
       for (int h = 0; h < t.heads; ++h) {
         float* head = x.row(i) + static_cast<int64_t>(h) * t.head_dim;
-        if (t.norm_weight) compute.set().rms_norm(head, t.norm_weight, t.head_dim, t.eps, head);
-        if (t.pairs > 0) compute.set().rotate(t.cosines + at, t.sines + at, t.pairs, t.half_pairing, head);
+        if (t.norm_weight || t.unit_norm) compute.set().rms_norm(head, t.norm_weight, t.head_dim, t.eps, head);
+        if (t.pairs > 0) compute.set().rotate(t.cosines + at, t.sines + at, t.pairs, t.half_pairing, head + t.first_rotated);
       }
     }
   });

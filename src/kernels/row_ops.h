@@ -22,11 +22,16 @@ void embed(const Compute& compute, const PackedMatrix& embedding, std::span<cons
            Rows out);
 // out = x / rms(x) * weight
 void rms_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out);
+// out = (x - mean(x)) / deviation(x) * weight
+void layer_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out);
 // residual += x / rms(x) * weight, or residual += x where weight is null
 void add_normed(const Compute& compute, Rows x, const float* weight, float eps, Rows residual);
 // gate = activation(gate) * up
 void gate(const Compute& compute, Activation activation, Rows gate, Rows up);
 void softcap(const Compute& compute, float cap, Rows x);
+void scale(const Compute& compute, float factor, Rows x);
+void add(const Compute& compute, Rows x, Rows sum);                // sum += x
+void add_to_each(const Compute& compute, const float* x, Rows sum);  // sum[i] += x
 
 // Cosines and sines of every row's position: angle k of position p is p * frequencies[k].
 //   cosines, sines  [positions][frequencies]
@@ -42,6 +47,8 @@ struct HeadTransform {
   const float* sines = nullptr;
   int pairs = 0;
   bool half_pairing = true;
+  bool unit_norm = false;  // RMS norm without weight
+  int first_rotated = 0;  // dimension of a head at which rotation begins
 };
 void transform_heads(const Compute& compute, const HeadTransform& transform, Rows x);
 

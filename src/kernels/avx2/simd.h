@@ -200,6 +200,12 @@ inline PairTerms load_pairs(const uint16_t* p) {
   return {{_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))},
           {_mm256_castsi256_ps(_mm256_and_si256(lo, second)), _mm256_castsi256_ps(_mm256_and_si256(hi, second))}};
 }
+// The firsts and the seconds of sixteen pairs of bf16.
+inline void split_pairs(const uint16_t* p, F32x16& first, F32x16& second) {
+  const PairTerms both = load_pairs(p);
+  first = both.first;
+  second = both.second;
+}
 inline PairFactors set1_pair(const PairFactor* p) { return {set1(p[0]), set1(p[1])}; }
 inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
   return fma(a.first, b.first, fma(a.second, b.second, acc));

@@ -166,6 +166,13 @@ inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
 }
 #endif
 
+// The firsts and the seconds of sixteen pairs of bf16.
+inline void split_pairs(const uint16_t* p, F32x16& first, F32x16& second) {
+  const __m512i both = _mm512_loadu_si512(p);
+  first = {_mm512_castsi512_ps(_mm512_slli_epi32(both, 16))};
+  second = {_mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
+
 // bytes 0..15 as floats
 inline F32x16 load_signed_bytes(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};

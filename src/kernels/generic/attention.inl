@@ -77,7 +77,7 @@ struct Seen {
 
 inline Seen seen_by(const AttentionTile& tile, int row, int span) {
   const int first = span * kSpanTokens;
-  const int oldest = tile.window == 0 ? 0 : tile.positions[row] - tile.window + 1;
+  const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
   const int begin = oldest > first ? oldest - first : 0;
   const int end = tile.positions[row] + 1 - first;
   const int stop = end < kSpanTokens ? end : kSpanTokens;
@@ -197,6 +197,8 @@ void weigh_span(const AttentionTile& tile, int first_page, int begin, int end, c
   for (; row < tile.rows; ++row) rows_at(std::integral_constant<int, 1>{}, row);
 }
 
+#include "kernels/generic/values_in_key.inl"
+
 template <KvCodec kCodec>
 void score_rows(const AttentionTile& tile, int first_page, int begin_page, int end_page, const std::byte* queries,
                 float* scores) {
@@ -249,6 +251,16 @@ void attend_span_of(const AttentionTile& tile, const std::byte* arranged, int sp
   const int begin_page = begin / kPageTokens, end_page = (end + kPageTokens - 1) / kPageTokens;
   auto* scores = reinterpret_cast<float*>(scratch);
   score_rows<kCodec>(tile, first_page, begin_page, end_page, arranged, scores);
+  for (int r = 0; tile.softcap > 0 && r < tile.rows; ++r) {
+    softcap(tile.softcap, (end_page - begin_page) * kPageTokens, scores + r * kSpanTokens + begin_page * kPageTokens);
+  }
+  if (tile.layout->values_in_key > 0) {  // weights meet the keys as floats, in every codec
+    for (int r = 0; r < tile.rows; ++r) {
+      softmax_row<KvCodec::f32>(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r],
+                                out.weights[r]);
+    }
+    return weigh_keys<kCodec>(tile, first_page, begin_page, end_page, scores, out.sums);
+  }
   for (int r = 0; r < tile.rows; ++r) {
     softmax_row<kCodec>(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r],
                         out.weights[r]);
@@ -299,7 +311,8 @@ inline void store_stored(std::byte* base, F32x16 a) {
 template <KvCodec kCodec, typename Number>
 void store_kv_of(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
   const int head_dim = layout.head_dim;
-  for (int h = 0; h < layout.kv_heads; ++h, key += head_dim, value += head_dim) {
+  const bool own_values = layout.values_in_key == 0;
+  for (int h = 0; h < layout.kv_heads; ++h, key += head_dim, value += own_values ? head_dim : 0) {
     auto* keys = reinterpret_cast<Number*>(slice + static_cast<size_t>(h) * layout.key_head_bytes());
     auto* values =
         reinterpret_cast<Number*>(slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes());
@@ -308,6 +321,7 @@ void store_kv_of(const KvLayout& layout, std::byte* slice, int slot, const float
       alignas(64) Number numbers[16];
       store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(key + d, count));
       for (int i = 0; i < count; ++i) keys[layout.key_at(d + i, slot)] = numbers[i];
+      if (!own_values) continue;
       store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(value + d, count));
       for (int i = 0; i < 16; ++i) values[layout.value_at(slot, d + i)] = numbers[i];  // pads the row with zeros
     }

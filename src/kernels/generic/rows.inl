@@ -83,6 +83,13 @@ inline F32x16 gelu_tanh(F32x16 x) {
   return mul(x, sigmoid(u));
 }
 
+// The clamped form takes up's part too, so it stands apart from the others.
+inline F32x16 silu_clamped(F32x16 g, F32x16 up) {
+  const F32x16 limit = set1(kClampedLimit);
+  const F32x16 z = min(limit, g), u = min(limit, max(set1(-kClampedLimit), up));
+  return mul(mul(z, sigmoid(mul(set1(kClampedSlope), z))), add(u, set1(1.0f)));
+}
+
 template <typename Function>
 inline void gate_with(Function activation, const float* gate, const float* up, int n, float* out) {
   for_lanes(
@@ -93,6 +100,11 @@ inline void gate_with(Function activation, const float* gate, const float* up, i
 }
 
 void gate(Activation activation, const float* g, const float* up, int n, float* out) {
+  if (activation == Activation::silu_clamped) {
+    return for_lanes(
+        n, [&](int i) { store(out + i, silu_clamped(load(g + i), load(up + i))); },
+        [&](int i, int count) { store_first(out + i, count, silu_clamped(load_first(g + i, count), load_first(up + i, count))); });
+  }
   if (activation == Activation::silu) return gate_with([](F32x16 x) { return silu(x); }, g, up, n, out);
   return gate_with([](F32x16 x) { return gelu_tanh(x); }, g, up, n, out);
 }

@@ -141,12 +141,13 @@ void scale(float factor, int n, float* x) {
   for (int i = 0; i < n; ++i) x[i] *= factor;
 }
 
+float softcap_of(float cap, float x) {
+  const float z = x * (1.0f / cap);
+  return cap * std::fma(2.0f, sigmoid(z + z), -1.0f);
+}
+
 void softcap(float cap, int n, float* x) {
-  const float inverse = 1.0f / cap;
-  for (int i = 0; i < n; ++i) {
-    const float z = x[i] * inverse;
-    x[i] = cap * std::fma(2.0f, sigmoid(z + z), -1.0f);
-  }
+  for (int i = 0; i < n; ++i) x[i] = softcap_of(cap, x[i]);
 }
 
 float gelu_tanh(float x) {
@@ -157,6 +158,11 @@ float gelu_tanh(float x) {
 void gate(Activation activation, const float* gate, const float* up, int n, float* out) {
   for (int i = 0; i < n; ++i) {
     const float z = gate[i];
+    if (activation == Activation::silu_clamped) {
+      const float g = std::min(kClampedLimit, z), u = std::min(kClampedLimit, std::max(-kClampedLimit, up[i]));
+      out[i] = g * sigmoid(kClampedSlope * g) * (u + 1.0f);
+      continue;
+    }
     out[i] = (activation == Activation::silu ? z * sigmoid(z) : gelu_tanh(z)) * up[i];
   }
 }
@@ -210,6 +216,7 @@ void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* k
     std::byte* values = slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes();
     for (int d = 0; d < layout.head_dim; ++d) {
       store_stored(layout.codec, keys, layout.key_at(d, slot), key[h * layout.head_dim + d]);
+      if (layout.values_in_key > 0) continue;
       store_stored(layout.codec, values, layout.value_at(slot, d), value[h * layout.head_dim + d]);
     }
   }
@@ -233,13 +240,28 @@ float score(const AttentionTile& tile, int row, int position) {
     const float key = load_stored(layout.codec, keys, layout.key_at(d, position % kPageTokens));
     acc = std::fma(key, as_factor(layout.codec, tile.queries[row][d]), acc);
   }
-  return acc * tile.scale;
+  const float scaled = acc * tile.scale;
+  return tile.softcap > 0 ? softcap_of(tile.softcap, scaled) : scaled;
+}
+
+// Values that are dimensions of the keys: lane l gathers positions l, l + 16, .. of the span, then the lanes are added.
+void weigh_keys(const AttentionTile& tile, int begin, int end, const float* p, float* sums) {
+  const KvLayout& layout = *tile.layout;
+  for (int d = 0; d < layout.value_dim(); ++d) {
+    float lanes[kLanes] = {};
+    for (int j = begin; j < end; ++j) {
+      const std::byte* keys = tile.pages.slice(j / kPageTokens) + static_cast<size_t>(tile.kv_head) * layout.key_head_bytes();
+      const float value = load_stored(layout.codec, keys, layout.key_at(d, j % kPageTokens));
+      lanes[j % kLanes] = std::fma(value, p[j % kSpanTokens], lanes[j % kLanes]);
+    }
+    sums[d] = reduce_lanes(lanes);
+  }
 }
 
 void attend_row(const AttentionTile& tile, int row, int span, const AttentionState& out) {
   const KvLayout& layout = *tile.layout;
   const int first = span * kSpanTokens;
-  const int oldest = tile.window == 0 ? 0 : tile.positions[row] - tile.window + 1;
+  const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
   const int begin = std::max(first, oldest), end = std::min(first + kSpanTokens, tile.positions[row] + 1);
   float* sums = out.sums + static_cast<int64_t>(row) * layout.value_stride();
   std::fill(sums, sums + layout.value_stride(), 0.0f);
@@ -254,10 +276,12 @@ void attend_row(const AttentionTile& tile, int row, int span, const AttentionSta
   }
   float lanes[kLanes] = {};
   for (int j = begin; j < end; ++j) {
-    p[j - first] = as_factor(layout.codec, exp_of(p[j - first] - out.maxima[row]));
+    const float weight = exp_of(p[j - first] - out.maxima[row]);
+    p[j - first] = layout.values_in_key > 0 ? weight : as_factor(layout.codec, weight);
     lanes[(j - first) % kLanes] += p[j - first];
   }
   out.weights[row] = reduce_lanes(lanes);
+  if (layout.values_in_key > 0) return weigh_keys(tile, begin, end, p, sums);
   for (int i = begin / 2 * 2; i < (end + 1) / 2 * 2; ++i) {
     const int j = nth_of_sum(layout, i);
     if (j < begin || j >= end) continue;

@@ -1,0 +1,56 @@
+// Weighted sums of values that are dimensions of the keys. Included by attention.inl.
+//
+// Keys lie across a page, so lane l of a sum gathers positions l, l + 16, .. of the span in ascending order, and the lanes are
+// added at its end.
+// One dimension of all positions of a page, or in bf16 two.
+template <KvCodec kCodec>
+constexpr int kDimensionsTogether = Stored<kCodec>::kTogether;
+
+template <KvCodec kCodec>
+inline void load_dimensions(const std::byte* keys, int vector, F32x16 (&value)[kDimensionsTogether<kCodec>]) {
+  if constexpr (kCodec == KvCodec::bf16) {
+    split_pairs(reinterpret_cast<const uint16_t*>(keys) + 32 * int64_t{vector}, value[0], value[1]);
+  } else {
+    value[0] = Stored<kCodec>::load_terms(keys, vector);
+  }
+}
+
+template <KvCodec kCodec, int kRows>
+void weigh_key_rows(const AttentionTile& tile, int first_page, int begin_page, int end_page, const float* weights,
+                    float* sums) {
+  constexpr int kDims = kDimensionsTogether<kCodec>;
+  const int stride = tile.layout->value_stride(), dims = tile.layout->value_dim();
+  const size_t head_offset = static_cast<size_t>(tile.kv_head) * tile.layout->key_head_bytes();
+  for (int d = 0; d < dims; d += kDims) {
+    F32x16 acc[kDims][kRows];
+    for (int i = 0; i < kDims; ++i) {
+      for (int r = 0; r < kRows; ++r) acc[i][r] = zeros();
+    }
+    for (int page = begin_page; page < end_page; ++page) {
+      F32x16 value[kDims];
+      load_dimensions<kCodec>(tile.pages.slice(first_page + page) + head_offset, d / kDims, value);
+      for (int r = 0; r < kRows; ++r) {
+        const F32x16 weight = load(weights + r * kSpanTokens + page * kPageTokens);
+        for (int i = 0; i < kDims; ++i) acc[i][r] = fma(value[i], weight, acc[i][r]);
+      }
+    }
+    for (int i = 0; i < kDims && d + i < dims; ++i) {
+      for (int r = 0; r < kRows; ++r) sums[r * stride + d + i] = reduce_add(acc[i][r]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int d = dims; d < stride; ++d) sums[r * stride + d] = 0;
+  }
+}
+
+template <KvCodec kCodec>
+void weigh_keys(const AttentionTile& tile, int first_page, int begin_page, int end_page, const float* weights, float* sums) {
+  const int stride = tile.layout->value_stride();
+  int row = 0;
+  for (; row + 4 <= tile.rows; row += 4) {
+    weigh_key_rows<kCodec, 4>(tile, first_page, begin_page, end_page, weights + row * kSpanTokens, sums + row * stride);
+  }
+  for (; row < tile.rows; ++row) {
+    weigh_key_rows<kCodec, 1>(tile, first_page, begin_page, end_page, weights + row * kSpanTokens, sums + row * stride);
+  }
+}
