@@ -57,19 +57,24 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
   assert(options.context_tokens > 0 && options.chunk_tokens > 0 && options.sequences > 0);
   assert(options.total_tokens == 0 || options.total_tokens >= options.context_tokens);
   for (GroupSpec& spec : groups) {
+    if (spec.state_bytes > 0) {
+      states_.push_back(std::make_unique<StateStore>(std::move(spec), options.sequences));
+      place_layers(states_.back()->spec(), nullptr, states_.back().get());
+      continue;
+    }
     groups_.push_back(std::make_unique<Group>(std::move(spec), options));
-    place_layers(*groups_.back());
+    place_layers(groups_.back()->spec(), groups_.back().get(), nullptr);
   }
 }
 
-void Cache::place_layers(const Group& group) {
+void Cache::place_layers(const GroupSpec& spec, const Group* group, const StateStore* states) {
   size_t offset = 0;
-  for (const int layer : group.spec().layers) {
+  for (const int layer : spec.layers) {
     places_.resize(std::max(places_.size(), static_cast<size_t>(layer) + 1));
     LayerPlace& place = places_[static_cast<size_t>(layer)];
-    assert(!place.group);
-    place = {&group, offset};
-    offset += layer_stride_bytes(group.spec());
+    assert(!place.group && !place.states);
+    place = {group, states, offset};
+    offset += layer_stride_bytes(spec);
   }
 }
 
@@ -77,7 +82,9 @@ std::optional<SequenceId> Cache::create() {
   const auto unused = std::ranges::find(sequences_, false, &Sequence::live);
   if (unused == sequences_.end()) return std::nullopt;
   unused->live = true;
-  return static_cast<SequenceId>(unused - sequences_.begin());
+  const auto id = static_cast<SequenceId>(unused - sequences_.begin());
+  for (const auto& states : states_) states->clear(index_of(id));
+  return id;
 }
 
 void Cache::release(SequenceId id) {
@@ -96,6 +103,7 @@ int Cache::length(SequenceId id) const { return at(id).extent.length; }
 Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   Sequence& sequence = at(id);
   assert(sequence.extent.length == 0 && !sequence.has_prompt);
+  if (!states_.empty()) return begin_without_reuse(sequence, prompt);
   index_.drop_expired(now_ms());
   Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused, prompt.approximate_windows);
   index_.count_use(found);
@@ -117,7 +125,18 @@ Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   return found.reuse;
 }
 
+Reuse Cache::begin_without_reuse(Sequence& sequence, const Prompt& prompt) {
+  sequence.has_prompt = true;
+  sequence.terms = prompt.terms;
+  sequence.terms.keep = Keep::none;
+  sequence.tokens.reserve(static_cast<size_t>(options_.context_tokens));
+  Reuse nothing;
+  nothing.reason = MissReason::off;
+  return nothing;
+}
+
 int Cache::known_tokens(const Prompt& prompt) {
+  if (!states_.empty()) return prompt.most_reused;  // there is nothing to wait for
   const Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused);
   return found.replay_from < 0 ? found.reuse.tokens : 0;
 }
@@ -300,13 +319,14 @@ std::optional<SequenceId> Cache::fork(SequenceId id) {
   copy = parent;
   copy.extent = {length, length, length};
   for (const auto& group : groups_) group->fork(index_of(id), index_of(*child), length);
+  for (const auto& states : states_) states->copy(index_of(id), index_of(*child));
   return child;
 }
 
 bool Cache::roll_back(SequenceId id, int length) {
   Sequence& sequence = at(id);
   assert(length >= 0 && length <= sequence.extent.length && sequence.extent.kept == sequence.extent.length);
-  if (length < sequence.restored) return false;
+  if (length < sequence.restored || (!states_.empty() && length < sequence.extent.length)) return false;
   for (const auto& group : groups_) {
     if (!group->can_roll_back(index_of(id), length)) return false;
   }
@@ -325,6 +345,12 @@ kernels::KvPages Cache::view(SequenceId id, int layer) const {
   return pages;
 }
 
+float* Cache::state(SequenceId id, int layer) const {
+  const LayerPlace& place = places_[static_cast<size_t>(layer)];
+  assert(at(id).live && place.states);
+  return reinterpret_cast<float*>(place.states->state(index_of(id), place.offset));
+}
+
 const kernels::KvLayout& Cache::layout(int layer) const { return place(layer).group->spec().layout; }
 
 std::vector<GroupStats> Cache::stats() const {
@@ -335,15 +361,21 @@ std::vector<GroupStats> Cache::stats() const {
 }
 
 int64_t Cache::used_bytes() const {
-  int64_t bytes = 0;
+  int64_t bytes = state_bytes();
   for (const auto& group : groups_) {
     bytes += (group->pool().held_pages() + group->pool().idle_pages()) * group->pool().page_bytes();
   }
   return bytes;
 }
 
-int64_t Cache::resident_bytes() const {
+int64_t Cache::state_bytes() const {
   int64_t bytes = 0;
+  for (const auto& states : states_) bytes += states->reserved_bytes();
+  return bytes;
+}
+
+int64_t Cache::resident_bytes() const {
+  int64_t bytes = state_bytes();
   for (const auto& group : groups_) bytes += group->pool().resident_pages() * group->pool().page_bytes();
   return bytes;
 }

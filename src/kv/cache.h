@@ -19,6 +19,7 @@
 #include "kv/group.h"
 #include "kv/prefix_index.h"
 #include "kv/reuse.h"
+#include "kv/state_store.h"
 #include "kv/spec.h"
 
 namespace fovea::kv {
@@ -51,6 +52,8 @@ class Cache {
   std::optional<SequenceId> create();  // of length 0; nullopt: all sequences are taken
   void release(SequenceId sequence);   // gives everything back; its views die
 
+  // Where layers carry a state nothing is reused: a state is known at the end of its sequence only.
+  //
   // Lets a sequence of length 0 begin with the longest known prefix of the prompt, and leave its boundaries behind as
   // it grows: what commit() adds has to be the rest of the prompt and what is generated after it. Where windows are
   // restored by replay, length() is the position where that begins.
@@ -89,11 +92,14 @@ class Cache {
   // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until they are
   // written. Valid until the next change of the same sequence.
   kernels::KvPages view(SequenceId sequence, int layer) const;
+  // What a layer of a group with state_bytes carries from position to position; written in place by the step.
+  float* state(SequenceId sequence, int layer) const;
   const kernels::KvLayout& layout(int layer) const;  // REQUIRES, as in view, a layer of some group
 
   std::vector<GroupStats> stats() const;  // in the order of construction
   int64_t limit_bytes() const { return limit_bytes_; }  // pages of all groups never take more
   int64_t used_bytes() const;                           // by pages that are held or idle
+  int64_t state_bytes() const;
   int64_t resident_bytes() const;                       // of pages that have memory
   int boundaries() const { return index_.boundaries(); }
   void forget();  // what is kept for later
@@ -118,10 +124,11 @@ class Cache {
   };
   struct LayerPlace {
     const Group* group = nullptr;  // null: the layer keeps no K/V here
+    const StateStore* states = nullptr;  // null: the layer carries no state
     size_t offset = 0;             // bytes from a page's begin
   };
 
-  void place_layers(const Group& group);
+  void place_layers(const GroupSpec& spec, const Group* group, const StateStore* states);
   const LayerPlace& place(int layer) const;
   const Sequence& at(SequenceId id) const;
   Sequence& at(SequenceId id);
@@ -130,6 +137,7 @@ class Cache {
   bool make_room(Missing missing);
   bool has_room(std::span<const int> pages) const;
   void keep_within_memory(std::span<const int> pages);
+  Reuse begin_without_reuse(Sequence& sequence, const Prompt& prompt);
   void adopt(SequenceId id, const Found& found, int length);
   bool adopt_for_replay(SequenceId id, const Found& found);
   void advance(SequenceId id, int tokens);
@@ -140,6 +148,7 @@ class Cache {
   CacheOptions options_;
   std::vector<std::unique_ptr<Group>>
       groups_;                      // in place for life: page references and places point into them
+  std::vector<std::unique_ptr<StateStore>> states_;  // likewise
   std::vector<LayerPlace> places_;  // per layer of the model
   std::vector<Sequence> sequences_;
   std::vector<int> missing_;        // pages per group, while room is made

@@ -23,6 +23,7 @@ int first_readable(int window, int length) {
 }
 
 int pages_needed(const GroupSpec& group, const CacheOptions& options) {
+  if (group.state_bytes > 0) return 1;
   const int64_t whole_past = ceil_div(options.context_tokens, kPageTokens);
   if (group.window == kWholePast) return static_cast<int>(whole_past);
   const int64_t positions = int64_t{group.window} - 1 + options.rollback_tokens + options.chunk_tokens;
@@ -41,7 +42,7 @@ int64_t peak_pages(const GroupSpec& group, const CacheOptions& options) {
 
 int capacity_pages(const GroupSpec& group, const CacheOptions& options) {
   int64_t pages = int64_t{options.sequences} * pages_needed(group, options);
-  if (options.total_tokens != 0) pages = std::min(pages, ceil_div(options.total_tokens, kPageTokens));
+  if (options.total_tokens != 0 && group.state_bytes == 0) pages = std::min(pages, ceil_div(options.total_tokens, kPageTokens));
   if (pages > std::numeric_limits<int>::max()) {
     throw Error(std::to_string(options.sequences) + " sequences of " +
                     std::to_string(options.context_tokens) + " tokens are more than the cache can number",
@@ -51,7 +52,8 @@ int capacity_pages(const GroupSpec& group, const CacheOptions& options) {
 }
 
 size_t layer_stride_bytes(const GroupSpec& group) {
-  return (group.layout.slice_bytes() + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+  const size_t bytes = group.state_bytes > 0 ? static_cast<size_t>(group.state_bytes) : group.layout.slice_bytes();
+  return (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
 }
 
 int64_t page_bytes(const GroupSpec& group) {
@@ -70,6 +72,7 @@ int64_t limit_bytes(std::span<const GroupSpec> groups, const CacheOptions& optio
 }
 
 int64_t exact_bytes(const GroupSpec& group, int length) {
+  if (group.state_bytes > 0) return layer_count(group) * group.state_bytes;
   const int entries = group.window == kWholePast ? length : std::min(group.window, length);
   return entries * layer_count(group) * group.layout.bytes_per_token();
 }

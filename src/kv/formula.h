@@ -14,6 +14,8 @@ namespace fovea::kv {
 // i - window < j <= i.
 int first_readable(int window, int length);
 
+// Groups that keep a state count as one page per sequence.
+
 // Pages that one sequence can hold at once in this group. Whole past: the context. A window: its window - 1
 // newest positions, those that can be rolled back and a chunk, lying across page borders as badly as can be; never
 // more than the whole past needs.
