@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/explanation.h"
 #include "cli/layer_table.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
@@ -21,11 +22,13 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  fovea inspect gemma3-270m\n"
     "  fovea inspect model.gguf --json\n"
+    "  fovea inspect gemma3-270m --explain\n"
     "  fovea inspect folder-with-config-and-safetensors\n";
 
 struct InspectOptions {
   std::string model;
   bool json = false;
+  bool explain = false;
 };
 
 nlohmann::ordered_json json_of(const LayerFacts& layer) {
@@ -41,7 +44,14 @@ nlohmann::ordered_json json_of(const LayerFacts& layer) {
           {"rope_base", layer.rope_base},
           {"rope_scale", layer.rope_scale},
           {"cache_bytes_per_token", layer.cache_bytes_per_token},
-          {"shares_with", or_null(layer.shares_with)}};
+          {"shares_with", or_null(layer.shares_with)},
+          {"rope_dims", layer.rope_dims},
+          {"state_bytes", layer.state_bytes},
+          {"values_in_keys", layer.values_in_keys},
+          {"sinks", layer.sinks},
+          {"score_softcap", layer.score_softcap},
+          {"experts", layer.experts},
+          {"experts_used", layer.experts_used}};
 }
 
 nlohmann::ordered_json json_of(const TensorTotals& totals) {
@@ -95,6 +105,8 @@ int run(const InspectOptions& options) {
   const ModelFacts facts = inspect_model(resolve_model(options.model));
   if (options.json) {
     write_json(json_of(facts));
+  } else if (options.explain) {
+    write_output(without_controls(explanation_of(facts)));
   } else {
     write_output(without_controls(text_of(facts)));
   }
@@ -113,6 +125,7 @@ void add_inspect_command(CLI::App& program, Action& chosen) {
       ->type_name("MODEL")
       ->required();
   command->add_flag("--json", options->json, "one JSON object on stdout, with every layer");
+  command->add_flag("--explain", options->explain, "in plain words: what each layer sees, keeps and shares")->excludes("--json");
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

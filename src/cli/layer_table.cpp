@@ -11,26 +11,12 @@
 namespace fovea::cli {
 namespace {
 
-struct Kind {
-  LayerFacts facts;  // of the first such layer
-  std::vector<int> layers;
-};
-
 bool same_kind(const LayerFacts& a, const LayerFacts& b) {
   return a.kind == b.kind && a.window == b.window && a.q_heads == b.q_heads && a.kv_heads == b.kv_heads &&
          a.head_dim == b.head_dim && a.rope_base == b.rope_base && a.rope_scale == b.rope_scale &&
-         a.cache_bytes_per_token == b.cache_bytes_per_token && a.shares_with == b.shares_with;
-}
-
-std::vector<Kind> kinds_of(const std::vector<LayerFacts>& layers) {
-  std::vector<Kind> kinds;
-  for (const LayerFacts& layer : layers) {
-    const auto known = std::find_if(kinds.begin(), kinds.end(),
-                                    [&](const Kind& kind) { return same_kind(kind.facts, layer); });
-    Kind& kind = known == kinds.end() ? kinds.emplace_back(Kind{layer, {}}) : *known;
-    kind.layers.push_back(layer.index);
-  }
-  return kinds;
+         a.rope_dims == b.rope_dims && a.cache_bytes_per_token == b.cache_bytes_per_token && a.shares_with == b.shares_with &&
+         a.state_bytes == b.state_bytes && a.values_in_keys == b.values_in_keys && a.sinks == b.sinks &&
+         a.score_softcap == b.score_softcap && a.experts == b.experts && a.experts_used == b.experts_used;
 }
 
 // 1000000 as "1,000,000", 0.5 as "0.5".
@@ -40,6 +26,29 @@ std::string number_text(float value) {
 }
 
 }  // namespace
+
+std::vector<LayerKind> layer_kinds(const std::vector<LayerFacts>& layers) {
+  std::vector<LayerKind> kinds;
+  for (const LayerFacts& layer : layers) {
+    const auto known = std::find_if(kinds.begin(), kinds.end(),
+                                    [&](const LayerKind& kind) { return same_kind(kind.facts, layer); });
+    LayerKind& kind = known == kinds.end() ? kinds.emplace_back(LayerKind{layer, {}}) : *known;
+    kind.layers.push_back(layer.index);
+  }
+  return kinds;
+}
+
+std::string extras_text(const LayerFacts& layer) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (layer.values_in_keys) add("values within keys");
+  if (layer.rope_dims > 0 && layer.rope_dims < layer.head_dim) add(fmt::format("{} dims rotate", layer.rope_dims));
+  if (layer.sinks) add("sinks");
+  if (layer.score_softcap > 0) add(fmt::format("softcap {:g}", layer.score_softcap));
+  if (layer.experts > 0) add(fmt::format("{} of {} experts", layer.experts_used, layer.experts));
+  if (layer.state_bytes > 0) add(fmt::format("state of {}", bytes_text(static_cast<double>(layer.state_bytes))));
+  return text;
+}
 
 std::string ranges_text(const std::vector<int>& ascending) {
   std::string text;
@@ -54,7 +63,9 @@ std::string ranges_text(const std::vector<int>& ascending) {
 }
 
 std::string layer_table(const std::vector<LayerFacts>& layers) {
-  Table table({{"layers", Table::Align::left},
+  const std::vector<LayerKind> kinds = layer_kinds(layers);
+  const bool any_extras = std::any_of(kinds.begin(), kinds.end(), [](const LayerKind& k) { return !extras_text(k.facts).empty(); });
+  std::vector<Table::Column> columns = {{"layers", Table::Align::left},
                {"kind", Table::Align::left},
                {"window"},
                {"q heads"},
@@ -63,15 +74,19 @@ std::string layer_table(const std::vector<LayerFacts>& layers) {
                {"rope base"},
                {"rope scale"},
                {"cache/token"},
-               {"shares with"}});
-  for (const Kind& kind : kinds_of(layers)) {
+               {"shares with"}};
+  if (any_extras) columns.push_back({"also", Table::Align::left});
+  Table table(columns);
+  for (const LayerKind& kind : kinds) {
     const LayerFacts& facts = kind.facts;
-    table.add_row({ranges_text(kind.layers), facts.kind, facts.window ? count_text(*facts.window) : "all",
+    std::vector<std::string> row = {ranges_text(kind.layers), facts.kind, facts.window ? count_text(*facts.window) : "all",
                    fmt::format("{}", facts.q_heads), fmt::format("{}", facts.kv_heads),
-                   fmt::format("{}", facts.head_dim), number_text(facts.rope_base),
+                   fmt::format("{}", facts.head_dim), facts.rope_base > 0 ? number_text(facts.rope_base) : "none",
                    number_text(facts.rope_scale),
                    fmt::format("{} B", count_text(facts.cache_bytes_per_token)),
-                   facts.shares_with ? fmt::format("{}", *facts.shares_with) : "-"});
+                   facts.shares_with ? fmt::format("{}", *facts.shares_with) : "-"};
+    if (any_extras) row.push_back(extras_text(facts));
+    table.add_row(row);
   }
   return table.text();
 }
@@ -79,7 +94,12 @@ std::string layer_table(const std::vector<LayerFacts>& layers) {
 std::string cache_summary(const std::vector<LayerFacts>& layers) {
   int64_t local_bytes = 0, global_bytes = 0;  // per token
   int local_layers = 0, global_layers = 0, widest = 0;
+  int64_t state_bytes = 0;
+  int state_layers = 0;
   for (const LayerFacts& layer : layers) {
+    state_bytes += layer.state_bytes;
+    state_layers += layer.state_bytes > 0;
+    if (layer.cache_bytes_per_token == 0) continue;
     (layer.window ? local_layers : global_layers) += 1;
     (layer.window ? local_bytes : global_bytes) += layer.cache_bytes_per_token;
     widest = std::max(widest, layer.window.value_or(0));
@@ -92,6 +112,9 @@ std::string cache_summary(const std::vector<LayerFacts>& layers) {
   if (global_layers > 0) {
     text += fmt::format("  {} global layers  {} per token\n", global_layers,
                         bytes_text(static_cast<double>(global_bytes)));
+  }
+  if (state_layers > 0) {
+    text += fmt::format("  {} state layers   {} in all\n", state_layers, bytes_text(static_cast<double>(state_bytes)));
   }
   return text;
 }

@@ -96,7 +96,7 @@ struct Engine::State {
         cache(kv_groups(spec(), options.kv_local, options.kv_global), cache_options(options)),
         compute(*model->state().kernels, pool,
                 compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
-        scratch(spec(), options.chunk_tokens),
+        scratch(spec(), options.chunk_tokens, options.context_tokens),
         scheduler(cache, options.chunk_tokens) {
     scheduler.on_start = [this](const ReuseReport& report) {
       stats.reused_tokens += report.reused_tokens;

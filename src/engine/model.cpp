@@ -36,7 +36,9 @@ Model::~Model() = default;
 
 ModelFacts inspect_model(const std::string& path) {
   const files::ModelFiles files = files::open_model(path);
-  return model_facts(model::read_spec(files.metadata, files.container), files);
+  model::ModelSpec spec = model::read_spec(files.metadata, files.container);
+  model::complete_spec(spec, files.tensors);
+  return model_facts(spec, files);
 }
 
 std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOptions& options) {
@@ -69,7 +71,7 @@ std::shared_ptr<const Model> Model::load_text(const std::string& path) {
 const ModelFacts& Model::facts() const { return state_->facts; }
 std::string_view Model::kernels() const { return state_->kernels ? state_->kernels->name : ""; }
 int64_t Model::weights_bytes() const { return state_->weights.bytes(); }
-int64_t Model::bytes_per_token() const { return state_->weights.bytes_per_token(); }
+int64_t Model::bytes_per_token() const { return state_->weights.bytes_per_token(state_->spec); }
 
 namespace {
 

@@ -1,26 +1,53 @@
 #include "engine/model_facts.h"
 
 #include "kernels/kv_layout.h"
+#include "model/forward.h"
 #include "model/tensor_lookup.h"
 
 namespace fovea {
 namespace {
 
+std::string kind_of(const model::LayerSpec& layer) {
+  if (layer.state.inner > 0) return "state";
+  if (layer.attention.latent.kv_rank > 0) return "latent";
+  if (layer.attention.chunk > 0) return "chunked";
+  return layer.attention.window == model::kWholePast ? "global" : "local";
+}
+
+void add_rope(const model::ModelSpec& spec, const model::AttentionSpec& attention, LayerFacts& facts) {
+  if (attention.rope < 0) return;
+  const model::Rope& rope = spec.ropes[static_cast<size_t>(attention.rope)];
+  facts.rope_base = rope.base;
+  facts.rope_scale = rope.scale;
+  facts.rope_dims = 2 * model::turning_pairs(rope);
+}
+
 LayerFacts layer_facts(const model::ModelSpec& spec, int index) {
-  const model::AttentionSpec& attention = spec.layers[static_cast<size_t>(index)].attention;
+  const model::LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
+  const model::AttentionSpec& attention = layer.attention;
   LayerFacts facts;
   facts.index = index;
-  facts.kind = attention.window == model::kWholePast ? "global" : "local";
-  if (attention.window != model::kWholePast) facts.window = attention.window;
+  facts.kind = kind_of(layer);
+  facts.experts = layer.feed_forward.experts.count;
+  facts.experts_used = layer.feed_forward.experts.used;
+  if (layer.state.inner > 0) {
+    facts.state_bytes = layer.state.floats() * static_cast<int64_t>(sizeof(float));
+    return facts;
+  }
+  if (const int reach = attention.chunk > 0 ? attention.chunk : attention.window; reach != model::kWholePast) facts.window = reach;
   facts.q_heads = attention.q_heads;
   facts.kv_heads = attention.kv_heads;
   facts.head_dim = attention.head_dim;
-  if (attention.rope >= 0) {
-    facts.rope_base = spec.ropes[static_cast<size_t>(attention.rope)].base;
-    facts.rope_scale = spec.ropes[static_cast<size_t>(attention.rope)].scale;
+  add_rope(spec, attention, facts);
+  facts.sinks = attention.sinks;
+  facts.score_softcap = attention.score_softcap;
+  if (attention.shares_with >= 0) facts.shares_with = attention.shares_with;
+  const model::StoredHeads stored = model::stored_heads(spec, index);
+  facts.values_in_keys = stored.values_in_key > 0;
+  if (stored.kv_heads > 0) {
+    facts.cache_bytes_per_token =
+        kernels::KvLayout{KvCodec::f16, stored.kv_heads, stored.head_dim, stored.values_in_key}.bytes_per_token();
   }
-  facts.cache_bytes_per_token =
-      kernels::KvLayout{KvCodec::f16, attention.kv_heads, attention.head_dim}.bytes_per_token();
   return facts;
 }
 

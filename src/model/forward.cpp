@@ -1,89 +1,69 @@
 #include "model/forward.h"
 
-#include <array>
 #include <cassert>
+#include <cmath>
 #include <cstring>
 
-#include "kernels/matmul.h"
+#include "model/step.h"
 
 namespace fovea::model {
 namespace {
 
-using kernels::Compute;
-using kernels::Product;
-using kernels::Rows;
-
-const float* weight_of(const AlignedArray<float>& norm) { return norm.empty() ? nullptr : norm.data(); }
-
-Rows first_rows(Rows all, int rows, int width) { return {all.data, rows, width}; }
-
-void project(Compute& compute, Rows x, const kernels::PackedMatrix& weights, Rows out) {
-  const Product product = {&weights, out.data, out.width};
-  kernels::multiply(compute, x.data, x.width, x.rows, {&product, 1});
-}
-
-void rotate_and_norm(const Compute& compute, const ModelSpec& spec, const AttentionSpec& attention, int heads,
-                     const AlignedArray<float>& norm, const Scratch& s, Rows x) {
-  kernels::HeadTransform transform = {heads, attention.head_dim, weight_of(norm), spec.norm_eps, nullptr, nullptr, 0, true};
-  if (attention.rope >= 0) {
-    const auto rope = static_cast<size_t>(attention.rope);
-    transform.cosines = s.cosines[rope];
-    transform.sines = s.sines[rope];
-    transform.pairs = spec.ropes[rope].dims / 2;
-    transform.half_pairing = spec.ropes[rope].pairing == Rope::Pairing::half;
-  }
-  kernels::transform_heads(compute, transform, x);
-}
-
-void store(const Compute& compute, const Batch& batch, const kernels::KvLayout& layout,
-           std::span<const kernels::KvPages> pages, Rows k, Rows v) {
-  for (size_t s = 0; s < batch.sequences.size(); ++s) {
-    const kernels::SequenceRows& sequence = batch.sequences[s];
-    compute.for_rows(sequence.rows, kernels::kPageTokens, [&](int begin, int end) {
-      for (int i = begin; i < end; ++i) {
-        const int position = sequence.first_position + i, row = sequence.first_row + i;
-        if (position < pages[s].first_writable) continue;
-        compute.set().store_kv(layout, pages[s].slice(position / kernels::kPageTokens),
-                               position % kernels::kPageTokens, k.row(row), v.row(row));
-      }
-    });
+void embed(const Step& step, Rows x) {
+  kernels::embed(step.compute, step.weights.embedding, step.batch.tokens, step.spec.embedding_scale, x);
+  for (size_t i = 0; i < step.spec.ropes.size(); ++i) {
+    const Rope& rope = step.spec.ropes[i];
+    const bool far = !rope.far_frequencies.empty() && step.s.context_tokens > rope.near_tokens;
+    kernels::rotation_tables(step.compute, far ? rope.far_frequencies : rope.frequencies, rope.magnitude,
+                             step.batch.positions, step.s.cosines[i], step.s.sines[i]);
   }
 }
 
-// Attention of one layer, from normed rows in s.h to s.h.
-void attend(const ModelSpec& spec, int index, const LayerWeights& w, const Batch& batch, const kv::Cache& cache,
-            Compute& compute, Scratch& s) {
-  const AttentionSpec& attention = spec.layers[static_cast<size_t>(index)].attention;
-  const int rows = batch.rows();
-  const Rows h = first_rows(s.h, rows, spec.hidden);
-  const Rows q = first_rows(s.q, rows, attention.q_heads * attention.head_dim);
-  const Rows k = first_rows(s.k, rows, attention.kv_heads * attention.head_dim);
-  const Rows v = first_rows(s.v, rows, k.width);
-  const Rows mix = first_rows(s.mix, rows, q.width);
-
-  const std::array<Product, 3> qkv = {{{&w.q, q.data, q.width}, {&w.k, k.data, k.width}, {&w.v, v.data, v.width}}};
-  kernels::multiply(compute, h.data, h.width, rows, qkv);
-  rotate_and_norm(compute, spec, attention, attention.q_heads, w.q_norm, s, q);
-  rotate_and_norm(compute, spec, attention, attention.kv_heads, w.k_norm, s, k);
-
-  for (size_t i = 0; i < batch.ids.size(); ++i) s.pages[i] = cache.view(batch.ids[i], index);
-  const std::span<const kernels::KvPages> pages(s.pages.data(), batch.ids.size());
-  store(compute, batch, cache.layout(index), pages, k, v);
-  kernels::attend(compute, {attention.q_heads, attention.window, attention.score_scale}, cache.layout(index),
-                  batch.sequences, pages, q.data, mix.data);
-  project(compute, mix, w.attn_out, h);
+// x += post(h), where h is what attention or feed-forward gave.
+void add_to_stream(const Step& step, Rows h, const AlignedArray<float>& post_norm, Rows x) {
+  if (step.spec.residual_scale != 1) kernels::scale(step.compute, step.spec.residual_scale, h);
+  kernels::add_normed(step.compute, h, weight_of(post_norm), step.spec.norm_eps, x);
 }
 
-// Feed-forward of one layer, from normed rows in s.h to s.h.
-void feed_forward(const ModelSpec& spec, const LayerSpec& facts, const LayerWeights& w, int rows, Compute& compute,
-                  Scratch& s) {
-  const Rows h = first_rows(s.h, rows, spec.hidden);
-  const Rows gate = first_rows(s.gate, rows, facts.feed_forward.width);
-  const Rows up = first_rows(s.up, rows, facts.feed_forward.width);
-  const std::array<Product, 2> both = {{{&w.gate, gate.data, gate.width}, {&w.up, up.data, up.width}}};
-  kernels::multiply(compute, h.data, h.width, rows, both);
-  kernels::gate(compute, facts.feed_forward.activation, gate, up);
-  project(compute, gate, w.down, h);
+void mix(const Step& step, int layer, Rows in, Rows out) {
+  if (step.facts(layer).state.inner > 0) mix_states(step, layer, in, out);
+  else attend(step, layer, in, out);
+}
+
+// side = in + norm(out(in(..))): a linear branch through few dimensions
+void low_rank_branch(const Step& step, const LayerWeights& w, Rows in, Rows side) {
+  const Rows narrow = step.rows(step.s.gate, w.low_rank_in.outputs());
+  step.project(in, w.low_rank_in, narrow);
+  step.project(narrow, w.low_rank_out, side);
+  step.norm(side, w.low_rank_norm, side);
+  kernels::add(step.compute, in, side);
+}
+
+void run_layer(const Step& step, int index) {
+  const LayerSpec& facts = step.facts(index);
+  const LayerWeights& w = step.layer(index);
+  const Rows x = step.hidden(step.s.x), h = step.hidden(step.s.h), side = step.hidden(step.s.side);
+  const bool feeds = facts.feed_forward.width > 0 || facts.feed_forward.experts.count > 0;
+
+  if (facts.pre_norms) step.norm(x, w.attn_norm, h);
+  if (facts.parallel) {
+    mix(step, index, h, side);
+    feed_forward(step, index, h, h);
+    add_to_stream(step, side, w.attn_post_norm, x);
+    add_to_stream(step, h, w.ffn_post_norm, x);
+    return;
+  }
+  if (facts.low_rank > 0) low_rank_branch(step, w, h, side);
+  mix(step, index, facts.pre_norms ? h : x, h);
+  add_to_stream(step, h, w.attn_post_norm, x);
+  if (facts.low_rank > 0) {
+    kernels::add(step.compute, side, x);
+    kernels::scale(step.compute, std::sqrt(0.5f), x);
+  }
+  if (!feeds) return;
+  if (facts.pre_norms) step.norm(x, w.ffn_norm, h);
+  feed_forward(step, index, facts.pre_norms ? h : x, h);
+  add_to_stream(step, h, w.ffn_post_norm, x);
 }
 
 }  // namespace
@@ -105,38 +85,41 @@ void Batch::add(kv::SequenceId id, int position, std::span<const int32_t> more) 
 }
 
 void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache,
-             Compute& compute, Scratch& s) {
-  const int rows = batch.rows();
-  const Rows x = first_rows(s.x, rows, spec.hidden), h = first_rows(s.h, rows, spec.hidden);
-  assert(rows <= s.x.rows);
+             kernels::Compute& compute, Scratch& s) {
+  assert(batch.rows() <= s.x.rows);
+  const Step step = {spec, weights, batch, cache, compute, s};
+  const Rows x = step.hidden(s.x), h = step.hidden(s.h);
   s.pages.resize(batch.ids.size());
 
-  kernels::embed(compute, weights.embedding, batch.tokens, spec.embedding_scale, x);
-  for (size_t i = 0; i < spec.ropes.size(); ++i) {
-    kernels::rotation_tables(compute, spec.ropes[i].frequencies, spec.ropes[i].magnitude, batch.positions,
-                             s.cosines[i], s.sines[i]);
+  embed(step, x);
+  if (spec.layer_input.width > 0) prepare_layer_inputs(step);
+  if (spec.streams.count > 0) split_streams(step);
+  for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
+    if (spec.streams.count > 0) predict_streams(step, i);
+    run_layer(step, i);
+    if (spec.streams.count > 0) {
+      correct_streams(step, i);
+    } else if (spec.layer_input.width > 0) {
+      use_layer_input(step, i, x, h);
+      kernels::add(compute, h, x);
+    }
+    if (spec.layers[static_cast<size_t>(i)].scaled_output) kernels::scale(compute, step.layer(i).output_scale, x);
   }
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    const LayerWeights& w = weights.layers[i];
-    kernels::rms_norm(compute, x, w.attn_norm.data(), spec.norm_eps, h);
-    attend(spec, static_cast<int>(i), w, batch, cache, compute, s);
-    kernels::add_normed(compute, h, weight_of(w.attn_post_norm), spec.norm_eps, x);
-    kernels::rms_norm(compute, x, w.ffn_norm.data(), spec.norm_eps, h);
-    feed_forward(spec, spec.layers[i], w, rows, compute, s);
-    kernels::add_normed(compute, h, weight_of(w.ffn_post_norm), spec.norm_eps, x);
-  }
+  if (spec.streams.count > 0) join_streams(step);
 }
 
-void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, Compute& compute,
+void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute,
                     Scratch& s) {
   const int count = static_cast<int>(rows.size());
-  const Rows picked = first_rows(s.picked, count, spec.hidden);
-  const Rows logits = first_rows(s.logits, count, spec.vocabulary);
+  const Rows picked = {s.picked.data, count, spec.hidden}, logits = {s.logits.data, count, spec.vocabulary};
   for (int i = 0; i < count; ++i) {
     std::memcpy(picked.row(i), s.x.row(rows[static_cast<size_t>(i)]), static_cast<size_t>(spec.hidden) * sizeof(float));
   }
-  kernels::rms_norm(compute, picked, weights.final_norm.data(), spec.norm_eps, picked);
-  project(compute, picked, weights.output(), logits);
+  if (spec.norm == NormKind::layer) kernels::layer_norm(compute, picked, weights.final_norm.data(), spec.norm_eps, picked);
+  else kernels::rms_norm(compute, picked, weights.final_norm.data(), spec.norm_eps, picked);
+  const kernels::Product product = {&weights.output(), logits.data, logits.width};
+  kernels::multiply(compute, picked.data, picked.width, count, {&product, 1});
+  if (spec.logit_scale != 1) kernels::scale(compute, spec.logit_scale, logits);
   if (spec.final_softcap > 0) kernels::softcap(compute, spec.final_softcap, logits);
 }
 

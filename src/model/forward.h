@@ -31,22 +31,33 @@ struct Batch {
 // Groups of layers as the cache is to hold them: layers with the same window and shape together.
 std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodec local, KvCodec global);
 
-// Memory of a step, reserved once for the largest batch.
+// Memory of a step, reserved once for the largest batch. Parts that a model does not need are empty.
 class Scratch {
  public:
   static constexpr int kLogitRows = 48;  // rows whose logits are computed at a time: 4 tiles
 
-  Scratch(const ModelSpec& spec, int max_rows);
+  // context_tokens  the longest sequence; ropes that differ for long contexts go by it
+  Scratch(const ModelSpec& spec, int max_rows, int context_tokens = 0);
   size_t bytes() const { return memory_.size(); }
   static size_t bytes_for(const ModelSpec& spec, int max_rows);  // what the constructor reserves
 
   kernels::Rows x, h;          // [rows][hidden]: residual stream; normed or projected
+  kernels::Rows side;          // [rows][hidden]: what is added beside h
   kernels::Rows q, k, v, mix;  // [rows][widest q or kv]: heads; mix is what attention gathered
+  kernels::Rows stored_q, stored_k;   // heads in the form of the cache, where that is another
+  kernels::Rows q_narrow, kv_narrow;  // latent attention
   kernels::Rows gate, up;      // [rows][widest feed-forward]
+  kernels::Rows router, expert_x, expert_in, expert_out, expert_sum;  // [rows][experts]; [rows][hidden]
+  kernels::Rows projected, convolved, step, step_in;  // state space
+  kernels::Rows layer_inputs, layer_lookups;          // [rows][layers * layer input]
+  std::vector<kernels::Rows> streams, predictions;    // per stream [rows][hidden]
   kernels::Rows picked;        // [kLogitRows][hidden]
   kernels::Rows logits;        // [kLogitRows][vocabulary]
   std::vector<float*> cosines, sines;   // per rope: [rows][dims / 2]
   std::vector<kernels::KvPages> pages;  // per sequence
+  std::vector<int> chosen, order, begins;  // of experts: [rows * used]; by expert; [experts + 1]
+  std::vector<float> shares;               // weight of each chosen
+  int context_tokens;
 
  private:
   Scratch() = default;

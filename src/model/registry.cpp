@@ -10,7 +10,10 @@ namespace fovea::model {
 namespace {
 
 std::vector<std::string> names_of(const Family& family, files::Container container) {
-  if (container == files::Container::gguf) return {family.gguf_architecture};
+  if (container == files::Container::gguf) {
+    if (!family.from_gguf) return {};
+    return {family.gguf_architecture};
+  }
   return family.hugging_face_types;
 }
 
@@ -40,8 +43,27 @@ std::string known_names(files::Container container) {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> kFamilies = {
+      cohere2_family(),
+      deepseek_v2_family(),
+      deepseek_v3_family(),
+      gemma2_family(),
       gemma3_family(),
+      gemma3n_family(),
+      gemma4_family(),
+      gpt_oss_family(),
+      granite_family(),
+      jamba_family(),
       llama_family(),
+      llama4_family(),
+      mamba_family(),
+      mamba2_family(),
+      mistral_family(),
+      mixtral_family(),
+      olmo2_family(),
+      phi3_family(),
+      qwen2_family(),
+      qwen3_family(),
+      qwen3_moe_family(),
   };
   return kFamilies;
 }

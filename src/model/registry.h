@@ -15,7 +15,7 @@ namespace fovea::model {
 // this engine
 struct Family {
   const char* name;
-  const char* gguf_architecture;                // "general.architecture"
+  const char* gguf_architecture;                // "general.architecture"; empty, and from_gguf null, where it has none
   std::vector<std::string> hugging_face_types;  // "model_type"
   ModelSpec (*from_gguf)(const files::Metadata&);
   ModelSpec (*from_hugging_face)(const files::Metadata&);

@@ -17,7 +17,7 @@ void expect_frequency(const Rope& rope, size_t k, double expected) {
 }
 
 RopeScaling llama3(double factor) {
-  return {.kind = RopeScaling::Kind::llama3,
+  return {.kind = RopeScaling::Kind::by_wavelength,
           .factor = factor,
           .low_freq_factor = 1,
           .high_freq_factor = 4,

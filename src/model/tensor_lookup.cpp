@@ -15,10 +15,10 @@ constexpr Spelling kSpellings[] = {
 
 }  // namespace
 
-std::string tensor_name(std::string_view pattern, int layer) {
+std::string tensor_name(std::string_view pattern, int layer, int expert) {
   std::string name(pattern);
-  const size_t place = name.find("%d");
-  if (place != std::string::npos) name.replace(place, 2, std::to_string(layer));
+  if (const size_t place = name.find("%d"); place != std::string::npos) name.replace(place, 2, std::to_string(layer));
+  if (const size_t place = name.find("%e"); place != std::string::npos) name.replace(place, 2, std::to_string(expert));
   return name;
 }
 

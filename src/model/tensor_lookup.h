@@ -8,8 +8,8 @@
 
 namespace fovea::model {
 
-// "%d" in `pattern` replaced by the layer.
-std::string tensor_name(std::string_view pattern, int layer);
+// "%d" in `pattern` replaced by the layer, "%e" by the expert (or the stream).
+std::string tensor_name(std::string_view pattern, int layer, int expert = 0);
 
 // The tensor called `canonical`, or by one of the longer or shorter names that Hugging Face folders give it
 // when the language model is part of a larger one (or was saved without its head). GGUF names have one

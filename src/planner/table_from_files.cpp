@@ -8,6 +8,7 @@
 #include "files/model_files.h"
 #include "model/registry.h"
 #include "model/tensor_lookup.h"
+#include "model/tensor_reader.h"
 #include "model/weights.h"
 #include "planner/table_from_config.h"
 

@@ -21,20 +21,20 @@ struct OracleSequence {
 };
 
 // Names of all cases, in alphabetical order.
-inline std::vector<std::string> oracle_cases() {
+inline std::vector<std::string> oracle_cases(const std::filesystem::path& folder = kOracle) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kOracle)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.is_directory()) names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
-inline std::vector<OracleSequence> oracle_sequences(const std::string& name) {
-  const auto lengths = read_npy<int32_t>(kOracle / name / "lengths.npy");
-  const auto tokens = read_npy<int32_t>(kOracle / name / "tokens.npy");
-  const auto logits = read_npy<float>(kOracle / name / "logits.npy");
-  const auto greedy = read_npy<int32_t>(kOracle / name / "greedy.npy");
+inline std::vector<OracleSequence> oracle_sequences(const std::filesystem::path& folder) {
+  const auto lengths = read_npy<int32_t>(folder / "lengths.npy");
+  const auto tokens = read_npy<int32_t>(folder / "tokens.npy");
+  const auto logits = read_npy<float>(folder / "logits.npy");
+  const auto greedy = read_npy<int32_t>(folder / "greedy.npy");
   const size_t vocabulary = logits.shape.at(1), continued = greedy.shape.at(1);
   std::vector<OracleSequence> sequences;
   size_t begin = 0;
@@ -51,5 +51,7 @@ inline std::vector<OracleSequence> oracle_sequences(const std::string& name) {
   }
   return sequences;
 }
+
+inline std::vector<OracleSequence> oracle_sequences(const std::string& name) { return oracle_sequences(kOracle / name); }
 
 }  // namespace fovea::testing_support

@@ -52,6 +52,11 @@ float ConfigView::not_negative_or(std::string_view name, float fallback) const {
   return value;
 }
 
+std::string ConfigView::text_or_number(std::string_view name) const {
+  const files::Value* value = file_->find(key(name));
+  return value && std::holds_alternative<std::string>(*value) ? std::get<std::string>(*value) : "";
+}
+
 void ConfigView::refuse(std::string_view name, const std::string& problem) const {
   throw Error(problem, file_->source() + ", key " + files::in_quotes(key(name)),
               "the file is damaged or badly converted: fetch or convert it again");

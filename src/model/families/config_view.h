@@ -41,6 +41,9 @@ class ConfigView {
     return file_->text(key(name), fallback);
   }
 
+  // The text under a key that may also hold a number, which then gives "".
+  std::string text_or_number(std::string_view name) const;
+
   // The fact under this key cannot be right.
   [[noreturn]] void refuse(std::string_view name, const std::string& problem) const;
   // The fact is right, but asks for something this engine lacks: "asks for bias vectors".

@@ -22,6 +22,7 @@ struct Sizes {
   int hidden = 0;
   int head_dim = 0;
   std::vector<int> q_heads, kv_heads, widths;  // per layer
+  bool kv_heads_may_be_none = false;
 };
 
 int head_dim_from_hidden(const ConfigView& file, const HeadKeys& keys, const Sizes& sizes) {
@@ -37,7 +38,8 @@ int head_dim_from_hidden(const ConfigView& file, const HeadKeys& keys, const Siz
 void check_heads(const ConfigView& file, const HeadKeys& keys, const Sizes& sizes) {
   for (size_t layer = 0; layer < sizes.q_heads.size(); ++layer) {
     const int q_heads = sizes.q_heads[layer], kv_heads = sizes.kv_heads[layer];
-    if (q_heads % kv_heads != 0) {
+    if (kv_heads == 0 && sizes.kv_heads_may_be_none) continue;
+    if (kv_heads < 1 || q_heads % kv_heads != 0) {
       file.refuse(keys.kv_heads, "is " + std::to_string(kv_heads) + " in layer " + std::to_string(layer) +
                                      ", expected a divisor of the " + std::to_string(q_heads) +
                                      " query heads");
@@ -120,15 +122,21 @@ std::string hugging_face_name(const ConfigView& file) {
                                             : source.stem().string();
 }
 
-Sizes gguf_sizes(const ConfigView& file, int layers) {
+Sizes gguf_sizes(const ConfigView& file, int layers, bool value_size_is_own) {
   Sizes sizes;
+  sizes.kv_heads_may_be_none = value_size_is_own;
   sizes.hidden = file.size("embedding_length");
   sizes.q_heads = file.size_per_layer(kGgufHeads.q_heads, layers);
-  sizes.kv_heads =
-      file.has(kGgufHeads.kv_heads) ? file.size_per_layer(kGgufHeads.kv_heads, layers) : sizes.q_heads;
+  sizes.kv_heads = !file.has(kGgufHeads.kv_heads) ? sizes.q_heads
+                   : value_size_is_own            ? file.file().integer_per_layer(file.key(kGgufHeads.kv_heads), layers)
+                                                  : file.size_per_layer(kGgufHeads.kv_heads, layers);
   sizes.widths = file.size_per_layer("feed_forward_length", layers);
   sizes.head_dim = file.has(kGgufHeads.head_dim) ? file.size(kGgufHeads.head_dim, kLargestHead)
                                                  : head_dim_from_hidden(file, kGgufHeads, sizes);
+  if (value_size_is_own) {
+    check_heads(file, kGgufHeads, sizes);
+    return sizes;
+  }
   const int value_dim = file.has("attention.value_length") ? file.size("attention.value_length", kLargestHead)
                                                            : head_dim_from_hidden(file, kGgufHeads, sizes);
   if (value_dim != sizes.head_dim) {
@@ -168,40 +176,127 @@ void refuse_quantized_folder(const ConfigView& file) {
 
 }  // namespace
 
-ModelSpec gguf_decoder(const ConfigView& file, const char* family) {
-  if (!file.flag("attention.causal", true)) {
-    file.refuse_as_not_computed("attention.causal", "asks for attention to later tokens");
-  }
-  const Sizes sizes = gguf_sizes(file, file.size("block_count", kMostLayers));
+ModelSpec gguf_outline(const ConfigView& file, const char* family) {
   ModelSpec spec;
   spec.family = family;
   spec.name = gguf_name(file);
   spec.vocabulary = gguf_vocabulary(file);
-  spec.hidden = sizes.hidden;
+  spec.hidden = file.size("embedding_length");
   spec.context_tokens = file.size("context_length", std::numeric_limits<int>::max());
-  spec.norm_eps = file.positive("attention.layer_norm_rms_epsilon");
+  const bool layer_norm = file.has("attention.layer_norm_epsilon");
+  spec.norm_eps = file.positive(layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon");
   spec.tied_head = true;  // converters leave the head out instead of saying so
-  spec.layers = layers_of(sizes);
   spec.names = gguf_names();
   return spec;
 }
 
-ModelSpec hugging_face_decoder(const ConfigView& file, const char* family,
-                               const HuggingFaceDefaults& defaults) {
+ModelSpec gguf_decoder(const ConfigView& file, const char* family, bool value_size_is_own) {
+  if (!file.flag("attention.causal", true)) {
+    file.refuse_as_not_computed("attention.causal", "asks for attention to later tokens");
+  }
+  ModelSpec spec = gguf_outline(file, family);
+  spec.layers = layers_of(gguf_sizes(file, file.size("block_count", kMostLayers), value_size_is_own));
+  return spec;
+}
+
+ModelSpec hugging_face_outline(const ConfigView& file, const char* family, const HuggingFaceDefaults& defaults) {
   refuse_quantized_folder(file);
-  const int layers = file.size_or("num_hidden_layers", defaults.layers, kMostLayers);
-  const Sizes sizes = hugging_face_sizes(file, layers, defaults);
   ModelSpec spec;
   spec.family = family;
   spec.name = hugging_face_name(file);
   spec.vocabulary = file.size_or("vocab_size", defaults.vocabulary);
-  spec.hidden = sizes.hidden;
+  spec.hidden = file.size_or("hidden_size", defaults.hidden);
   spec.context_tokens =
       file.size_or("max_position_embeddings", defaults.context_tokens, std::numeric_limits<int>::max());
   spec.norm_eps = file.positive_or("rms_norm_eps", defaults.norm_eps);
-  spec.layers = layers_of(sizes);
   spec.names = hugging_face_names();
   return spec;
+}
+
+ModelSpec hugging_face_decoder(const ConfigView& file, const char* family, const HuggingFaceDefaults& defaults) {
+  ModelSpec spec = hugging_face_outline(file, family, defaults);
+  spec.layers = layers_of(hugging_face_sizes(file, file.size_or("num_hidden_layers", defaults.layers, kMostLayers), defaults));
+  return spec;
+}
+
+ModelSpec with_rope(ModelSpec spec, Rope rope) {
+  spec.ropes = {std::move(rope)};
+  for (LayerSpec& layer : spec.layers) layer.attention.rope = 0;
+  return spec;
+}
+
+void attention_biases(TensorNames& names, bool output) {
+  names.q_bias = "model.layers.%d.self_attn.q_proj.bias";
+  names.k_bias = "model.layers.%d.self_attn.k_proj.bias";
+  names.v_bias = "model.layers.%d.self_attn.v_proj.bias";
+  if (output) names.attn_out_bias = "model.layers.%d.self_attn.o_proj.bias";
+}
+
+void gguf_attention_biases(TensorNames& names, bool output) {
+  names.q_bias = "blk.%d.attn_q.bias";
+  names.k_bias = "blk.%d.attn_k.bias";
+  names.v_bias = "blk.%d.attn_v.bias";
+  if (output) names.attn_out_bias = "blk.%d.attn_output.bias";
+}
+
+void head_norms(TensorNames& names) {
+  names.q_norm = "model.layers.%d.self_attn.q_norm.weight";
+  names.k_norm = "model.layers.%d.self_attn.k_norm.weight";
+}
+
+void gguf_head_norms(TensorNames& names) {
+  names.q_norm = "blk.%d.attn_q_norm.weight";
+  names.k_norm = "blk.%d.attn_k_norm.weight";
+}
+
+void sandwich_norms(TensorNames& names) {
+  names.attn_post_norm = "model.layers.%d.post_attention_layernorm.weight";
+  names.ffn_norm = "model.layers.%d.pre_feedforward_layernorm.weight";
+  names.ffn_post_norm = "model.layers.%d.post_feedforward_layernorm.weight";
+}
+
+void gguf_post_norms(TensorNames& names) {
+  names.attn_post_norm = "blk.%d.post_attention_norm.weight";
+  names.ffn_post_norm = "blk.%d.post_ffw_norm.weight";
+}
+
+void expert_names(TensorNames& names, const std::string& block) {
+  const std::string layer = "model.layers.%d." + block;
+  names.router = layer + ".gate.weight";
+  names.expert_gate = layer + ".experts.%e.gate_proj.weight";
+  names.expert_up = layer + ".experts.%e.up_proj.weight";
+  names.expert_down = layer + ".experts.%e.down_proj.weight";
+}
+
+void gguf_expert_names(TensorNames& names) {
+  names.router = "blk.%d.ffn_gate_inp.weight";
+  names.expert_gate = "blk.%d.ffn_gate_exps.weight";
+  names.expert_up = "blk.%d.ffn_up_exps.weight";
+  names.expert_down = "blk.%d.ffn_down_exps.weight";
+}
+
+void set_experts(LayerSpec& layer, const ExpertsSpec& experts) {
+  layer.feed_forward.experts = experts;
+  layer.feed_forward.width = 0;
+}
+
+void set_experts(ModelSpec& spec, const ExpertsSpec& experts) {
+  for (LayerSpec& layer : spec.layers) set_experts(layer, experts);
+}
+
+ExpertsSpec experts_of(const ConfigView& file, const char* count, const char* used, const char* width, int width_fallback) {
+  constexpr int kMostExperts = 1 << 16;
+  ExpertsSpec experts;
+  experts.count = file.size(count, kMostExperts);
+  experts.used = file.size(used, kMostExperts);
+  experts.width = file.size_or(width, width_fallback);
+  if (experts.used > experts.count) file.refuse(used, "is more than the experts there are");
+  return experts;
+}
+
+ExpertsSpec gguf_experts(const ConfigView& file, const ModelSpec& spec) {
+  return experts_of(file, "expert_count", "expert_used_count", "expert_feed_forward_length",
+                    spec.layers.front().feed_forward.width);
 }
 
 bool hugging_face_tied_head(const ConfigView& file, bool fallback) {

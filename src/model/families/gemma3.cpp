@@ -2,10 +2,10 @@
 // part, norms on q and k, heads whose size is independent of the hidden size.
 #include <cmath>
 
-#include "files/untrusted_text.h"
 #include "model/families/decoder.h"
 #include "model/families/families.h"
 #include "model/families/rope_config.h"
+#include "model/families/windows.h"
 
 namespace fovea::model {
 namespace {
@@ -30,12 +30,6 @@ constexpr HuggingFaceDefaults kDefaults{.vocabulary = 262'208,
 constexpr int kGlobalRope = 0;
 constexpr int kLocalRope = 1;
 
-std::vector<bool> local_by_pattern(size_t layers, int pattern) {
-  std::vector<bool> local(layers);
-  for (size_t i = 0; i < layers; ++i) local[i] = (i + 1) % static_cast<size_t>(pattern) != 0;
-  return local;
-}
-
 // What both containers share.
 void finish(ModelSpec& spec, const std::vector<bool>& local, int window, float score_scale) {
   spec.embedding_scale = std::sqrt(static_cast<float>(spec.hidden));
@@ -44,7 +38,7 @@ void finish(ModelSpec& spec, const std::vector<bool>& local, int window, float s
     layer.attention.window = local[i] ? window : kWholePast;
     layer.attention.rope = local[i] ? kLocalRope : kGlobalRope;
     layer.attention.score_scale = score_scale;
-    layer.attention.qk_norm = true;
+    layer.attention.qk_norm = HeadNorm::each_head;
     layer.feed_forward.activation = Activation::gelu_tanh;
     layer.post_norms = true;
   }
@@ -57,27 +51,6 @@ void refuse_score_softcap(const ConfigView& file) {
 }
 
 // ---- GGUF
-
-// A period, or one truth per layer. All layers are global in a file that states no window.
-std::vector<bool> gguf_local_layers(const ConfigView& file, size_t layers, int window) {
-  constexpr const char* kKey = "attention.sliding_window_pattern";
-  if (window == kWholePast) return std::vector<bool>(layers, false);
-  const files::Value* value = file.file().find(file.key(kKey));
-  if (!value || !std::holds_alternative<std::vector<bool>>(*value)) {
-    return local_by_pattern(layers, file.size_or(kKey, kPattern));
-  }
-  std::vector<bool> local = file.file().flags(file.key(kKey));
-  if (local.size() != layers) {
-    file.refuse(kKey, "lists " + std::to_string(local.size()) + " layers of " + std::to_string(layers));
-  }
-  return local;
-}
-
-int gguf_window(const ConfigView& file) {
-  constexpr const char* kKey = "attention.sliding_window";
-  if (file.file().integer(file.key(kKey), 0) == 0) return kWholePast;
-  return file.size(kKey);
-}
 
 // The key of the query scalar does not survive conversion: the one size that differs is told by its depth.
 float gguf_score_scale(const ModelSpec& spec) {
@@ -99,43 +72,17 @@ ModelSpec from_gguf(const files::Metadata& metadata) {
   spec.ropes = {make_rope(Rope::Pairing::half, dims, global_base, gguf_rope_scaling(file)),
                 make_rope(Rope::Pairing::half, dims, local_base)};
   spec.final_softcap = file.not_negative_or("final_logit_softcapping", 0);
-  finish(spec, gguf_local_layers(file, spec.layers.size(), window), window, gguf_score_scale(spec));
-  spec.names.q_norm = "blk.%d.attn_q_norm.weight";
-  spec.names.k_norm = "blk.%d.attn_k_norm.weight";
-  spec.names.attn_post_norm = "blk.%d.post_attention_norm.weight";
-  spec.names.ffn_post_norm = "blk.%d.post_ffw_norm.weight";
+  finish(spec, gguf_local_layers(file, spec.layers.size(), window, kPattern), window, gguf_score_scale(spec));
+  gguf_head_norms(spec.names);
+  gguf_post_norms(spec.names);
   return spec;
 }
 
 // ---- config.json
 
-int hugging_face_pattern(const ConfigView& file) {
-  const char* name =
-      file.has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
-  return file.size_or(name, kPattern);
-}
-
-std::vector<bool> hugging_face_local_layers(const ConfigView& file, size_t layers) {
-  const std::vector<std::string>& types = file.file().texts(file.key("layer_types"));
-  if (types.empty()) return local_by_pattern(layers, hugging_face_pattern(file));
-  if (types.size() != layers) {
-    file.refuse("layer_types",
-                "lists " + std::to_string(types.size()) + " layers of " + std::to_string(layers));
-  }
-  std::vector<bool> local;
-  for (const std::string& type : types) {
-    if (type != "sliding_attention" && type != "full_attention") {
-      file.refuse_as_not_computed("layer_types", "asks for " + files::in_quotes(type));
-    }
-    local.push_back(type == "sliding_attention");
-  }
-  return local;
-}
-
 // An object per kind of layer; before that existed, flat keys, of which "rope_scaling" is for global layers
 // alone.
-Rope hugging_face_rope(const ConfigView& file, const ModelSpec& spec, const std::string& kind,
-                       const std::string& flat_base, float base) {
+Rope rope_of_kind(const ConfigView& file, const ModelSpec& spec, const std::string& kind, const std::string& flat_base, float base) {
   const std::string parameters = "rope_parameters." + kind;
   const bool flat_scaling = kind == "full_attention" && file.has_below("rope_scaling");
   const std::string scaling = flat_scaling ? "rope_scaling" : parameters;
@@ -163,16 +110,13 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   spec.norm_weight_offset = 1;
   spec.final_softcap = file.not_negative_or("final_logit_softcapping", 0);
   spec.ropes = {
-      hugging_face_rope(file, spec, "full_attention", "rope_theta", kGlobalBase),
-      hugging_face_rope(file, spec, "sliding_attention", "rope_local_base_freq", kLocalBase),
+      rope_of_kind(file, spec, "full_attention", "rope_theta", kGlobalBase),
+      rope_of_kind(file, spec, "sliding_attention", "rope_local_base_freq", kLocalBase),
   };
-  finish(spec, hugging_face_local_layers(file, spec.layers.size()), file.size_or("sliding_window", kWindow),
+  finish(spec, hugging_face_local_layers(file, local_by_period(spec.layers.size(), hugging_face_period(file, kPattern))), file.size_or("sliding_window", kWindow),
          1 / std::sqrt(file.positive_or("query_pre_attn_scalar", kQueryScalar)));
-  spec.names.q_norm = "model.layers.%d.self_attn.q_norm.weight";
-  spec.names.k_norm = "model.layers.%d.self_attn.k_norm.weight";
-  spec.names.attn_post_norm = "model.layers.%d.post_attention_layernorm.weight";
-  spec.names.ffn_norm = "model.layers.%d.pre_feedforward_layernorm.weight";
-  spec.names.ffn_post_norm = "model.layers.%d.post_feedforward_layernorm.weight";
+  head_norms(spec.names);
+  sandwich_norms(spec.names);
   return spec;
 }
 

@@ -96,7 +96,7 @@ void expect_small_facts(const ModelSpec& spec) {
     EXPECT_EQ(layer.attention.kv_heads, 1);
     EXPECT_EQ(layer.attention.head_dim, 256);
     EXPECT_EQ(layer.attention.score_scale, 0.0625f);
-    EXPECT_TRUE(layer.attention.qk_norm);
+    EXPECT_EQ(layer.attention.qk_norm, HeadNorm::each_head);
     EXPECT_TRUE(layer.post_norms);
     EXPECT_EQ(layer.feed_forward.width, 2048);
     EXPECT_EQ(layer.feed_forward.activation, Activation::gelu_tanh);
@@ -261,7 +261,7 @@ TEST(Gemma3, WhatIsNotComputedIsRefused) {
   expect_config_refused(config, "hidden_activation", std::string("relu"));
   expect_config_refused(config, "partial_rotary_factor", 0.5);
   expect_object_refused(config, "quantization_config", "bits");
-  for (const char* type : {"yarn", "longrope", "dynamic", "mrope"}) {
+  for (const char* type : {"longrope", "dynamic", "mrope"}) {
     expect_config_refused(config, "rope_scaling.rope_type", std::string(type));
     expect_config_refused(config, "rope_parameters.sliding_attention.rope_type", std::string(type));
     expect_gguf_refused(small_gguf(), "gemma3.rope.scaling.type", std::string(type));

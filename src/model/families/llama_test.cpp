@@ -67,7 +67,7 @@ void expect_smollm2_facts(const ModelSpec& spec) {
     EXPECT_EQ(layer.attention.head_dim, 64);
     EXPECT_EQ(layer.attention.score_scale, 0.125f);
     EXPECT_EQ(layer.attention.rope, 0);
-    EXPECT_FALSE(layer.attention.qk_norm);
+    EXPECT_EQ(layer.attention.qk_norm, HeadNorm::none);
     EXPECT_FALSE(layer.post_norms);
     EXPECT_EQ(layer.feed_forward.width, 1536);
     EXPECT_EQ(layer.feed_forward.activation, Activation::silu);
@@ -195,17 +195,16 @@ TEST(LlamaGguf, AWindowIsNotApplied) {
 
 TEST(Llama, WhatIsNotComputedIsRefused) {
   const files::Metadata config = config_json(kLlama32);
-  expect_config_refused(config, "attention_bias", true);
   expect_config_refused(config, "mlp_bias", true);
   expect_config_refused(config, "hidden_act", std::string("gelu"));
   expect_config_refused(config, "partial_rotary_factor", 0.5);
   expect_object_refused(config, "quantization_config", "bits");
-  for (const char* type : {"yarn", "longrope", "dynamic", "su"}) {
+  for (const char* type : {"longrope", "dynamic", "su"}) {
     expect_config_refused(config, "rope_scaling.rope_type", std::string(type));
     expect_gguf_refused(smollm2_gguf(), "llama.rope.scaling.type", std::string(type));
   }
   expect_object_refused(config_json(kLlama32NewSpelling), "rope_parameters.full_attention", "rope_theta");
-  expect_gguf_refused(smollm2_gguf(), "llama.expert_count", int64_t{8});
+  expect_gguf_refused(smollm2_gguf(), "llama.expert_used_count", int64_t{8});
   expect_gguf_refused(smollm2_gguf(), "llama.attention.causal", false);
   expect_gguf_refused(smollm2_gguf(), "llama.attention.value_length", int64_t{32});
 }

@@ -1,0 +1,233 @@
+// Attention of one layer by its facts: projections, norms and rotation of heads, storing, attending, projecting back.
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "model/step.h"
+
+namespace fovea::model {
+namespace {
+
+using kernels::Product;
+
+constexpr float kNarrowNormEps = 1e-6f;  // of the norms inside latent attention, whatever the model's own
+
+kernels::HeadTransform rotation(const Step& step, const AttentionSpec& a, int heads, int head_dim) {
+  kernels::HeadTransform transform = {heads, head_dim, nullptr, step.spec.norm_eps};
+  if (a.rope < 0) return transform;
+  const auto rope = static_cast<size_t>(a.rope);
+  transform.cosines = step.s.cosines[rope];
+  transform.sines = step.s.sines[rope];
+  transform.pairs = step.spec.ropes[rope].dims / 2;
+  transform.half_pairing = step.spec.ropes[rope].pairing == Rope::Pairing::half;
+  return transform;
+}
+
+void unit_norm(const Step& step, int heads, int head_dim, Rows x) {
+  kernels::HeadTransform transform = {heads, head_dim, nullptr, step.spec.norm_eps};
+  transform.unit_norm = true;
+  kernels::transform_heads(step.compute, transform, x);
+}
+
+// Queries or keys as projected -> normed and rotated.
+void finish_heads(const Step& step, const AttentionSpec& a, int heads, const AlignedArray<float>& norm, Rows x) {
+  kernels::HeadTransform transform = rotation(step, a, heads, a.head_dim);
+  if (a.qk_norm == HeadNorm::whole_row) kernels::rms_norm(step.compute, x, norm.data(), step.spec.norm_eps, x);
+  if (a.qk_norm == HeadNorm::each_head) transform.norm_weight = norm.data();
+  kernels::transform_heads(step.compute, transform, x);
+  if (a.qk_norm == HeadNorm::after_rope) unit_norm(step, heads, a.head_dim, x);
+}
+
+void warm_queries(const Step& step, const AttentionSpec& a, Rows q) {
+  step.compute.for_rows(q.rows, 16, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      const int position = step.batch.positions[static_cast<size_t>(i)];
+      const auto level = static_cast<float>((position + 1) / a.temperature_tokens);
+      step.compute.set().scale(1 + a.temperature * std::log1p(level), q.width, q.row(i));
+    }
+  });
+}
+
+// Heads q, and where the layer has its own k and v.
+void project_heads(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows in, Rows q, Rows k, Rows v) {
+  const std::array<Product, 3> all = {{{&w.q, q.data, q.width}, {&w.k, k.data, k.width}, {&w.v, v.data, v.width}}};
+  const size_t count = w.k.empty() ? 1 : w.v.empty() ? 2 : 3;
+  kernels::multiply(step.compute, in.data, in.width, in.rows, std::span(all).first(count));
+  step.add_bias(w.q_bias, q);
+  finish_heads(step, a, a.q_heads, w.q_norm, q);
+  if (a.temperature > 0) warm_queries(step, a, q);
+  if (count == 1) return;
+  step.add_bias(w.k_bias, k);
+  step.add_bias(w.v_bias, v);
+  if (a.value_is_key) return unit_norm(step, a.kv_heads, a.head_dim, k);  // stored as it is, see store_once
+  if (a.value_norm) unit_norm(step, a.kv_heads, a.head_dim, v);
+  finish_heads(step, a, a.kv_heads, w.k_norm, k);
+}
+
+// ---- values that are keys without norm weight and rope (stored_heads): [u | turned dimensions of rope(weight * u)]
+
+// Calls visit(from, to): dimension `from` of a head that turns has its copy at `to` of the stored head.
+template <typename Visit>
+void for_each_turned(const Rope& rope, int head_dim, Visit visit) {
+  const int pairs = rope.dims / 2;
+  int to = head_dim;
+  for (int k = 0; k < pairs; ++k) {
+    if (!(rope.frequencies[static_cast<size_t>(k)] > 0)) continue;
+    const bool half = rope.pairing == Rope::Pairing::half;
+    visit(half ? k : 2 * k, to++);
+    visit(half ? k + pairs : 2 * k + 1, to++);
+  }
+}
+
+// A key is weight * u in the dimensions that do not turn, so there the query takes the weight; the others meet their copies.
+void store_form_of_query(const Rope* rope, const float* weight, int head_dim, const float* q, float* out) {
+  for (int d = 0; d < head_dim; ++d) out[d] = weight ? q[d] * weight[d] : q[d];
+  if (!rope) return;
+  for_each_turned(*rope, head_dim, [&](int from, int to) {
+    out[to] = q[from];
+    out[from] = 0;
+  });
+}
+
+void store_form_of_key(const Step& step, const AttentionSpec& a, const float* weight, int row, const float* u, float* out) {
+  const int dims = a.head_dim;
+  std::memcpy(out, u, static_cast<size_t>(dims) * sizeof(float));
+  if (a.rope < 0) return;
+  const auto index = static_cast<size_t>(a.rope);
+  const Rope& rope = step.spec.ropes[index];
+  const int64_t at = int64_t{row} * (rope.dims / 2);
+  const auto turned = [&](int k, int low, int high) {
+    const float x = weight ? u[low] * weight[low] : u[low], y = weight ? u[high] * weight[high] : u[high];
+    const float cosine = step.s.cosines[index][at + k], sine = step.s.sines[index][at + k];
+    return std::pair(std::fma(-y, sine, x * cosine), std::fma(y, cosine, x * sine));
+  };
+  int to = dims;
+  for (int k = 0; k < rope.dims / 2; ++k) {
+    if (!(rope.frequencies[static_cast<size_t>(k)] > 0)) continue;
+    const bool half = rope.pairing == Rope::Pairing::half;
+    const auto [low, high] = turned(k, half ? k : 2 * k, half ? k + rope.dims / 2 : 2 * k + 1);
+    out[to++] = low;
+    out[to++] = high;
+  }
+}
+
+void store_forms(const Step& step, const AttentionSpec& a, const float* key_weight, int stored_dim, Rows q, const Rows* k) {
+  const Rope* rope = a.rope < 0 ? nullptr : &step.spec.ropes[static_cast<size_t>(a.rope)];
+  const Rows stored_q = step.rows(step.s.stored_q, a.q_heads * stored_dim);
+  const Rows stored_k = step.rows(step.s.stored_k, a.kv_heads * stored_dim);
+  step.compute.for_rows(q.rows, 4, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      for (int h = 0; h < a.q_heads; ++h) {
+        store_form_of_query(rope, key_weight, a.head_dim, q.row(i) + h * a.head_dim, stored_q.row(i) + h * stored_dim);
+      }
+      for (int h = 0; k && h < a.kv_heads; ++h) {
+        store_form_of_key(step, a, key_weight, i, k->row(i) + h * a.head_dim, stored_k.row(i) + h * stored_dim);
+      }
+    }
+  });
+}
+
+// ---- latent
+
+void copy_dims(const Step& step, Rows from, int heads, int from_dim, int from_at, Rows to, int to_dim, int to_at, int count) {
+  step.compute.for_rows(from.rows, 16, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      for (int h = 0; h < heads; ++h) {
+        std::memcpy(to.row(i) + h * to_dim + to_at, from.row(i) + h * from_dim + from_at, static_cast<size_t>(count) * sizeof(float));
+      }
+    }
+  });
+}
+
+void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows in, Rows q) {
+  const LatentSpec& l = a.latent;
+  Scratch& s = step.s;
+  const Rows key = step.rows(s.stored_k, l.kv_rank + l.rope_dim), query = step.rows(s.stored_q, a.q_heads * key.width);
+  if (l.q_rank > 0) {
+    const Rows narrow = step.rows(s.q_narrow, l.q_rank);
+    const std::array<Product, 2> both = {{{&w.latent.q_narrow, narrow.data, narrow.width},
+                                          {&w.latent.kv_narrow, key.data, key.width}}};
+    kernels::multiply(step.compute, in.data, in.width, in.rows, both);
+    kernels::rms_norm(step.compute, narrow, w.latent.q_narrow_norm.data(), kNarrowNormEps, narrow);
+    step.project(narrow, w.q, q);
+  } else {
+    const std::array<Product, 2> both = {{{&w.q, q.data, q.width}, {&w.latent.kv_narrow, key.data, key.width}}};
+    kernels::multiply(step.compute, in.data, in.width, in.rows, both);
+  }
+  kernels::HeadTransform turn_key = rotation(step, a, 1, key.width);
+  turn_key.first_rotated = l.kv_rank;
+  kernels::transform_heads(step.compute, turn_key, key);
+  step.compute.for_rows(key.rows, 16, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      step.compute.set().rms_norm(key.row(i), w.latent.kv_narrow_norm.data(), l.kv_rank, kNarrowNormEps, key.row(i));
+    }
+  });
+  kernels::HeadTransform turn = rotation(step, a, a.q_heads, l.plain_dim + l.rope_dim);
+  turn.first_rotated = l.plain_dim;
+  kernels::transform_heads(step.compute, turn, q);
+  for (int h = 0; h < a.q_heads; ++h) {
+    const Product up = {&w.latent.k_up[static_cast<size_t>(h)], query.data + h * key.width, query.width};
+    kernels::multiply(step.compute, q.data + h * (l.plain_dim + l.rope_dim), q.width, q.rows, {&up, 1});
+  }
+  copy_dims(step, q, a.q_heads, l.plain_dim + l.rope_dim, l.plain_dim, query, key.width, l.kv_rank, l.rope_dim);
+}
+
+Rows values_from_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows mix) {
+  const Rows values = step.rows(step.s.q, a.q_heads * a.latent.value_dim);
+  for (int h = 0; h < a.q_heads; ++h) {
+    const Product up = {&w.latent.v_up[static_cast<size_t>(h)], values.data + h * a.latent.value_dim, values.width};
+    kernels::multiply(step.compute, mix.data + h * a.latent.kv_rank, mix.width, mix.rows, {&up, 1});
+  }
+  return values;
+}
+
+// ---- the cache
+
+void store(const Step& step, const kernels::KvLayout& layout, std::span<const kernels::KvPages> pages, Rows k, Rows v) {
+  for (size_t s = 0; s < step.batch.sequences.size(); ++s) {
+    const kernels::SequenceRows& sequence = step.batch.sequences[s];
+    step.compute.for_rows(sequence.rows, kernels::kPageTokens, [&](int begin, int end) {
+      for (int i = begin; i < end; ++i) {
+        const int position = sequence.first_position + i, row = sequence.first_row + i;
+        if (position < pages[s].first_writable) continue;
+        step.compute.set().store_kv(layout, pages[s].slice(position / kernels::kPageTokens), position % kernels::kPageTokens,
+                                    k.row(row), v.row(row));
+      }
+    });
+  }
+}
+
+}  // namespace
+
+void attend(const Step& step, int index, Rows in, Rows out) {
+  const AttentionSpec& a = step.facts(index).attention;
+  const LayerWeights& w = step.layer(index);
+  const int owner = a.shares_with >= 0 ? a.shares_with : index;
+  const bool latent = a.latent.kv_rank > 0, own = owner == index;
+  const kernels::KvLayout& layout = step.cache.layout(owner);
+  Rows q = step.rows(step.s.q, a.q_heads * (latent ? a.latent.plain_dim + a.latent.rope_dim : a.head_dim));
+  Rows k = step.rows(step.s.k, a.kv_heads * a.head_dim), v = step.rows(step.s.v, k.width);
+
+  if (latent) project_latent(step, a, w, in, q);
+  else project_heads(step, a, w, in, q, k, v);
+  if (step.facts(owner).attention.value_is_key) {
+    store_forms(step, a, weight_of(step.layer(owner).k_norm), layout.head_dim, q, own ? &k : nullptr);
+  }
+  if (layout.values_in_key > 0) {
+    q = step.rows(step.s.stored_q, a.q_heads * layout.head_dim);
+    k = v = step.rows(step.s.stored_k, layout.kv_heads * layout.head_dim);
+  }
+  for (size_t i = 0; i < step.batch.ids.size(); ++i) step.s.pages[i] = step.cache.view(step.batch.ids[i], owner);
+  const std::span<const kernels::KvPages> pages(step.s.pages.data(), step.batch.ids.size());
+  if (own) store(step, layout, pages, k, v);
+
+  Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
+  const kernels::AttentionShape shape = {a.q_heads, a.window, a.score_scale, a.chunk, a.score_softcap, weight_of(w.sinks)};
+  kernels::attend(step.compute, shape, layout, step.batch.sequences, pages, q.data, mix.data);
+  if (latent) mix = values_from_latent(step, a, w, mix);
+  step.project(mix, w.attn_out, out);
+  step.add_bias(w.attn_out_bias, out);
+}
+
+}  // namespace fovea::model

@@ -1,0 +1,90 @@
+// Llama 4 (text): layers with rope see their chunk only, every fourth layer has no rope and sees everything; experts whose weight
+// multiplies their input, beside a dense one.
+#include <algorithm>
+
+#include "model/families/decoder.h"
+#include "model/families/families.h"
+#include "model/families/rope_config.h"
+#include "model/families/windows.h"
+
+namespace fovea::model {
+namespace {
+
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 202'048, .hidden = 5120, .width = 8192, .layers = 48, .q_heads = 40,
+                                        .kv_heads = 8, .head_dim = 128, .context_tokens = 131'072, .norm_eps = 1e-5f};
+
+// "no_rope_layers" lists 1 for a layer that HAS rope.
+std::vector<bool> layers_with_rope(const ConfigView& file, size_t layers) {
+  const std::vector<int> listed = file.file().integers(file.key("no_rope_layers"));
+  if (listed.empty()) return local_by_period(layers, file.size_or("no_rope_layer_interval", 4));
+  if (listed.size() != layers) file.refuse("no_rope_layers", "lists another number of layers than there are");
+  std::vector<bool> with(layers);
+  for (size_t i = 0; i < layers; ++i) with[i] = listed[i] != 0;
+  return with;
+}
+
+void set_attention(const ConfigView& file, ModelSpec& spec) {
+  const std::vector<bool> with_rope = layers_with_rope(file, spec.layers.size());
+  const std::vector<bool> chunked = hugging_face_local_layers(file, with_rope, "chunked_attention");
+  const bool norm = file.flag("use_qk_norm", true), warm = file.flag("attn_temperature_tuning", true);
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    AttentionSpec& attention = spec.layers[i].attention;
+    if (chunked[i]) attention.chunk = file.size_or("attention_chunk_size", 8192);
+    if (with_rope[i]) {
+      if (norm) attention.qk_norm = HeadNorm::after_rope;
+      continue;
+    }
+    attention.rope = -1;
+    if (!warm) continue;
+    attention.temperature = file.positive_or("attn_scale", 0.1f);
+    attention.temperature_tokens = file.size_or("floor_scale", 8192);
+  }
+}
+
+void set_feed_forward(const ConfigView& file, ModelSpec& spec) {
+  const std::vector<int> listed = file.file().integers(file.key("moe_layers"));
+  const auto every = static_cast<size_t>(file.size_or("interleave_moe_layer_step", 1));
+  ExpertsSpec experts = experts_of(file, "num_local_experts", "num_experts_per_tok", "intermediate_size", kDefaults.width);
+  experts.scores = ExpertsSpec::Scores::sigmoid;
+  experts.weighs_input = true;
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const bool in_list = std::find(listed.begin(), listed.end(), static_cast<int>(i)) != listed.end();
+    const bool has = listed.empty() ? (i + 1) % every == 0 : in_list;
+    if (has) spec.layers[i].feed_forward.experts = experts;
+    else spec.layers[i].feed_forward.width = file.size_or("intermediate_size_mlp", 16'384);
+  }
+}
+
+void set_names(TensorNames& names) {
+  const std::string block = "model.layers.%d.feed_forward.";
+  names.gate = block + "gate_proj.weight";
+  names.up = block + "up_proj.weight";
+  names.down = block + "down_proj.weight";
+  names.shared_gate = block + "shared_expert.gate_proj.weight";
+  names.shared_up = block + "shared_expert.up_proj.weight";
+  names.shared_down = block + "shared_expert.down_proj.weight";
+  names.router = block + "router.weight";
+  names.expert_gate_up = block + "experts.gate_up_proj";
+  names.expert_down = block + "experts.down_proj";
+  names.experts_by_input = true;
+}
+
+ModelSpec from_hugging_face(const files::Metadata& metadata) {
+  const ConfigView file = hugging_face_view(metadata);
+  file.refuse_flag("attention_bias", "asks for bias vectors in attention");
+  require_activation(file, "hidden_act", "silu");
+  ModelSpec spec = hugging_face_decoder(file, "llama4", kDefaults);
+  spec.tied_head = hugging_face_tied_head(file, false);
+  Rope rope = hugging_face_rope(file, Rope::Pairing::adjacent, head_dim(spec), spec.context_tokens, 500'000);
+  spec = with_rope(std::move(spec), std::move(rope));
+  set_attention(file, spec);
+  set_feed_forward(file, spec);
+  set_names(spec.names);
+  return spec;
+}
+
+}  // namespace
+
+Family llama4_family() { return {"llama4", "", {"llama4_text", "llama4"}, nullptr, from_hugging_face}; }
+
+}  // namespace fovea::model

@@ -1,0 +1,52 @@
+// Feed-forward of one layer: dense, of experts, or both side by side.
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "model/step.h"
+
+namespace fovea::model {
+namespace {
+
+// Gates below mean + sparsity * deviation of their row become 0, the others are lowered by as much.
+void cut_gates(const Step& step, float sparsity, Rows gate) {
+  step.compute.for_rows(gate.rows, 4, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      const std::span<float> row(gate.row(i), static_cast<size_t>(gate.width));
+      double sum = 0, squares = 0;
+      for (const float g : row) sum += g;
+      const double mean = sum / gate.width;
+      for (const float g : row) squares += (g - mean) * (g - mean);
+      const auto cut = static_cast<float>(mean + sparsity * std::sqrt(squares / gate.width));
+      for (float& g : row) g = g > cut ? g - cut : 0.0f;
+    }
+  });
+}
+
+void dense(const Step& step, const FeedForwardSpec& facts, const LayerWeights& w, Rows in, Rows out) {
+  const Rows gate = step.rows(step.s.gate, facts.width), up = step.rows(step.s.up, facts.width);
+  const std::array<kernels::Product, 2> both = {{{&w.gate, gate.data, gate.width}, {&w.up, up.data, up.width}}};
+  kernels::multiply(step.compute, in.data, in.width, in.rows, both);
+  if (facts.sparsity > 0) cut_gates(step, facts.sparsity, gate);
+  kernels::gate(step.compute, facts.activation, gate, up);
+  step.project(gate, w.down, out);
+}
+
+}  // namespace
+
+void feed_forward(const Step& step, int index, Rows in, Rows out) {
+  const FeedForwardSpec& facts = step.facts(index).feed_forward;
+  const LayerWeights& w = step.layer(index);
+  if (facts.experts.count == 0) return dense(step, facts, w, in, out);
+  run_experts(step, index, in);
+  const Rows sum = step.hidden(step.s.expert_sum);
+  if (facts.width == 0) {
+    std::memcpy(out.data, sum.data, static_cast<size_t>(sum.rows) * static_cast<size_t>(sum.width) * sizeof(float));
+    return;
+  }
+  dense(step, facts, w, in, out);
+  if (facts.experts.own_norms) step.norm(out, w.experts.dense_post_norm, out);
+  kernels::add(step.compute, sum, out);
+}
+
+}  // namespace fovea::model

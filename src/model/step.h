@@ -1,0 +1,63 @@
+// What the parts of a forward pass share: the facts, the numbers, the batch, and where to compute.
+#pragma once
+
+#include "kernels/matmul.h"
+#include "kernels/row_ops.h"
+#include "model/forward.h"
+
+namespace fovea::model {
+
+using kernels::Rows;
+
+inline const float* weight_of(const AlignedArray<float>& weight) { return weight.empty() ? nullptr : weight.data(); }
+
+struct Step {
+  const ModelSpec& spec;
+  const Weights& weights;
+  const Batch& batch;
+  const kv::Cache& cache;
+  kernels::Compute& compute;
+  Scratch& s;
+
+  // The rows of this batch, `width` numbers each, in memory that has room for more.
+  Rows rows(Rows all, int width) const { return {all.data, batch.rows(), width}; }
+  Rows hidden(Rows all) const { return rows(all, spec.hidden); }
+
+  const LayerSpec& facts(int layer) const { return spec.layers[static_cast<size_t>(layer)]; }
+  const LayerWeights& layer(int index) const { return weights.layers[static_cast<size_t>(index)]; }
+
+  void project(Rows x, const kernels::PackedMatrix& matrix, Rows out) const {
+    const kernels::Product product = {&matrix, out.data, out.width};
+    kernels::multiply(compute, x.data, x.width, x.rows, {&product, 1});
+  }
+  void add_bias(const AlignedArray<float>& bias, Rows x) const {
+    if (!bias.empty()) kernels::add_to_each(compute, bias.data(), x);
+  }
+  void norm(Rows x, const AlignedArray<float>& weight, Rows out) const {
+    if (spec.norm == NormKind::layer) kernels::layer_norm(compute, x, weight_of(weight), spec.norm_eps, out);
+    else kernels::rms_norm(compute, x, weight_of(weight), spec.norm_eps, out);
+  }
+};
+
+// Attention of one layer: rows of `in` to rows of `out`, [rows][hidden] both; they may not overlap.
+void attend(const Step& step, int layer, Rows in, Rows out);
+// The state-space mixer of one layer, likewise.
+void mix_states(const Step& step, int layer, Rows in, Rows out);
+// Feed-forward of one layer, dense, of experts or both. `in` may be `out`.
+void feed_forward(const Step& step, int layer, Rows in, Rows out);
+// Experts of one layer, added up in step.s.expert_sum.
+void run_experts(const Step& step, int layer, Rows in);
+
+// Vectors that every layer gets for each token, into step.s.layer_inputs; REQUIRES the embedding in step.s.x.
+void prepare_layer_inputs(const Step& step);
+// What the layer makes of its vector and of `x`, into `out`.
+void use_layer_input(const Step& step, int layer, Rows x, Rows out);
+
+// The residual stream in several versions: made from step.s.x, run before and after each layer, and brought together
+// in step.s.x.
+void split_streams(const Step& step);
+void predict_streams(const Step& step, int layer);
+void correct_streams(const Step& step, int layer);
+void join_streams(const Step& step);
+
+}  // namespace fovea::model

@@ -1,0 +1,137 @@
+// Every family against the reference implementation, on tiny models: logits, greedy continuations, and that they do not depend on
+// how the prompt was chunked or on other requests.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "fovea/engine.h"
+#include "support/drawn_weights.h"
+#include "support/oracle_case.h"
+#include "support/recording.h"
+#include "support/temporary_folder.h"
+
+namespace fovea {
+namespace {
+
+using namespace testing_support;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+const fs::path kFamilies = fs::path(FOVEA_TEST_DATA) / "families";
+constexpr float kTolerance = 1e-3f;  // of float32 arithmetic in another order
+constexpr float kWrongModel = 0.015f;  // less than what any mistake of mistakes.json moves the logits by
+
+// A case with its weights, as a folder that can be loaded.
+class DrawnModel {
+ public:
+  explicit DrawnModel(const std::string& name, const json& changes = {}) {
+    write_drawn_weights(kFamilies / name / "weights.tsv", folder_ / "model.safetensors");
+    std::ifstream source(kFamilies / name / "config.json");
+    config = json::parse(source);
+    for (const auto& [key, value] : changes.items()) config[key] = value;
+    std::ofstream(folder_ / "config.json") << config;
+  }
+  std::shared_ptr<const Model> load() const {
+    LoadOptions options;
+    options.threads = 1;
+    return Model::load(folder_.string(), options);
+  }
+
+  json config;
+
+ private:
+  TemporaryFolder folder_;
+};
+
+EngineOptions exact_options(int context_tokens, int chunk_tokens, int sequences = 1) {
+  EngineOptions options;
+  options.context_tokens = context_tokens;
+  options.sequences = sequences;
+  options.chunk_tokens = chunk_tokens;
+  options.threads = 2;
+  options.kv_local = options.kv_global = KvCodec::f32;
+  return options;
+}
+
+float largest_difference(const std::vector<float>& expected, const std::vector<float>& actual) {
+  if (expected.size() != actual.size()) return INFINITY;
+  float largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const float difference = std::abs(expected[i] - actual[i]);
+    if (!(difference <= largest)) largest = difference;  // NaN stays
+  }
+  return largest;
+}
+
+std::vector<std::string> cases() { return oracle_cases(kFamilies); }
+
+class Families : public testing::TestWithParam<std::string> {};
+
+TEST_P(Families, LogitsAreTheReferencesAndTheSameBitsForAnyChunk) {
+  const DrawnModel drawn(GetParam());
+  const auto model = drawn.load();
+  for (const OracleSequence& sequence : oracle_sequences(kFamilies / GetParam())) {
+    const int length = static_cast<int>(sequence.tokens.size());
+    SCOPED_TRACE(testing::Message() << length << " tokens");
+    const Recording whole = run_alone(model, exact_options(length, length), sequence.tokens);
+    EXPECT_LE(largest_difference(sequence.logits, whole.logits), kTolerance);
+    for (const int chunk : {1, 5}) {
+      SCOPED_TRACE(testing::Message() << "chunks of " << chunk);
+      expect_same_bits(whole.logits, run_alone(model, exact_options(length, chunk), sequence.tokens).logits, model->facts().vocabulary);
+    }
+  }
+}
+
+// A rope that differs for long contexts is chosen by the engine's context once, by the reference again at every length.
+bool crosses_rope_limit(const json& config, size_t begin, size_t end) {
+  const json rope = config.value("rope_parameters", json::object());
+  const auto limit = rope.value("original_max_position_embeddings", size_t{0});
+  return rope.value("rope_type", "") == "longrope" && begin <= limit && end > limit;
+}
+
+TEST_P(Families, GreedyContinuationsAreTheReferences) {
+  const DrawnModel drawn(GetParam());
+  const auto model = drawn.load();
+  for (const OracleSequence& sequence : oracle_sequences(kFamilies / GetParam())) {
+    const size_t length = sequence.tokens.size(), all = length + sequence.greedy.size();
+    if (crosses_rope_limit(drawn.config, length, all)) continue;
+    const auto options = exact_options(static_cast<int>(all), static_cast<int>(all));
+    const Recording recording = run_alone(model, options, sequence.tokens, static_cast<int>(sequence.greedy.size()));
+    EXPECT_EQ(recording.tokens, sequence.greedy) << "after " << length << " tokens";
+  }
+}
+
+TEST_P(Families, LogitsDoNotDependOnOtherRequests) {
+  const DrawnModel drawn(GetParam());
+  const auto model = drawn.load();
+  const std::vector<OracleSequence> sequences = oracle_sequences(kFamilies / GetParam());
+  const OracleSequence& longest = sequences.back();
+  const std::vector<float> alone = run_alone(model, exact_options(160, 16), longest.tokens).logits;
+  Engine engine(model, exact_options(160, 7, 3));
+  Recording others[2], result;
+  engine.submit(recorded(sequences[1].tokens, 40, others[0]));
+  engine.submit(recorded(longest.tokens, 0, result));
+  engine.submit(recorded(sequences[2].tokens, 9, others[1]));
+  while (!engine.idle()) engine.step();
+  expect_same_bits(alone, result.logits, model->facts().vocabulary);
+}
+
+// The tests above can fail: a configuration that is wrong in one thing moves the logits far beyond the tolerance.
+TEST_P(Families, AMistakeInTheConfigurationShows) {
+  std::ifstream source(kFamilies / GetParam() / "mistakes.json");
+  const OracleSequence longest = oracle_sequences(kFamilies / GetParam()).back();
+  const int length = static_cast<int>(longest.tokens.size());
+  const json mistakes = json::parse(source);
+  for (const auto& [name, changes] : mistakes.items()) {
+    const auto model = DrawnModel(GetParam(), changes).load();
+    EXPECT_GT(largest_difference(longest.logits, run_alone(model, exact_options(length, length), longest.tokens).logits), kWrongModel)
+        << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, Families, testing::ValuesIn(cases()), [](const auto& each) { return each.param; });
+
+}  // namespace
+}  // namespace fovea
