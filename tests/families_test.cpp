@@ -118,6 +118,26 @@ TEST_P(Families, LogitsDoNotDependOnOtherRequests) {
   expect_same_bits(alone, result.logits, model->facts().vocabulary);
 }
 
+// What a position costs in the cache of each layer, in numbers: by kind of layer, whatever the family.
+int64_t numbers_per_token(const json& c, size_t layer, const LayerFacts& facts) {
+  if (facts.kind == "state" || facts.shares_with) return 0;
+  if (facts.kind == "latent") return c["kv_lora_rank"].get<int64_t>() + c["qk_rope_head_dim"].get<int64_t>();
+  const bool one_stream = c.value("attention_k_eq_v", false) && c["layer_types"][layer] == "full_attention";
+  const int64_t heads = int64_t{facts.kv_heads} * facts.head_dim;
+  return one_stream ? heads + int64_t{facts.kv_heads} * facts.rope_dims : 2 * heads;
+}
+
+TEST_P(Families, CacheHoldsWhatEachKindOfLayerNeedsAndNothingForLayersThatShare) {
+  const DrawnModel drawn(GetParam());
+  const auto model = drawn.load();
+  const ModelFacts& facts = model->facts();
+  const int shared = drawn.config.value("num_kv_shared_layers", 0);
+  for (size_t i = 0; i < facts.layers.size(); ++i) {
+    EXPECT_EQ(facts.layers[i].cache_bytes_per_token, 2 * numbers_per_token(drawn.config, i, facts.layers[i])) << "layer " << i;
+    EXPECT_EQ(facts.layers[i].shares_with.has_value(), i + static_cast<size_t>(shared) >= facts.layers.size()) << "layer " << i;
+  }
+}
+
 // The tests above can fail: a configuration that is wrong in one thing moves the logits far beyond the tolerance.
 TEST_P(Families, AMistakeInTheConfigurationShows) {
   std::ifstream source(kFamilies / GetParam() / "mistakes.json");

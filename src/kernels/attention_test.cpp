@@ -59,7 +59,7 @@ class StoredSequence {
     return as_stored(layout_.codec, keys_[at(position, head, d)]);
   }
   double value(int position, int head, int d) const {
-    return as_stored(layout_.codec, values_[at(position, head, d)]);
+    return as_stored(layout_.codec, (layout_.values_in_key > 0 ? keys_ : values_)[at(position, head, d)]);
   }
 
  private:
@@ -166,17 +166,20 @@ template <typename Check> void for_tiles(const KernelSet& set, Check check) {
   for (const KvCodec codec : kCodecs) {
     for (const int head_dim : {8, 24, 64, 80, 256}) {
       for (const int kv_heads : {1, 3}) {
-        const KvLayout layout = {codec, kv_heads, head_dim};
+        const int values_in_key = random.integer(0, 2) * random.integer(1, head_dim + 1);
+        const KvLayout layout = {codec, kv_heads, head_dim, values_in_key};
         const StoredSequence sequence(set, layout, 0, 2 * kSpanTokens + 5, random);
         for (const int window : {0, 1, 7, 16, 100}) {
+          const int chunk = random.integer(0, 2) * random.integer(1, 150);
+          const float softcap = static_cast<float>(random.integer(0, 2)) * 1.5f;
           const int rows = random.integer(1, kTileRows + 1), heads = random.integer(1, 4);
           const int last = sequence.tokens() - (rows - 1) / heads;
           const Queries queries(rows, random.integer(0, last), heads, head_dim, random);
           SCOPED_TRACE(testing::Message()
                        << codec_name(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads
-                       << " window " << window << " rows " << rows << " from " << queries.positions[0]);
+                       << " values in key " << values_in_key << " window " << window << " chunk " << chunk << " rows " << rows << " from " << queries.positions[0]);
           check(AttentionTile{rows, queries.pointers.data(), queries.positions.data(), window, 0.3f, &layout,
-                              sequence.view(), random.integer(0, kv_heads)});
+                              sequence.view(), random.integer(0, kv_heads), chunk, softcap});
           if (testing::Test::HasFatalFailure()) return;
         }
       }
@@ -252,7 +255,7 @@ struct Batch {
       : shape(s), layout(l) {
     stored.reserve(pieces.size());
     for (const Piece& piece : pieces) {
-      const int oldest = shape.window == 0 ? 0 : std::max(0, piece.past - shape.window + 1);
+      const int oldest = oldest_seen(shape.window, shape.chunk, piece.past);
       stored.emplace_back(set, layout, oldest / kPageTokens, piece.past + piece.rows, random);
       sequences.push_back({rows, piece.rows, piece.past});
       pages.push_back(stored.back().view());
@@ -262,11 +265,12 @@ struct Batch {
   }
 
   size_t width() const { return static_cast<size_t>(shape.q_heads * layout.head_dim); }
+  size_t out_width() const { return static_cast<size_t>(shape.q_heads * layout.value_dim()); }
 
   std::vector<float> attended(const KernelSet& set, int threads) const {
     ThreadPool pool(threads);
     Compute compute(set, pool, {std::max(1, rows), 32, layout.head_dim});
-    std::vector<float> out(queries.size());
+    std::vector<float> out(static_cast<size_t>(rows) * out_width());
     attend(compute, shape, layout, sequences, pages, queries.data(), out.data());
     return out;
   }
@@ -275,7 +279,7 @@ struct Batch {
   std::vector<float> row_alone(const KernelSet& set, size_t s, int row) const {
     ThreadPool pool(2);
     Compute compute(set, pool, {1, 32, layout.head_dim});
-    std::vector<float> out(width());
+    std::vector<float> out(out_width());
     const SequenceRows one = {0, 1, sequences[s].first_position + row};
     const float* from = queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width();
     const std::vector<float> query(from, from + width());
@@ -289,16 +293,17 @@ struct Batch {
               kv_head = head / (shape.q_heads / layout.kv_heads);
     const float* query =
         queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width() + head * layout.head_dim;
-    const int oldest = shape.window == 0 ? 0 : std::max(0, position - shape.window + 1);
+    const int oldest = oldest_seen(shape.window, shape.chunk, position);
     std::vector<double> scores;
     for (int j = oldest; j <= position; ++j) {
       double dot = 0;
       for (int d = 0; d < layout.head_dim; ++d) dot += query[d] * stored[s].key(j, kv_head, d);
-      scores.push_back(dot * shape.scale);
+      const double score = dot * shape.scale;
+      scores.push_back(shape.softcap > 0 ? shape.softcap * std::tanh(score / shape.softcap) : score);
     }
     const double largest = *std::max_element(scores.begin(), scores.end());
-    double weight = 0;
-    std::vector<double> out(static_cast<size_t>(layout.head_dim));
+    double weight = shape.sinks ? std::exp(shape.sinks[head] - largest) : 0;
+    std::vector<double> out(static_cast<size_t>(layout.value_dim()));
     for (size_t i = 0; i < scores.size(); ++i) {
       const double p = std::exp(scores[i] - largest);
       weight += p;
@@ -325,6 +330,9 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
         check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
                     {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
+        const std::vector<float> sinks = random.floats(static_cast<size_t>(q_heads));
+        const AttentionShape more = {q_heads, window, scale, 50, 0.7f, sinks.data()};
+        check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
       }
     }
   }
@@ -338,8 +346,8 @@ TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
         for (int head = 0; head < batch.shape.q_heads; ++head) {
           const std::vector<double> expected = batch.oracle(s, row, head);
-          const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.width() +
-                            static_cast<size_t>(head * batch.layout.head_dim);
+          const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.out_width() +
+                            static_cast<size_t>(head * batch.layout.value_dim());
           for (size_t d = 0; d < expected.size(); ++d)
             ASSERT_NEAR(out[at + d], expected[d], tolerance) << "sequence " << s;
         }
@@ -361,8 +369,8 @@ TEST_P(Attend, GivesTheSameBitsForARowAloneAndInAnyBatch) {
     const std::vector<float> together = batch.attended(set(), 2);
     for (size_t s = 0; s < batch.sequences.size(); ++s) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
-        const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.width();
-        ASSERT_TRUE(same_bits({together.data() + at, batch.width()}, batch.row_alone(set(), s, row)))
+        const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.out_width();
+        ASSERT_TRUE(same_bits({together.data() + at, batch.out_width()}, batch.row_alone(set(), s, row)))
             << s << " row " << row;
       }
     }

@@ -68,7 +68,7 @@ TEST_P(RowKernels, SoftcapGivesScalarBits) {
 }
 
 TEST_P(RowKernels, GateGivesScalarBits) {
-  for (const Activation activation : {Activation::silu, Activation::gelu_tanh}) {
+  for (const Activation activation : {Activation::silu, Activation::gelu_tanh, Activation::silu_clamped}) {
     expect_scalar_bits(set(), [=](const KernelSet& k, const Floats& x, const Floats& w, int n) {
       Floats out(x.size());
       k.gate(activation, x.data(), w.data(), n, out.data());
