@@ -118,6 +118,28 @@ TEST_P(Families, LogitsDoNotDependOnOtherRequests) {
   expect_same_bits(alone, result.logits, model->facts().vocabulary);
 }
 
+// Everything but layers that carry a state continues from what an earlier request left, to the bit.
+TEST_P(Families, AReusedPrefixGivesTheLogitsOfAColdRun) {
+  const DrawnModel drawn(GetParam());
+  const auto model = drawn.load();
+  const std::vector<int32_t> prompt = oracle_sequences(kFamilies / GetParam()).back().tokens;
+  const int from = static_cast<int>(prompt.size()) * 2 / 3, vocabulary = model->facts().vocabulary;
+  const std::vector<float> cold = run_alone(model, exact_options(160, 16), prompt).logits;
+  Engine engine(model, exact_options(160, 16));
+  Recording first, warm;
+  engine.generate(recorded({prompt.begin(), prompt.begin() + from}, 0, first));
+  Request request;
+  request.prompt = prompt;
+  request.max_tokens = 0;
+  request.logits_from = from;
+  request.on_logits = [&](int, std::span<const float> row) { warm.logits.insert(warm.logits.end(), row.begin(), row.end()); };
+  engine.generate(std::move(request));
+  expect_same_bits({cold.begin() + int64_t{from} * vocabulary, cold.end()}, warm.logits, vocabulary);
+  const auto carries_state = [](const LayerFacts& layer) { return layer.kind == "state"; };
+  const bool any_state = std::any_of(model->facts().layers.begin(), model->facts().layers.end(), carries_state);
+  EXPECT_EQ(engine.stats().reused_tokens, any_state ? 0 : from);
+}
+
 // What a position costs in the cache of each layer, in numbers: by kind of layer, whatever the family.
 int64_t numbers_per_token(const json& c, size_t layer, const LayerFacts& facts) {
   if (facts.kind == "state" || facts.shares_with) return 0;

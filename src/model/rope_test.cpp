@@ -68,7 +68,7 @@ TEST(RopeDivisors, DivideEachFrequencyByItsOwn) {
   Rope rope = make_rope(Rope::Pairing::adjacent, 4, 1e4);
   apply_divisors(rope, std::vector<float>{2.f, 1e30f}, "tensor");
   expect_frequency(rope, 0, 0.5);
-  expect_frequency(rope, 1, 0.01 / static_cast<double>(1e30f));
+  EXPECT_EQ(rope.frequencies[1], 0);  // 1e30 is how files write "does not turn"
 }
 
 TEST(RopeDivisors, OfAnotherCountAreRefused) {
