@@ -127,13 +127,13 @@ TEST_P(Families, AReusedPrefixGivesTheLogitsOfAColdRun) {
   const std::vector<float> cold = run_alone(model, exact_options(160, 16), prompt).logits;
   Engine engine(model, exact_options(160, 16));
   Recording first, warm;
-  engine.generate(recorded({prompt.begin(), prompt.begin() + from}, 0, first));
+  engine.generate(recorded({prompt.begin(), prompt.begin() + from}, 0, first), nullptr);
   Request request;
   request.prompt = prompt;
   request.max_tokens = 0;
   request.logits_from = from;
   request.on_logits = [&](int, std::span<const float> row) { warm.logits.insert(warm.logits.end(), row.begin(), row.end()); };
-  engine.generate(std::move(request));
+  engine.generate(std::move(request), nullptr);
   expect_same_bits({cold.begin() + int64_t{from} * vocabulary, cold.end()}, warm.logits, vocabulary);
   const auto carries_state = [](const LayerFacts& layer) { return layer.kind == "state"; };
   const bool any_state = std::any_of(model->facts().layers.begin(), model->facts().layers.end(), carries_state);

@@ -13,7 +13,9 @@ TEST(Registry, NoArchitectureBelongsToTwoFamilies) {
   std::set<std::string> gguf, hugging_face;
   for (const Family& family : families()) {
     EXPECT_EQ(family.from_gguf == nullptr, std::string(family.gguf_architecture).empty()) << family.name;
-    if (family.from_gguf) EXPECT_TRUE(gguf.insert(family.gguf_architecture).second) << family.gguf_architecture;
+    if (family.from_gguf) {
+      EXPECT_TRUE(gguf.insert(family.gguf_architecture).second) << family.gguf_architecture;
+    }
     for (const std::string& type : family.hugging_face_types) {
       EXPECT_TRUE(hugging_face.insert(type).second) << type;
     }
