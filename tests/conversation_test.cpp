@@ -1,9 +1,10 @@
-// A conversation as people have it, on the real model: next turns, retries, edits, branches, other users with the same
-// system prompt, other conversations in between. Everything that was computed once and can still be told from its
-// tokens is expected to be found again, within four times the bytes of the conversation's own cache.
+// A conversation as people have it, on the real model: next turns, retries, edits, branches, other users with
+// the same system prompt, other conversations in between. Everything that was computed once and can still be
+// told from its tokens is expected to be found again, within four times the bytes of the conversation's own
+// cache.
 //
-// Two tests: what is computed, stage by stage, beside what an unbounded cache of everything seen would compute (the table
-// on stdout); and that the logits of each stage equal those of a cold run, byte for byte.
+// Two tests: what is computed, stage by stage, beside what an unbounded cache of everything seen would
+// compute (the table on stdout); and that the logits of each stage equal those of a cold run, byte for byte.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -114,7 +115,8 @@ class Conversation : public testing::Test {
     }
     count(name, chat, report);
     const Chat answered = chat.with(warm.tokens);
-    seen_.push_back({answered.tokens.begin(), answered.tokens.end() - 1});  // the last was chosen and not computed
+    seen_.push_back(
+        {answered.tokens.begin(), answered.tokens.end() - 1});  // the last was chosen and not computed
     if (compare_ && ++asked_[name] <= 2) expect_as_cold(chat, answer, warm);
     return answered;
   }
@@ -161,7 +163,8 @@ class Conversation : public testing::Test {
     ask("branch at turn 3", chat.first(kSystem + 3 * (kUser + kAnswer)).with(message(kUser)), answer);
     Chat second = ask("second user", system.with(message(kUser)));
     chat = ask("back to the first", chat.with(message(kUser)));
-    for (int other = 0; other < kOthers; ++other) ask("ten other conversations", Chat{message(kOther), {}}, answer);
+    for (int other = 0; other < kOthers; ++other)
+      ask("ten other conversations", Chat{message(kOther), {}}, answer);
     chat = ask("return", chat.with(message(kUser)), answer);
     ask("second user again", second.with(message(kUser)), answer);
     Chat edited = system.with(message(kUser));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "fovea/model.h"
@@ -15,6 +16,13 @@
 #include "fovea/stats.h"
 
 namespace fovea {
+
+// A sequence that outlives the process.
+struct Session {
+  std::vector<int32_t> tokens;
+  int held_tokens = 0;  // of them, whose keys and values were saved
+  std::string note;     // whatever the program wants to find again beside them
+};
 
 // owner    shares the model; owns the K/V cache, the scratch memory and the threads
 // threads  one thread at a time calls an engine; steps use the engine's own threads
@@ -49,6 +57,13 @@ class Engine {
   std::optional<ReuseReport> reuse(RequestId request) const;
   void forget();  // everything kept for requests to come
   Plan plan() const;  // of the memory that model and engine take together
+
+  // Writes what is kept of these tokens to a file; appends where the file holds the beginning of the same sequence. The
+  // file is whole whenever the process is killed. errors: Error
+  void save_session(const std::string& path, const Session& session);
+  // Keeps what a file holds, for a request whose prompt begins with these tokens. errors: Error when it is damaged, or of
+  // another model, K/V codec or format
+  Session restore_session(const std::string& path);
   // Prompt tokens of this request already in the cache or computed, for progress; 0 for unknown ids.
   int prompt_tokens_done(RequestId request) const;
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
 #include "cli/generation.h"
 #include "cli/interrupt.h"
 #include "cli/message_reader.h"
@@ -25,6 +28,7 @@ class Conversation {
   Conversation(std::shared_ptr<const Model> model, EngineOptions engine_options, const ChatOptions& options)
       : model_(std::move(model)), options_(options), engine_(model_, engine_options) {
     reset();
+    if (options_.session && std::filesystem::exists(*options_.session)) restore();
   }
 
   void reset() {
@@ -56,9 +60,28 @@ class Conversation {
     tokens_ = std::move(tokens);
     turns.push_back({"assistant", generated.text});
     turns_ = std::move(turns);
+    if (options_.session) save();
   }
 
  private:
+  void save() {
+    nlohmann::ordered_json note = {{"text", text_}, {"turns", nlohmann::ordered_json::array()}};
+    for (const ChatTurn& turn : turns_) note["turns"].push_back({{"role", turn.role}, {"content", turn.content}});
+    engine_.save_session(*options_.session, {tokens_, 0, note.dump()});
+  }
+
+  void restore() {
+    Session session = engine_.restore_session(*options_.session);
+    const auto note = nlohmann::ordered_json::parse(session.note, nullptr, false);
+    if (!note.is_object() || !note.contains("turns")) {
+      throw Error("the session holds a text and no conversation", *options_.session, "continue it without -i, or name another file");
+    }
+    turns_.clear();
+    for (const auto& turn : note["turns"]) turns_.push_back({turn.value("role", ""), turn.value("content", "")});
+    text_ = note.value("text", "");
+    tokens_ = std::move(session.tokens);
+  }
+
   // The tokens that the model read and wrote stay as they are, so that the engine finds them in its cache: the same
   // text, tokenized anew, can come out otherwise.
   std::vector<int32_t> tokens_of(const std::vector<ChatTurn>& turns) const {

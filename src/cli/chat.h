@@ -16,6 +16,7 @@ struct ChatOptions {
   std::string system;   // empty: none
   std::optional<std::string> first_message;
   bool stats = false;
+  std::optional<std::string> session;  // file that the conversation is continued from and saved to
 };
 
 // Reads messages from stdin until Ctrl-D or /exit. Ctrl-C stops an answer; at the prompt, the second in a row

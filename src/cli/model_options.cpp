@@ -13,6 +13,7 @@ namespace fovea::cli {
 constexpr long long kMostThreads = 1024;
 constexpr long long kLargestChunk = 65536;
 constexpr int kMostPlannedThreads = 256;
+constexpr long long kLargestCache = 1LL << 44;
 
 void ModelOptions::add_model(CLI::App& command) {
   command
@@ -47,6 +48,13 @@ void ModelOptions::add_cache(CLI::App& command) {
       ->type_name("N")
       ->check(whole_number(1, kLargestChunk))
       ->capture_default_str();
+  command
+      .add_option("--cache", cache,
+                  "keys and values kept for later requests, such as 500MB; 0: only where running\n"
+                  "requests leave room (default: as much again as they need)")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(whole_number(0, kLargestCache));
 }
 
 std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
@@ -70,6 +78,7 @@ EngineOptions ModelOptions::engine_options() const {
   EngineOptions options;
   options.threads = threads;
   options.chunk_tokens = chunk;
+  options.cache_bytes = cache;
   options.kv_local = kv_codec_from_name(kv_local);
   options.kv_global = kv_codec_from_name(kv_global);
   return options;

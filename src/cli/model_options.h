@@ -16,10 +16,11 @@ struct ModelOptions {
   int threads = 0;
   std::string kv_local = "bf16", kv_global = "bf16";
   int chunk = 512;
+  long long cache = EngineOptions::kAsMuchAgain;
 
   void add_model(CLI::App& command);    // -m
   void add_machine(CLI::App& command);  // -t --kernels
-  void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk
+  void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk --cache
 
   // With a progress bar, once the plan fits this machine (context_tokens: as far as it is known before).
   // errors: Error; Stopped after Ctrl-C

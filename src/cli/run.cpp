@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -31,7 +32,8 @@ constexpr const char* kExamples =
     "  fovea run -p \"Once upon a time\" -n 100\n"
     "  fovea run -f chapter.txt --temp 0.8 --top-p 0.95 --seed 7\n"
     "  cat notes.txt | fovea run -m smollm2 --chat\n"
-    "  fovea run -m smollm2 -i\n";
+    "  fovea run -m smollm2 -i\n"
+    "  fovea run -m smollm2 -i --session talk.fovea\n";
 constexpr int kDefaultTokens = 128;
 constexpr int kRoomUntilTheEnd = 2048;  // for the answer, when neither -c nor -n says how much
 constexpr int kUsualContext = 8192;
@@ -40,7 +42,7 @@ constexpr size_t kLongestEcho = 2000;  // bytes of prompt that are repeated on a
 struct RunOptions {
   ModelOptions model;
   SamplingArguments sampling;
-  std::optional<std::string> prompt, file;
+  std::optional<std::string> prompt, file, session;
   std::optional<int> tokens;
   int context = 0;
   std::string system;
@@ -101,23 +103,36 @@ nlohmann::ordered_json report(const Model& model, const RunOptions& options,
   return object;
 }
 
+// The session's text and then this one, as tokens; the session begins with it where there is none yet.
+std::vector<int32_t> continued_session(Engine& engine, const std::string& path, const std::string& text) {
+  std::vector<int32_t> tokens;
+  if (std::filesystem::exists(path)) tokens = engine.restore_session(path).tokens;
+  const std::vector<int32_t> more = engine.model().tokenize(text, tokens.empty(), false);
+  tokens.insert(tokens.end(), more.begin(), more.end());
+  return tokens;
+}
+
 int run_once(const RunOptions& options) {
   const std::string text = prompt_text(options);
   const std::shared_ptr<const Model> model = options.model.load(options.context);
   Request request;
-  request.prompt = prompt_tokens(*model, options, text);
-  const std::vector<int32_t> prompt = request.prompt;
+  if (!options.session) request.prompt = prompt_tokens(*model, options, text);
   request.max_tokens = options.tokens.value_or(options.chat ? kUntilTheEnd : kDefaultTokens);
   request.sampling = options.sampling.resolved(options.chat);
   if (!options.ignore_end) request.stop_tokens = model->end_tokens();
 
   EngineOptions engine_options = options.model.engine_options();
-  engine_options.context_tokens = context_for(options, static_cast<int>(prompt.size()), request.max_tokens,
-                                              model->facts().context_tokens);
-  engine_options.cache_bytes = 0;  // no other request will come
-  request.cache.keep = KeepLevel::none;
+  engine_options.context_tokens = options.context;
+  if (!options.session) {
+    engine_options.context_tokens = context_for(options, static_cast<int>(request.prompt.size()), request.max_tokens,
+                                                model->facts().context_tokens);
+    engine_options.cache_bytes = 0;  // no other request will come
+    request.cache.keep = KeepLevel::none;
+  }
   Engine engine(model, engine_options);
   show_plan(engine);
+  if (options.session) request.prompt = continued_session(engine, *options.session, text);
+  const std::vector<int32_t> prompt = request.prompt;
   warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
 
   const bool to_terminal = is_terminal(Stream::out);
@@ -130,6 +145,11 @@ int run_once(const RunOptions& options) {
     write_output(to_terminal ? without_controls(piece) : piece);
     flush_output();
   });
+  if (options.session) {
+    std::vector<int32_t> tokens = prompt;
+    tokens.insert(tokens.end(), generated.tokens.begin(), generated.tokens.end());
+    engine.save_session(*options.session, {std::move(tokens), 0, ""});
+  }
   if (options.json) {
     write_json(report(*model, options, prompt, generated));
   } else {
@@ -142,6 +162,9 @@ int run_once(const RunOptions& options) {
 }
 
 int run(const RunOptions& options) {
+  if (options.session && (options.chat || options.special)) {
+    throw UsageError("--session continues a text, or with -i a conversation; it does not go with --chat or --special");
+  }
   if (!options.interactive) return run_once(options);
   if (options.json) throw UsageError("--json is for one answer; it does not go with -i");
   ChatOptions chat;
@@ -149,6 +172,7 @@ int run(const RunOptions& options) {
   chat.max_tokens = options.tokens.value_or(kUntilTheEnd);
   chat.system = options.system;
   chat.stats = options.stats;
+  chat.session = options.session;
   if (options.prompt || options.file) chat.first_message = prompt_text(options);
   const std::shared_ptr<const Model> model = options.model.load(options.context);
   EngineOptions engine_options = options.model.engine_options();
@@ -182,6 +206,11 @@ void add_run_command(CLI::App& program, Action& chosen) {
                    "(for chat the model's limit, at most 8192)")
       ->type_name("N")
       ->check(whole_number(0, std::numeric_limits<int>::max()));
+  command
+      ->add_option("--session", options->session,
+                   "continue the text or conversation of this file if it is there, and save it there\n"
+                   "with its keys and values, so that nothing is read again")
+      ->type_name("FILE");
   options->model.add_machine(*command);
   options->model.add_cache(*command);
   options->sampling.add(*command);

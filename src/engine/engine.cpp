@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory_info.h"
 #include "base/thread_pool.h"
+#include "engine/fingerprint.h"
 #include "engine/model_state.h"
 #include "engine/scheduler.h"
 #include "engine/team_size.h"
@@ -339,6 +340,16 @@ EngineStats Engine::stats() const {
 std::optional<ReuseReport> Engine::reuse(RequestId request) const {
   const RunningRequest* running = state_->scheduler.find_running(request);
   return running ? std::optional(running->reuse) : std::nullopt;
+}
+
+void Engine::save_session(const std::string& path, const Session& session) {
+  state_->cache.save(path, fingerprint(state_->spec(), state_->model->state().weights), "", session.tokens, session.note);
+}
+
+Session Engine::restore_session(const std::string& path) {
+  kv::Cache::Restored restored =
+      state_->cache.restore(path, fingerprint(state_->spec(), state_->model->state().weights), "");
+  return {std::move(restored.tokens), restored.held, std::move(restored.note)};
 }
 
 void Engine::forget() { state_->cache.forget(); }

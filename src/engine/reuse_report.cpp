@@ -20,16 +20,26 @@ std::string count(int tokens) { return fmt::format("{}", fmt::group_digits(token
 std::string explanation(const ReuseReport& report) {
   const std::string at = count(report.position);
   switch (report.reason) {
-    case ReuseReason::none: return "";
-    case ReuseReason::off: return "reuse is off";
-    case ReuseReason::unknown: return "nothing kept begins like this";
-    case ReuseReason::differs: return "differs at token " + at;
-    case ReuseReason::ends: return "what is kept ends at token " + at;
-    case ReuseReason::dropped: return "what follows token " + at + " was dropped for budget";
-    case ReuseReason::expired: return "what follows token " + at + " has expired";
-    case ReuseReason::no_window: return "no window was kept at " + at;
-    case ReuseReason::window_dropped: return "window at " + at + " was dropped for budget";
-    case ReuseReason::window_expired: return "window at " + at + " has expired";
+    case ReuseReason::none:
+      return "";
+    case ReuseReason::off:
+      return "reuse is off";
+    case ReuseReason::unknown:
+      return "nothing kept begins like this";
+    case ReuseReason::differs:
+      return "differs at token " + at;
+    case ReuseReason::ends:
+      return "what is kept ends at token " + at;
+    case ReuseReason::dropped:
+      return "what follows token " + at + " was dropped for budget";
+    case ReuseReason::expired:
+      return "what follows token " + at + " has expired";
+    case ReuseReason::no_window:
+      return "no window was kept at " + at;
+    case ReuseReason::window_dropped:
+      return "window at " + at + " was dropped for budget";
+    case ReuseReason::window_expired:
+      return "window at " + at + " has expired";
   }
   return "";
 }
@@ -51,7 +61,8 @@ ReuseReport report_of(const kv::Reuse& found, int prompt_tokens) {
 }
 
 std::string text_of(const ReuseReport& report) {
-  std::string text = fmt::format("reused {} of {} tokens", count(report.reused_tokens), count(report.prompt_tokens));
+  std::string text =
+      fmt::format("reused {} of {} tokens", count(report.reused_tokens), count(report.prompt_tokens));
   if (report.replayed_tokens > 0) {
     text += fmt::format(", read {} again {}", count(report.replayed_tokens),
                         report.exact ? "to restore windows" : "to restore windows approximately");

@@ -29,8 +29,8 @@ struct KeepTerms {
 
 inline constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
-// The pages of one group with a window that queries from a boundary on read. A reference count each, no copy: runs of
-// neighbouring boundaries share the pages in which they overlap.
+// The pages of one group with a window that queries from a boundary on read. A reference count each, no copy:
+// runs of neighbouring boundaries share the pages in which they overlap.
 struct LocalRun {
   int first_page = 0;
   std::vector<PageRef> pages;

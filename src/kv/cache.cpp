@@ -38,8 +38,8 @@ int least_spacing(const IndexShape& shape) {
   return end_page(widest) * kPageTokens;
 }
 
-// The first point after `position` where a long prefill leaves a boundary: points grow rarer with depth, so that
-// wherever somebody branches off, about a quarter of the way is lost at most.
+// The first point after `position` where a long prefill leaves a boundary: points grow rarer with depth, so
+// that wherever somebody branches off, about a quarter of the way is lost at most.
 int next_spaced(int position, int least) {
   const int gap = std::max(least, static_cast<int>(std::bit_floor(static_cast<unsigned>(position / 4) | 1u)));
   return (position / gap + 1) * gap;
@@ -98,7 +98,8 @@ void Cache::release(SequenceId id) {
 
 int Cache::length(SequenceId id) const { return at(id).extent.length; }
 
-// --- what earlier sequences left ---------------------------------------------------------------------------------
+// --- what earlier sequences left
+// ---------------------------------------------------------------------------------
 
 Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   Sequence& sequence = at(id);
@@ -120,7 +121,8 @@ Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   const auto begin = prompt.tokens.begin();
   sequence.tokens.assign(begin, begin + sequence.extent.length);
   for (const int position : prompt.boundaries) mark(id, position, BoundaryKind::message);
-  if (found.reuse.matched < static_cast<int>(prompt.tokens.size())) mark(id, found.reuse.matched, BoundaryKind::branch);
+  if (found.reuse.matched < static_cast<int>(prompt.tokens.size()))
+    mark(id, found.reuse.matched, BoundaryKind::branch);
   mark(id, static_cast<int>(prompt.tokens.size()), BoundaryKind::prompt);
   return found.reuse;
 }
@@ -157,19 +159,24 @@ void Cache::adopt(SequenceId id, const Found& found, int length) {
   at(id).extent = {length, length, length};
 }
 
-// Groups without a window get all pages that are known; those with one begin empty: what the first rows read before the
-// beginning is zeros, which is wrong and, where replay is long enough, without consequence.
+// Groups without a window get all pages that are known; those with one begin empty: what the first rows read
+// before the beginning is zeros, which is wrong and, where replay is long enough, without consequence.
 bool Cache::adopt_for_replay(SequenceId id, const Found& found) {
   const int from = found.replay_from, kept = from + found.reuse.replayed;
-  const auto first_of = [from](const Group& group) { return first_readable(group.spec().window, from) / kPageTokens; };
+  const auto first_of = [from](const Group& group) {
+    return first_readable(group.spec().window, from) / kPageTokens;
+  };
   size_t whole = 0;
   for (const auto& group : groups_) {  // first, so that making room cannot take them away
     if (group->has_window()) continue;
     PageTable& pages = group->begin(index_of(id), 0);
-    for (int page = 0; page < end_page(kept); ++page) pages.append(page_on_path(found.match, whole, page, kept).hold());
+    for (int page = 0; page < end_page(kept); ++page)
+      pages.append(page_on_path(found.match, whole, page, kept).hold());
     ++whole;
   }
-  const auto missing = [&](const Group& group) { return group.has_window() ? end_page(from) - first_of(group) : 0; };
+  const auto missing = [&](const Group& group) {
+    return group.has_window() ? end_page(from) - first_of(group) : 0;
+  };
   if (!make_room(missing)) {
     for (const auto& group : groups_) group->release(index_of(id));
     return false;
@@ -206,8 +213,8 @@ void Cache::pin(SequenceId id, int position, BoundaryKind kind) {
              sequence.terms, now_ms());
 }
 
-// Boundaries up to the new length, before the pages behind it are given back. While windows are being restored they are
-// not what a boundary needs.
+// Boundaries up to the new length, before the pages behind it are given back. While windows are being
+// restored they are not what a boundary needs.
 void Cache::pin_passed(SequenceId id, int length) {
   Sequence& sequence = at(id);
   const int before = sequence.extent.length;
@@ -236,7 +243,8 @@ void Cache::retire(SequenceId id) {
 
 void Cache::forget() { index_.drop_all(); }
 
-// --- growth ------------------------------------------------------------------------------------------------------
+// --- growth
+// ------------------------------------------------------------------------------------------------------
 
 bool Cache::has_room(std::span<const int> pages) const {
   int64_t bytes = used_bytes();
@@ -247,9 +255,7 @@ bool Cache::has_room(std::span<const int> pages) const {
   return bytes <= limit_bytes_;
 }
 
-// Running sequences win: what is kept goes, the least worthy first, until the pages are there.
-template <typename Missing>
-bool Cache::make_room(Missing missing) {
+bool Cache::make_room(const std::function<int(const Group&)>& missing) {
   while (true) {
     for (size_t i = 0; i < groups_.size(); ++i) missing_[i] = missing(*groups_[i]);
     if (has_room(missing_)) break;
@@ -281,8 +287,10 @@ bool Cache::reserve(SequenceId id, int tokens) {
   assert(tokens > 0 && tokens <= options_.chunk_tokens);
   assert(sequence.extent.length <= options_.context_tokens - tokens);
   const int end = sequence.extent.length + tokens;
-  const auto missing = [&](const Group& group) { return group.pages_missing(index_of(id), sequence.extent, end); };
-  if (!make_room(missing)) return false;
+  const auto missing = [&](const Group& group) {
+    return group.pages_missing(index_of(id), sequence.extent, end);
+  };
+  if (!make_room(std::cref(missing))) return false;
   for (const auto& group : groups_) group->extend(index_of(id), sequence.extent, end);
   sequence.extent.reserved_end = std::max(sequence.extent.reserved_end, end);
   return true;
@@ -300,7 +308,8 @@ void Cache::commit(SequenceId id, std::span<const int32_t> tokens) {
   Sequence& sequence = at(id);
   assert(sequence.has_prompt);
   sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
-  if (sequence.terms.keep != Keep::none) pin_passed(id, sequence.extent.length + static_cast<int>(tokens.size()));
+  if (sequence.terms.keep != Keep::none)
+    pin_passed(id, sequence.extent.length + static_cast<int>(tokens.size()));
   advance(id, static_cast<int>(tokens.size()));
 }
 
@@ -336,7 +345,8 @@ bool Cache::roll_back(SequenceId id, int length) {
   return true;
 }
 
-// --- looking -----------------------------------------------------------------------------------------------------
+// --- looking
+// -----------------------------------------------------------------------------------------------------
 
 kernels::KvPages Cache::view(SequenceId id, int layer) const {
   assert(at(id).live);
@@ -383,7 +393,8 @@ int64_t Cache::resident_bytes() const {
 int64_t Cache::now_ms() const {
   if (options_.clock_ms) return options_.clock_ms();
   using std::chrono::steady_clock;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch())
+      .count();
 }
 
 void Cache::check() const {
@@ -392,7 +403,8 @@ void Cache::check() const {
   };
   for (const Sequence& sequence : sequences_) {
     const Extent& extent = sequence.extent;
-    require(sequence.live || (extent.length == 0 && extent.reserved_end == 0), "a released sequence still has a length");
+    require(sequence.live || (extent.length == 0 && extent.reserved_end == 0),
+            "a released sequence still has a length");
     require(extent.length <= extent.reserved_end && extent.reserved_end <= options_.context_tokens &&
                 extent.kept >= extent.length && extent.kept <= options_.context_tokens,
             "a sequence is longer than what was reserved, or than the context");
@@ -409,7 +421,8 @@ void Cache::check() const {
     ++kept[(in_window ? windowed : whole)[group]][static_cast<size_t>(page.id())];
   });
   for (size_t i = 0; i < groups_.size(); ++i) {
-    for (size_t s = 0; s < sequences_.size(); ++s) groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent);
+    for (size_t s = 0; s < sequences_.size(); ++s)
+      groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent);
     groups_[i]->check_pool(kept[i]);
   }
   index_.check();

@@ -1,5 +1,5 @@
-// The paged K/V cache: groups of layers with pages of their own, sequences that grow through all groups, and what
-// earlier sequences left behind for later ones.
+// The paged K/V cache: groups of layers with pages of their own, sequences that grow through all groups, and
+// what earlier sequences left behind for later ones.
 //
 //   create -> begin(prompt): the longest known prefix is there at once
 //          -> { reserve(n) -> write K/V of n positions through view() -> commit(n) }* -> retire or release
@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,7 @@
 #include "kv/group.h"
 #include "kv/prefix_index.h"
 #include "kv/reuse.h"
+#include "kv/session_file.h"
 #include "kv/state_store.h"
 #include "kv/spec.h"
 
@@ -29,19 +31,22 @@ enum class SequenceId : int {};  // [0, CacheOptions::sequences); free for anoth
 // A prompt on its way into the cache.
 struct Prompt {
   std::span<const int32_t> tokens;
-  std::string_view salt = {};           // what is kept under another salt is not seen
-  int most_reused = 0;                  // tokens that may be reused at most; < tokens.size() if the last one's output is wanted
-  std::span<const int> boundaries = {}; // positions that are worth continuing from, such as beginnings of messages
+  std::string_view salt = {};  // what is kept under another salt is not seen
+  int most_reused =
+      0;  // tokens that may be reused at most; < tokens.size() if the last one's output is wanted
+  std::span<const int> boundaries =
+      {};  // positions that are worth continuing from, such as beginnings of messages
   KeepTerms terms = {};
-  int approximate_windows = 0;          // > 0: replay of so many windows is good enough; nothing is kept then
+  int approximate_windows = 0;  // > 0: replay of so many windows is good enough; nothing is kept then
 };
 
 //   owner      all memory for keys and values; a view owns nothing
 //   invariant  in every group a live sequence holds, of the pages up to its last reserved position, exactly
-//              those that a query at length() or later can read; a released sequence holds none. Pages in use, held
-//              and idle, take limit_bytes() at most. What is shared is never written
+//              those that a query at length() or later can read; a released sequence holds none. Pages in
+//              use, held and idle, take limit_bytes() at most. What is shared is never written
 //   threads    one at a time; while a step runs, kernels write and read through views on any thread
-//   memory     addresses are reserved at construction, memory follows use and stays within limit_bytes(); steps between
+//   memory     addresses are reserved at construction, memory follows use and stays within limit_bytes();
+//   steps between
 //              two boundaries do not allocate
 class Cache {
  public:
@@ -67,42 +72,56 @@ class Cache {
 
   int length(SequenceId sequence) const;  // positions stored
 
-  // Makes room for writing positions [length, length + tokens): pages in every group or in none, and of a page that is
-  // shared a copy. false: no room now, and nothing changed. Room that is there already is kept, so asking again is
-  // harmless; it has to be asked for again after begin, fork, roll_back and a commit that passed a boundary.
+  // Makes room for writing positions [length, length + tokens): pages in every group or in none, and of a
+  // page that is shared a copy. false: no room now, and nothing changed. Room that is there already is kept,
+  // so asking again is harmless; it has to be asked for again after begin, fork, roll_back and a commit that
+  // passed a boundary.
   //
   // REQUIRES 0 < tokens <= chunk_tokens, length + tokens <= context_tokens.
   [[nodiscard]] bool reserve(SequenceId sequence, int tokens);
 
-  // The next positions have been written in every layer: length grows, and groups with a window give back every page
-  // that no query at or after the new length can read. Reserved positions beyond it stay reserved.
+  // The next positions have been written in every layer: length grows, and groups with a window give back
+  // every page that no query at or after the new length can read. Reserved positions beyond it stay reserved.
   //
-  // REQUIRES positions up to the new length reserved; `tokens` for a sequence that had a prompt, a count for others.
+  // REQUIRES positions up to the new length reserved; `tokens` for a sequence that had a prompt, a count for
+  // others.
   void commit(SequenceId sequence, std::span<const int32_t> tokens);
   void commit(SequenceId sequence, int tokens);
 
-  // A second sequence with the same past, at the price of no page; whoever writes first into a page they share gets a
-  // copy. nullopt: all sequences are taken. REQUIRES no replay under way.
+  // A second sequence with the same past, at the price of no page; whoever writes first into a page they
+  // share gets a copy. nullopt: all sequences are taken. REQUIRES no replay under way.
   std::optional<SequenceId> fork(SequenceId sequence);
-  // Takes back the newest positions. Always possible to CacheOptions::rollback_tokens before the greatest length there
-  // was, as far as the sequence computed these positions itself; false, and nothing changed, where pages that queries at
-  // `length` read were given back.
+  // Takes back the newest positions. Always possible to CacheOptions::rollback_tokens before the greatest
+  // length there was, as far as the sequence computed these positions itself; false, and nothing changed,
+  // where pages that queries at `length` read were given back.
   [[nodiscard]] bool roll_back(SequenceId sequence, int length);
 
-  // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until they are
-  // written. Valid until the next change of the same sequence.
+  // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until
+  // they are written. Valid until the next change of the same sequence.
   kernels::KvPages view(SequenceId sequence, int layer) const;
   // What a layer of a group with state_bytes carries from position to position; written in place by the step.
   float* state(SequenceId sequence, int layer) const;
   const kernels::KvLayout& layout(int layer) const;  // REQUIRES, as in view, a layer of some group
 
-  std::vector<GroupStats> stats() const;  // in the order of construction
+  std::vector<GroupStats> stats() const;                // in the order of construction
   int64_t limit_bytes() const { return limit_bytes_; }  // pages of all groups never take more
   int64_t used_bytes() const;                           // by pages that are held or idle
   int64_t state_bytes() const;
   int64_t resident_bytes() const;                       // of pages that have memory
   int boundaries() const { return index_.boundaries(); }
   void forget();  // what is kept for later
+
+  // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. `model`
+  // names the weights; the tokens may be more than those whose keys and values are kept. errors: Error when
+  // the file cannot be written, or is not a session of this model and this form of cache
+  void save(const std::string& path, uint64_t model, std::string_view salt, std::span<const int32_t> tokens,
+            std::string_view note);
+  struct Restored {
+    std::vector<int32_t> tokens;
+    int held = 0;  // of them, that can be continued from
+    std::string note;
+  };
+  Restored restore(const std::string& path, uint64_t model, std::string_view salt);
 
   // Recounts everything from scratch; throws std::logic_error naming the invariant that is broken.
   void check() const;
@@ -118,7 +137,7 @@ class Cache {
     Extent extent;
     std::string salt;
     KeepTerms terms;
-    int restored = 0;             // windows were restored by replay up to here: what lies behind may be approximate
+    int restored = 0;  // windows were restored by replay up to here: what lies behind may be approximate
     std::vector<int32_t> tokens;  // those stored
     std::vector<Mark> marks;      // ascending, beyond length
   };
@@ -133,8 +152,9 @@ class Cache {
   const Sequence& at(SequenceId id) const;
   Sequence& at(SequenceId id);
 
-  template <typename Missing>  // (const Group&) -> pages
-  bool make_room(Missing missing);
+  // Running sequences win: what is kept goes, the least worthy first, until `missing(group)` pages of every
+  // group are free.
+  bool make_room(const std::function<int(const Group&)>& missing);
   bool has_room(std::span<const int> pages) const;
   void keep_within_memory(std::span<const int> pages);
   Reuse begin_without_reuse(Sequence& sequence, const Prompt& prompt);
@@ -144,6 +164,8 @@ class Cache {
   void pin(SequenceId id, int position, BoundaryKind kind);
   void pin_passed(SequenceId id, int length);
   int64_t now_ms() const;
+  SessionKey session_key(uint64_t model) const;
+  std::vector<int64_t> page_sizes() const;
 
   CacheOptions options_;
   std::vector<std::unique_ptr<Group>>
@@ -151,10 +173,10 @@ class Cache {
   std::vector<std::unique_ptr<StateStore>> states_;  // likewise
   std::vector<LayerPlace> places_;  // per layer of the model
   std::vector<Sequence> sequences_;
-  std::vector<int> missing_;        // pages per group, while room is made
+  std::vector<int> missing_;  // pages per group, while room is made
   int64_t limit_bytes_ = 0;
-  int spacing_tokens_ = 0;          // between boundaries of a long prefill, at least
-  PrefixIndex index_;               // after groups_, whose pages it keeps
+  int spacing_tokens_ = 0;  // between boundaries of a long prefill, at least
+  PrefixIndex index_;       // after groups_, whose pages it keeps
 };
 
 }  // namespace fovea::kv

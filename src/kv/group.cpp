@@ -74,7 +74,8 @@ void Group::roll_back(int sequence, int length) { pages_of(sequence).drop_from(e
 void Group::fork(int from, int to, int length) {
   const PageTable& source = table(from);
   PageTable& pages = begin(to, source.first_page());
-  for (int page = source.first_page(); page < end_page(length); ++page) pages.append(source.page(page).hold());
+  for (int page = source.first_page(); page < end_page(length); ++page)
+    pages.append(source.page(page).hold());
 }
 
 PageTable& Group::begin(int sequence, int first_page) {
@@ -102,8 +103,7 @@ void Group::check_sequence(int sequence, const Extent& extent) const {
   const int newest = has_window() ? extent.reserved_end : std::max(extent.reserved_end, extent.kept);
   require(pages.first_page() <= first_readable(spec_.window, extent.length) / kPageTokens,
           "a sequence lacks a page that it can read");
-  require(pages.first_page() >= first_page(extent.length),
-          "a sequence holds a page that it cannot read");
+  require(pages.first_page() >= first_page(extent.length), "a sequence holds a page that it cannot read");
   require(pages.end_page() == end_page(newest), "a sequence does not end where it was reserved");
   for (int page = pages.first_page(); page < pages.end_page(); ++page) {
     require(pool_.holders(pages.page(page).id()) > 0, "a sequence holds a page that is free");

@@ -16,14 +16,14 @@ struct GroupStats {
   int window = kWholePast;
   int layers = 0;
   int64_t page_bytes = 0;
-  int held_pages = 0;      // by sequences
-  int idle_pages = 0;      // only kept for requests to come
+  int held_pages = 0;  // by sequences
+  int idle_pages = 0;  // only kept for requests to come
   int capacity_pages = 0;
   int peak_held_pages = 0;  // most ever held at once
 };
 
-// What a group needs to know of a sequence. Positions [0, length) are computed. Those of groups without a window may
-// be there before, up to `kept`, while positions below are computed again for the groups with one.
+// What a group needs to know of a sequence. Positions [0, length) are computed. Those of groups without a
+// window may be there before, up to `kept`, while positions below are computed again for the groups with one.
 struct Extent {
   int length = 0;
   int kept = 0;          // >= length
@@ -40,8 +40,8 @@ class Group {
 
   bool has_window() const { return spec_.window != kWholePast; }
 
-  // Pages that writing positions up to `end` needs beyond those held, among them a private copy of the page of the
-  // first position to be written if others share it.
+  // Pages that writing positions up to `end` needs beyond those held, among them a private copy of the page
+  // of the first position to be written if others share it.
   int pages_missing(int sequence, const Extent& extent, int end) const;
   void extend(int sequence, const Extent& extent, int end);  // REQUIRES pages_missing() free pages
   void give_back_unreadable(int sequence, int length);       // what no query at `length` or later can read

@@ -21,7 +21,8 @@ int longest_served(int window, std::span<const UsableRun> runs, int most) {
     if (stretch.begin < stretch.end) stretches.push_back(stretch);
   }
   std::ranges::sort(stretches, {}, &Stretch::begin);
-  // Runs that touch are as good as one: where one ends inside a page, the next has that page from its first slot on.
+  // Runs that touch are as good as one: where one ends inside a page, the next has that page from its first
+  // slot on.
   int longest = 0;
   for (size_t i = 0; i < stretches.size();) {
     Stretch joined = stretches[i++];
@@ -29,7 +30,8 @@ int longest_served(int window, std::span<const UsableRun> runs, int most) {
       joined.end = std::max(joined.end, stretches[i].end);
     }
     const int length = std::min(joined.end, most);
-    if (length > joined.begin && first_readable(window, length) >= joined.begin) longest = std::max(longest, length);
+    if (length > joined.begin && first_readable(window, length) >= joined.begin)
+      longest = std::max(longest, length);
   }
   return longest;
 }

@@ -17,8 +17,8 @@ struct UsableRun {
 // The longest p <= most such that the runs, together, hold every position in [p - window + 1, p); 0 if none.
 int longest_served(int window, std::span<const UsableRun> runs, int most);
 
-// The page for whoever continues from `length`. REQUIRES longest_served(window, runs, length) == length, and a page
-// that a query at `length` reads.
+// The page for whoever continues from `length`. REQUIRES longest_served(window, runs, length) == length, and
+// a page that a query at `length` reads.
 const PageRef& page_served(std::span<const UsableRun> runs, int page, int length);
 
 }  // namespace fovea::kv

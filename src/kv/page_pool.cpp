@@ -54,8 +54,10 @@ PageId PagePool::take_id() {
 
 void PagePool::count(PageId page, int by) {
   const Counts& counts = counts_[static_cast<size_t>(page)];
-  if (counts.holders > 0) held_ += by;
-  else if (counts.keepers > 0) idle_ += by;
+  if (counts.holders > 0)
+    held_ += by;
+  else if (counts.keepers > 0)
+    idle_ += by;
 }
 
 void PagePool::retain(PageId page, bool keeps) {

@@ -15,11 +15,12 @@ using PageId = int;  // [0, capacity) of one pool
 
 class PageRef;
 
-// Two kinds of holders are told apart: sequences *hold* pages that they compute with, and whoever *keeps* a page only
-// wants it to be there for requests to come.
+// Two kinds of holders are told apart: sequences *hold* pages that they compute with, and whoever *keeps* a
+// page only wants it to be there for requests to come.
 //
 //   owner      the pool owns the bytes; a PageRef owns one count and must not outlive the pool
-//   invariant  free + idle + held == capacity after every public call: a page is held iff a sequence holds it, idle
+//   invariant  free + idle + held == capacity after every public call: a page is held iff a sequence holds
+//   it, idle
 //              iff it is only kept
 //   contents   a page is all zeros when it is lent: no sequence sees another's bytes, and attention, which
 //              multiplies slots not yet written by zero, finds numbers there
@@ -94,8 +95,10 @@ class PageRef {
     if (pool_) pool_->release(page_, keeps_);
   }
 
-  PageRef hold() const { return PageRef(*pool_, page_, false); }  // another reference to the same page, of a sequence
-  PageRef keep() const { return PageRef(*pool_, page_, true); }   // likewise, of somebody who keeps it
+  PageRef hold() const {
+    return PageRef(*pool_, page_, false);
+  }  // another reference to the same page, of a sequence
+  PageRef keep() const { return PageRef(*pool_, page_, true); }  // likewise, of somebody who keeps it
 
   PageId id() const { return page_; }
   std::byte* data() const { return pool_->data(page_); }  // page_bytes() bytes on a cache-line boundary

@@ -12,7 +12,7 @@ namespace {
 
 using kernels::kPageTokens;
 
-constexpr int kMostVisits = 64;          // nodes searched beyond the point of departure
+constexpr int kMostVisits = 64;  // nodes searched beyond the point of departure
 constexpr int kMostBoundaries = 1 << 14;
 
 // The highest window lost on the path in (after, until].
@@ -48,7 +48,8 @@ MissReason why_no_further(const PrefixNode& last, int matched, int32_t next) {
 
 }  // namespace
 
-void PrefixIndex::gather(const PrefixNode& node, const PrefixMatch& match, int reach, int& visits, Found& found) const {
+void PrefixIndex::gather(const PrefixNode& node, const PrefixMatch& match, int reach, int& visits,
+                         Found& found) const {
   for (const Boundary& boundary : node.boundaries) {
     if (boundary.runs.empty() || boundary.position >= match.tokens + reach) continue;
     for (size_t group = 0; group < boundary.runs.size(); ++group) {
@@ -73,7 +74,8 @@ int PrefixIndex::served_by_all(const Found& found, int most) const {
   return most;
 }
 
-void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const PrefixNode& root, Found& found) const {
+void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const PrefixNode& root,
+                          Found& found) const {
   Reuse& reuse = found.reuse;
   const int known = std::min(reuse.matched, most);
   reuse.position = known;
@@ -81,7 +83,9 @@ void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const Prefi
     reuse.reason = MissReason::none;
   } else if (reuse.tokens < known) {
     const Dropped* lost = lost_window(found.match, reuse.tokens, known);
-    reuse.reason = !lost ? MissReason::no_window : lost->expired ? MissReason::window_expired : MissReason::window_dropped;
+    reuse.reason = !lost           ? MissReason::no_window
+                   : lost->expired ? MissReason::window_expired
+                                   : MissReason::window_dropped;
     if (lost) reuse.position = lost->position;
   } else {
     const PrefixNode& last = found.match.path.empty() ? root : *found.match.path.back();
@@ -89,7 +93,8 @@ void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const Prefi
   }
 }
 
-Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, int most, int approximate_windows) {
+Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, int most,
+                        int approximate_windows) {
   Found found;
   found.runs.resize(shape_.windows.size());
   const auto tree = trees_.find(salt);
@@ -101,7 +106,8 @@ Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, 
   found.reuse.matched = found.match.tokens;
   const int widest = shape_.windows.empty() ? 0 : std::ranges::max(shape_.windows);
   int visits = 0;
-  for (const PrefixNode* node : found.match.path) gather(*node, found.match, widest + kPageTokens, visits, found);
+  for (const PrefixNode* node : found.match.path)
+    gather(*node, found.match, widest + kPageTokens, visits, found);
 
   const int known = std::min(found.match.tokens, most);
   found.reuse.tokens = served_by_all(found, known);
@@ -139,7 +145,8 @@ void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, co
   const int position = static_cast<int>(tokens.size());
   Boundary* boundary = node.find_boundary(position);
   if (!boundary) {
-    const auto later = std::ranges::find_if(node.boundaries, [&](const Boundary& b) { return b.position > position; });
+    const auto later =
+        std::ranges::find_if(node.boundaries, [&](const Boundary& b) { return b.position > position; });
     boundary = &*node.boundaries.insert(later, Boundary{.position = position, .kind = kind});
     retention_.begin(*boundary, before(node, *boundary));
     boundary->expires_ms = 0;
@@ -159,10 +166,12 @@ void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, co
       // One position more than needed, so that the last token can be computed again.
       const int wanted = first_readable(shape_.windows[group], position - 1) / kPageTokens;
       LocalRun run = {std::max(wanted, table.first_page()), {}};
-      for (int page = run.first_page; page * kPageTokens < position; ++page) run.pages.push_back(table.page(page).keep());
+      for (int page = run.first_page; page * kPageTokens < position; ++page)
+        run.pages.push_back(table.page(page).keep());
       boundary->runs.push_back(std::move(run));
     }
-    std::erase_if(node.dropped, [&](const Dropped& loss) { return loss.token < 0 && loss.position == position; });
+    std::erase_if(node.dropped,
+                  [&](const Dropped& loss) { return loss.token < 0 && loss.position == position; });
   }
   if (boundaries_ > kMostBoundaries) drop_least(now_ms);
 }
@@ -194,8 +203,10 @@ bool PrefixIndex::drop_least(int64_t now_ms) {
 
 void PrefixIndex::drop_expired(PrefixNode& node, int64_t now_ms) {
   for (const Boundary& boundary : node.boundaries) {
-    if (boundary.expires_ms <= now_ms) node.remember({boundary.position, -1, true});
-    else next_expiry_ms_ = std::min(next_expiry_ms_, boundary.expires_ms);
+    if (boundary.expires_ms <= now_ms)
+      node.remember({boundary.position, -1, true});
+    else
+      next_expiry_ms_ = std::min(next_expiry_ms_, boundary.expires_ms);
   }
   boundaries_ -= static_cast<int>(
       std::erase_if(node.boundaries, [now_ms](const Boundary& b) { return b.expires_ms <= now_ms; }));

@@ -1,4 +1,5 @@
-// Known prefixes as a radix tree over tokens, with the pages of groups that see the whole past as its content.
+// Known prefixes as a radix tree over tokens, with the pages of groups that see the whole past as its
+// content.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +16,13 @@ namespace fovea::kv {
 
 // What was known beyond a point and is not any more.
 struct Dropped {
-  int position = 0;       // of the boundary; of the first token lost
-  int32_t token = -1;     // the first token lost; -1: only the window of a boundary
-  bool expired = false;   // its time to live was over; otherwise its bytes were wanted for something else
+  int position = 0;      // of the boundary; of the first token lost
+  int32_t token = -1;    // the first token lost; -1: only the window of a boundary
+  bool expired = false;  // its time to live was over; otherwise its bytes were wanted for something else
 };
 
-// Positions [begin, end) of every prefix that runs through it. An edge may begin and end inside a page: then both
-// neighbours refer to that page, or to pages that agree up to the point where they meet.
+// Positions [begin, end) of every prefix that runs through it. An edge may begin and end inside a page: then
+// both neighbours refer to that page, or to pages that agree up to the point where they meet.
 struct PrefixNode {
   PrefixNode* parent = nullptr;
   int begin = 0;
@@ -52,9 +53,11 @@ class PrefixTree {
   PrefixTree() : root_(std::make_unique<PrefixNode>()) {}
 
   PrefixMatch match(std::span<const int32_t> tokens) const;
-  // The node in which position tokens.size() - 1 lies, made if it was not there; its pages come from `source`.
+  // The node in which position tokens.size() - 1 lies, made if it was not there; its pages come from
+  // `source`.
   PrefixNode& insert(std::span<const int32_t> tokens, const PageSource& source);
-  // Gives back what no boundary of `node` or beyond needs, and leaves without any. `expired` goes into the record.
+  // Gives back what no boundary of `node` or beyond needs, and leaves without any. `expired` goes into the
+  // record.
   void trim(PrefixNode& node, bool expired);
   void trim_all();  // every node, after boundaries expired
 
@@ -72,7 +75,8 @@ class PrefixTree {
   std::unique_ptr<PrefixNode> root_;  // covers nothing
 };
 
-// Page `page` of the group for whoever has the first `tokens` tokens of the path. REQUIRES page * kPageTokens < tokens
+// Page `page` of the group for whoever has the first `tokens` tokens of the path. REQUIRES page * kPageTokens
+// < tokens
 // <= match.tokens.
 const PageRef& page_on_path(const PrefixMatch& match, size_t group, int page, int tokens);
 

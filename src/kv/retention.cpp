@@ -10,22 +10,30 @@ namespace {
 using kernels::kPageTokens;
 
 constexpr double kPriorityFactor = 16;
-constexpr double kPassing = 0.5;  // what running through a boundary says of it, where continuing from it says 1
-constexpr double kAging = 0.5;   // how fast what is wanted no more falls behind what is new
-constexpr double kInherited = 0.5;  // of what was wanted of a boundary, is expected of the one that follows it
+constexpr double kPassing =
+    0.5;                        // what running through a boundary says of it, where continuing from it says 1
+constexpr double kAging = 0.5;  // how fast what is wanted no more falls behind what is new
+constexpr double kInherited =
+    0.5;  // of what was wanted of a boundary, is expected of the one that follows it
 
 double prior(BoundaryKind kind) {
   switch (kind) {
-    case BoundaryKind::spaced: return 0.25;
-    case BoundaryKind::message: return 1;
-    case BoundaryKind::prompt: return 1;
-    case BoundaryKind::branch: return 2;
-    case BoundaryKind::end: return 4;
+    case BoundaryKind::spaced:
+      return 0.25;
+    case BoundaryKind::message:
+      return 1;
+    case BoundaryKind::prompt:
+      return 1;
+    case BoundaryKind::branch:
+      return 2;
+    case BoundaryKind::end:
+      return 4;
   }
   return 0;
 }
 
-// Bytes that would come free, a page shared among n keepers counting as an n-th. Pages that sequences hold stay.
+// Bytes that would come free, a page shared among n keepers counting as an n-th. Pages that sequences hold
+// stay.
 double idle_bytes(const std::vector<PageRef>& pages, size_t begin) {
   double bytes = 0;
   for (size_t i = begin; i < pages.size(); ++i) {
@@ -41,7 +49,8 @@ double idle_tail_bytes(const PrefixNode& leaf, size_t boundary) {
   const int kept_to = boundary > 0 ? leaf.boundaries[boundary - 1].position : leaf.begin;
   const int first = (kept_to + kPageTokens - 1) / kPageTokens - leaf.begin / kPageTokens;
   double bytes = 0;
-  for (const auto& pages : leaf.pages) bytes += idle_bytes(pages, std::min(static_cast<size_t>(first), pages.size()));
+  for (const auto& pages : leaf.pages)
+    bytes += idle_bytes(pages, std::min(static_cast<size_t>(first), pages.size()));
   return bytes;
 }
 
@@ -101,8 +110,9 @@ Victim Retention::judge(PrefixNode& node, size_t index, int before, const Contex
   victim.bytes = bytes;
   victim.worth = boundary.expires_ms <= context.now_ms
                      ? -1
-                     : boundary.age + boundary.wanted * (boundary.keep == Keep::priority ? kPriorityFactor : 1) *
-                                          saved / (bytes / (1 << 20));
+                     : boundary.age + boundary.wanted *
+                                          (boundary.keep == Keep::priority ? kPriorityFactor : 1) * saved /
+                                          (bytes / (1 << 20));
   return victim;
 }
 

@@ -1,5 +1,6 @@
-// Random operations on a cache that reuses, against the dumbest oracle there is: what a position holds is a function of
-// the tokens up to it. Prompts branch off each other everywhere; the budget is far too small for them all.
+// Random operations on a cache that reuses, against the dumbest oracle there is: what a position holds is a
+// function of the tokens up to it. Prompts branch off each other everywhere; the budget is far too small for
+// them all.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -54,8 +55,9 @@ class ReuseOperations {
     EXPECT_GT(reused_, operations / 10) << "nothing was reused";
     EXPECT_GT(forks_, 0);
     EXPECT_GT(rollbacks_, 0);
-    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks\n", operations,
-                static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_, rollbacks_);
+    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks\n",
+                operations, static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_,
+                rollbacks_);
   }
 
  private:
@@ -93,7 +95,8 @@ class ReuseOperations {
     const int length = 2 + below(options_.context_tokens - 1), kind = below(3);
     std::vector<int32_t> tokens(static_cast<size_t>(length));
     for (int i = 0; i < length; ++i) tokens[static_cast<size_t>(i)] = (i * 7 + kind) % 50;
-    for (int changes = below(3); changes > 0; --changes) tokens[static_cast<size_t>(below(length))] = 50 + below(3);
+    for (int changes = below(3); changes > 0; --changes)
+      tokens[static_cast<size_t>(below(length))] = 50 + below(3);
     return tokens;
   }
 
@@ -169,14 +172,16 @@ class ReuseOperations {
     for (int position = length; position < length + tokens; ++position) {
       for (const Layer& layer : layers_) write(live, layer, position, position < length + committed);
     }
-    cache_.commit(live.id, std::span(live.tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(committed)));
+    cache_.commit(
+        live.id, std::span(live.tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(committed)));
     written_ += committed;
     live.furthest = std::max(live.furthest, length + committed);
   }
 
   std::byte* slot(const Live& live, const Layer& layer, int position) const {
     const size_t bytes = cache_.layout(layer.index).slice_bytes() / kPageTokens;
-    return cache_.view(live.id, layer.index).slice(position / kPageTokens) + static_cast<size_t>(position % kPageTokens) * bytes;
+    return cache_.view(live.id, layer.index).slice(position / kPageTokens) +
+           static_cast<size_t>(position % kPageTokens) * bytes;
   }
 
   uint64_t tag(const Live& live, const Layer& layer, int position) const {
@@ -195,7 +200,8 @@ class ReuseOperations {
     if (length < live.kept) return;  // not yet restored
     for (const Layer& layer : layers_) {
       const int window = layer.group->window;
-      for (int position = window == kWholePast ? 0 : std::max(0, length - window + 1); position < length; ++position) {
+      for (int position = window == kWholePast ? 0 : std::max(0, length - window + 1); position < length;
+           ++position) {
         const uint64_t expected = tag(live, layer, position);
         ASSERT_EQ(std::memcmp(slot(live, layer, position), &expected, sizeof expected), 0)
             << "layer " << layer.index << ", position " << position << " of " << length;
@@ -219,7 +225,12 @@ const kernels::KvLayout kOdd{KvCodec::f32, 1, 3};
 
 TEST(ReusingCache, GivesWhatWasComputedWithLocalAndGlobalLayers) {
   ReuseOperations({{.window = 20, .layers = {0, 1, 3}, .layout = kOdd}, {.layers = {2, 5}, .layout = kEven}},
-                  {.context_tokens = 200, .chunk_tokens = 33, .sequences = 4, .retained_bytes = 40'000, .rollback_tokens = 5}, 1)
+                  {.context_tokens = 200,
+                   .chunk_tokens = 33,
+                   .sequences = 4,
+                   .retained_bytes = 40'000,
+                   .rollback_tokens = 5},
+                  1)
       .run(kOperations);
 }
 
@@ -238,8 +249,9 @@ TEST(ReusingCache, GivesWhatWasComputedWithGlobalLayersOnly) {
 }
 
 TEST(ReusingCache, GivesWhatWasComputedWithLocalLayersOnly) {
-  ReuseOperations({{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 40, .layers = {1}, .layout = kEven}},
-                  {.context_tokens = 250, .chunk_tokens = 64, .sequences = 4, .retained_bytes = 30'000}, 4)
+  ReuseOperations(
+      {{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 40, .layers = {1}, .layout = kEven}},
+      {.context_tokens = 250, .chunk_tokens = 64, .sequences = 4, .retained_bytes = 30'000}, 4)
       .run(kOperations);
 }
 

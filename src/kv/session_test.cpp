@@ -1,0 +1,238 @@
+// Sessions survive: restored as they were saved, whole whenever the writer is killed, refused when a byte is
+// wrong.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <thread>
+
+#include "fovea/error.h"
+#include "kv/cache.h"
+#include "support/temporary_folder.h"
+
+namespace fovea::kv {
+namespace {
+
+using testing_support::TemporaryFolder;
+
+constexpr uint64_t kModel = 7;
+constexpr int kContext = 2'000;
+const kernels::KvLayout kSmall{KvCodec::f16, 1, 4};
+
+std::vector<GroupSpec> groups(KvCodec codec = KvCodec::f16) {
+  return {{.window = 40, .layers = {0, 1, 3}, .layout = kSmall}, {.layers = {2, 5}, .layout = {codec, 2, 8}}};
+}
+
+Cache make_cache(KvCodec codec = KvCodec::f16) {
+  return Cache(groups(codec), {.context_tokens = kContext, .chunk_tokens = 64, .retained_bytes = 1 << 20});
+}
+
+std::vector<int32_t> text(int count) {
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back(i * 31 % 97);
+  return tokens;
+}
+
+// Computes what is missing of these tokens, each slot filled with a function of layer and position.
+void compute(Cache& cache, const std::vector<int32_t>& tokens) {
+  const SequenceId id = *cache.create();
+  Prompt prompt;
+  prompt.tokens = tokens;
+  prompt.most_reused = static_cast<int>(tokens.size()) - 1;
+  cache.begin(id, prompt);
+  while (cache.length(id) < static_cast<int>(tokens.size())) {
+    const int length = cache.length(id), count = std::min(64, static_cast<int>(tokens.size()) - length);
+    if (!cache.reserve(id, count)) throw std::logic_error("no room");
+    for (const int layer : {0, 1, 2, 3, 5}) {
+      for (int position = length; position < length + count; ++position) {
+        const size_t bytes = cache.layout(layer).slice_bytes() / kernels::kPageTokens;
+        std::byte* page = cache.view(id, layer).slice(position / kernels::kPageTokens);
+        const int32_t value = position * 8 + layer;
+        std::memcpy(page + static_cast<size_t>(position % kernels::kPageTokens) * bytes, &value,
+                    sizeof value);
+      }
+    }
+    cache.commit(id, std::span(tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(count)));
+  }
+  cache.retire(id);
+}
+
+// Everything up to the last token is there, and as computed.
+void expect_there(Cache& cache, const std::vector<int32_t>& tokens) {
+  const SequenceId id = *cache.create();
+  Prompt prompt;
+  prompt.tokens = tokens;
+  prompt.most_reused = static_cast<int>(tokens.size());
+  const int length = cache.begin(id, prompt).tokens;
+  ASSERT_EQ(length, static_cast<int>(tokens.size()));
+  for (const int layer : {0, 1, 2, 3, 5}) {
+    const bool local = layer != 2 && layer != 5;
+    for (int position = local ? std::max(0, length - 39) : 0; position < length; ++position) {
+      const size_t bytes = cache.layout(layer).slice_bytes() / kernels::kPageTokens;
+      const std::byte* page = cache.view(id, layer).slice(position / kernels::kPageTokens);
+      const int32_t value = position * 8 + layer;
+      ASSERT_EQ(std::memcmp(page + static_cast<size_t>(position % kernels::kPageTokens) * bytes, &value,
+                            sizeof value),
+                0)
+          << "layer " << layer << ", position " << position;
+    }
+  }
+  cache.release(id);
+  cache.check();
+}
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+void overwrite(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+TEST(Session, ComesBackAsItWasSavedThroughManyTurns) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  Cache cache = make_cache();
+  size_t before = 0;
+  for (const int count : {100, 133, 134, 160, 700, 701}) {
+    compute(cache, text(count));
+    cache.save(path, kModel, "", text(count), "note " + std::to_string(count));
+    Cache other = make_cache();
+    const Cache::Restored restored = other.restore(path, kModel, "");
+    EXPECT_EQ(restored.tokens, text(count));
+    EXPECT_EQ(restored.held, count);
+    EXPECT_EQ(restored.note, "note " + std::to_string(count));
+    expect_there(other, text(count));
+    const size_t size = contents(path).size();
+    if (count == 134 || count == 701) {
+      EXPECT_LT(size - before, size / 3) << "one more token is no reason to write everything";
+    }
+    before = size;
+  }
+}
+
+TEST(Session, AnotherTextOfTheSameNameReplacesIt) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  Cache cache = make_cache();
+  compute(cache, text(300));
+  cache.save(path, kModel, "", text(300), "");
+  std::vector<int32_t> other = text(200);
+  other.front() = 98;
+  compute(cache, other);
+  cache.save(path, kModel, "", other, "");
+  Cache fresh = make_cache();
+  EXPECT_EQ(fresh.restore(path, kModel, "").tokens, other);
+  expect_there(fresh, other);
+}
+
+template <typename Action> std::string refusal(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Session, OfAnotherModelCodecOrFormatIsRefusedWithTheReason) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  Cache cache = make_cache();
+  compute(cache, text(100));
+  cache.save(path, kModel, "", text(100), "");
+  EXPECT_NE(refusal([&] { cache.restore(path, kModel + 1, ""); }).find("another model"), std::string::npos);
+  Cache wide = make_cache(KvCodec::f32);
+  EXPECT_NE(refusal([&] { wide.restore(path, kModel, ""); }).find("codecs"), std::string::npos);
+  EXPECT_NE(refusal([&] { wide.save(path, kModel, "", text(100), ""); }).find("codecs"), std::string::npos);
+  std::string bytes = contents(path);
+  bytes[8] = 2;
+  overwrite(path, bytes);
+  EXPECT_NE(refusal([&] { cache.restore(path, kModel, ""); }).find("format 2"), std::string::npos);
+  overwrite(path, "something else");
+  EXPECT_NE(refusal([&] { cache.restore(path, kModel, ""); }).find("no session"), std::string::npos);
+  Cache small(groups(), {.context_tokens = 99, .chunk_tokens = 64});
+  compute(cache, text(100));
+  std::filesystem::remove(path);
+  cache.save(path, kModel, "", text(100), "");
+  EXPECT_NE(refusal([&] { small.restore(path, kModel, ""); }).find("context"), std::string::npos);
+}
+
+TEST(Session, DamagedFilesAreRefused) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  Cache cache = make_cache();
+  compute(cache, text(333));
+  cache.save(path, kModel, "", text(333), "a note");
+  const std::string whole = contents(path);
+  std::mt19937 random(1);
+  for (int i = 0; i < 100; ++i) {
+    std::string damaged = whole;
+    switch (i % 4) {
+      case 0:
+      case 1:
+        damaged[random() % damaged.size()] ^= static_cast<char>(1u << random() % 8);
+        break;
+      case 2:
+        damaged.resize(random() % damaged.size());
+        break;
+      case 3: {
+        const size_t begin = random() % damaged.size();
+        for (size_t at = begin; at < std::min(begin + 64, damaged.size()); ++at)
+          damaged[at] = static_cast<char>(random());
+      }
+    }
+    if (damaged == whole) continue;
+    overwrite(path, damaged);
+    Cache other = make_cache();
+    EXPECT_NE(refusal([&] { other.restore(path, kModel, ""); }), "") << "file " << i;
+    other.check();
+    EXPECT_EQ(other.used_bytes(), 0);
+  }
+}
+
+TEST(Session, AProcessKilledWhileSavingLeavesTheLastWholeState) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  constexpr int kFirst = 50, kStep = 7, kLast = 900;
+  std::mt19937 random(2);
+  int restored_states = 0;
+  for (int kill_number = 0; kill_number < 200; ++kill_number) {
+    if (kill_number % 20 == 0) std::filesystem::remove(path);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {  // saves longer and longer states
+      Cache cache = make_cache();
+      int count = kFirst;
+      if (std::filesystem::exists(path)) count = cache.restore(path, kModel, "").held;
+      for (count += kStep; count < kLast; count += kStep) {
+        compute(cache, text(count));
+        cache.save(path, kModel, "", text(count), std::to_string(count));
+      }
+      _exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) != 0) << "the writer failed by itself";
+    if (!std::filesystem::exists(path)) continue;  // killed before the first state was in its place
+    Cache cache = make_cache();
+    const Cache::Restored restored = cache.restore(path, kModel, "");
+    EXPECT_EQ(restored.tokens, text(restored.held));
+    EXPECT_EQ(restored.note, std::to_string(restored.held));
+    expect_there(cache, restored.tokens);
+    ++restored_states;
+  }
+  EXPECT_GT(restored_states, 100);
+}
+
+}  // namespace
+}  // namespace fovea::kv
