@@ -53,6 +53,7 @@ class SessionReader {
 
   MappedFile file_;
   SessionState state_;
+  std::vector<int32_t> tokens_;  // of the state; in the file they may lie on any byte
   std::vector<uint64_t> pages_;  // offsets of page payloads so far
   std::vector<std::vector<uint64_t>> offsets_;
   int64_t valid_bytes_ = 0;

@@ -121,7 +121,9 @@ void SessionReader::read_state(std::span<const std::byte> payload, std::span<con
       rest.left() != 0) {
     refuse("a state of the session has another length than it says");
   }
-  state_.tokens = {reinterpret_cast<const int32_t*>(tokens.data()), head.tokens};
+  tokens_.resize(head.tokens);
+  if (!tokens.empty()) std::memcpy(tokens_.data(), tokens.data(), tokens.size());
+  state_.tokens = tokens_;
   state_.held = static_cast<int>(head.held);
   state_.note = {reinterpret_cast<const char*>(note.data()), note.size()};
 }
