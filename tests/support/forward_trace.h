@@ -38,8 +38,8 @@ class ForwardTracer {
       : model_(std::move(model)),
         plan_(plan),
         pool_(plan.threads),
-        cache_(model::kv_groups(spec(), KvCodec::f16, KvCodec::f16), cache_options(plan, tokens)),
-        compute_(*model_->state().kernels, pool_, compute_limits(spec(), weights(), most_rows(plan))),
+        cache_(model::kv_groups(spec(), KvCodec::bf16, KvCodec::bf16), cache_options(plan, tokens)),
+        compute_(*model_->state().kernels, pool_, compute_limits(spec(), matrix_forms(weights()), most_rows(plan))),
         scratch_(spec(), most_rows(plan)) {
     traced_ = {*cache_.create(), tokens, plan.chunk_tokens, 0};
     for (size_t i = 0; i < plan.companions.size(); ++i) {
