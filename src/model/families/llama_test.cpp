@@ -204,7 +204,6 @@ TEST(Llama, WhatIsNotComputedIsRefused) {
     expect_gguf_refused(smollm2_gguf(), "llama.rope.scaling.type", std::string(type));
   }
   expect_object_refused(config_json(kLlama32NewSpelling), "rope_parameters.full_attention", "rope_theta");
-  expect_gguf_refused(smollm2_gguf(), "llama.expert_used_count", int64_t{8});
   expect_gguf_refused(smollm2_gguf(), "llama.attention.causal", false);
   expect_gguf_refused(smollm2_gguf(), "llama.attention.value_length", int64_t{32});
 }
