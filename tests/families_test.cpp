@@ -7,10 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/engine.h"
-#include "support/drawn_weights.h"
+#include "support/drawn_model.h"
 #include "support/oracle_case.h"
 #include "support/recording.h"
-#include "support/temporary_folder.h"
 
 namespace fovea {
 namespace {
@@ -19,31 +18,8 @@ using namespace testing_support;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-const fs::path kFamilies = fs::path(FOVEA_TEST_DATA) / "families";
 constexpr float kTolerance = 1e-3f;  // of float32 arithmetic in another order
 constexpr float kWrongModel = 0.015f;  // less than what any mistake of mistakes.json moves the logits by
-
-// A case with its weights, as a folder that can be loaded.
-class DrawnModel {
- public:
-  explicit DrawnModel(const std::string& name, const json& changes = {}) {
-    write_drawn_weights(kFamilies / name / "weights.tsv", folder_ / "model.safetensors");
-    std::ifstream source(kFamilies / name / "config.json");
-    config = json::parse(source);
-    for (const auto& [key, value] : changes.items()) config[key] = value;
-    std::ofstream(folder_ / "config.json") << config;
-  }
-  std::shared_ptr<const Model> load() const {
-    LoadOptions options;
-    options.threads = 1;
-    return Model::load(folder_.string(), options);
-  }
-
-  json config;
-
- private:
-  TemporaryFolder folder_;
-};
 
 EngineOptions exact_options(int context_tokens, int chunk_tokens, int sequences = 1) {
   EngineOptions options;

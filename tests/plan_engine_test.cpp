@@ -8,6 +8,7 @@
 #include "fovea/plan.h"
 #include "fovea/synthetic.h"
 #include "kv/formula.h"
+#include "support/drawn_model.h"
 #include "support/oracle_case.h"
 #include "support/temporary_folder.h"
 
@@ -61,6 +62,26 @@ TEST(Plan, OfAFolderIsWhatTheEngineTakes) {
   for (const auto& entry : std::filesystem::directory_iterator(kOracle)) {
     if (std::filesystem::exists(entry.path() / "config.json"))
       expect_plan_is_allocation(entry.path().string());
+  }
+}
+
+// Windows, chunks, latent rows, states, values that are keys, layers that share.
+TEST(Plan, OfEveryFamilyIsWhatTheEngineTakes) {
+  for (const std::string& name : oracle_cases(kFamilies)) {
+    SCOPED_TRACE(name);
+    const DrawnModel drawn(name);
+    const auto model = drawn.load();
+    for (const KvCodec codec : {KvCodec::f32, KvCodec::bf16}) {
+      for (const int context : {1, 100, 1000}) {
+        const Engine engine(model, engine_options(context, 1, codec));
+        const Plan plan = engine.plan();
+        EXPECT_EQ(planned_pages_bytes(plan), engine.stats().kv_bytes) << "context " << context;
+        EXPECT_EQ(plan.scratch_bytes, engine.stats().scratch_bytes);
+        PlanOptions options{.context_tokens = context, .chunk_tokens = 64, .threads = 2};
+        options.kv_local = options.kv_global = name_of(codec);
+        EXPECT_EQ(Planner::open(drawn.path()).plan(options).total_bytes, plan.total_bytes);
+      }
+    }
   }
 }
 

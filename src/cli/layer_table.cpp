@@ -104,7 +104,7 @@ std::string cache_summary(const std::vector<LayerFacts>& layers) {
     (layer.window ? local_bytes : global_bytes) += layer.cache_bytes_per_token;
     widest = std::max(widest, layer.window.value_or(0));
   }
-  std::string text = "cache of one sequence, f16:\n";
+  std::string text = "cache of one sequence, bf16:\n";
   if (local_layers > 0) {
     text += fmt::format("  {} local layers   {} per token, up to {} tokens\n", local_layers,
                         bytes_text(static_cast<double>(local_bytes)), count_text(widest));

@@ -21,7 +21,7 @@ std::string extras_text(const LayerFacts& layer);
 // One line per kind of layer ("0-4, 6-10").
 std::string layer_table(const std::vector<LayerFacts>& layers);
 
-// What the cache of one sequence takes, with f16: per token, and where local layers stop growing.
+// What the cache of one sequence takes, with bf16: per token, and where local layers stop growing.
 std::string cache_summary(const std::vector<LayerFacts>& layers);
 
 // {0, 1, 2, 5} -> "0-2, 5"

@@ -42,10 +42,9 @@ void check_range(std::string_view name, int value, int least, int most) {
 // is left over suffices.
 void settle_cache(EngineOptions& options, const model::ModelSpec& spec) {
   if (options.cache_bytes != EngineOptions::kAsMuchAgain) return;
-  double needed = 0;
-  for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
-    needed += static_cast<double>(kv::page_bytes(group)) * kv::capacity_pages(group, cache_options(options));
-  }
+  kv::CacheOptions running = cache_options(options);
+  running.retained_bytes = 0;
+  const auto needed = static_cast<double>(kv::limit_bytes(kv_groups(spec, options.kv_local, options.kv_global), running));
   const auto available = static_cast<double>(available_memory_bytes());
   options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
 }

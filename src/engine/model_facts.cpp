@@ -46,7 +46,7 @@ LayerFacts layer_facts(const model::ModelSpec& spec, int index) {
   facts.values_in_keys = stored.values_in_key > 0;
   if (stored.kv_heads > 0) {
     facts.cache_bytes_per_token =
-        kernels::KvLayout{KvCodec::f16, stored.kv_heads, stored.head_dim, stored.values_in_key}.bytes_per_token();
+        kernels::KvLayout{KvCodec::bf16, stored.kv_heads, stored.head_dim, stored.values_in_key}.bytes_per_token();
   }
   return facts;
 }

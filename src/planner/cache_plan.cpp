@@ -13,7 +13,7 @@ constexpr int64_t kStateBytes = 4;  // recurrent states are f32
 
 bool same_group(const LayerRow& a, const LayerRow& b) {
   return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
-         a.one_stream == b.one_stream && a.latent_values == b.latent_values &&
+         a.one_stream == b.one_stream && a.stored_dim == b.stored_dim && a.latent_values == b.latent_values &&
          a.state_values == b.state_values;
 }
 
@@ -32,14 +32,22 @@ int64_t bytes_per_token(const LayerRow& row, const KvCodecFacts& codec) {
   return (row.one_stream ? 1 : 2) * row.kv_heads * codec_bytes(codec, row.head_dim);
 }
 
-kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, const KvCodecFacts& codec) {
-  const KvCodec engine = engine_codec(codec).value_or(KvCodec::bf16);
-  return {has_window(row) ? row.window : kv::kWholePast, layers, {engine, row.kv_heads, row.head_dim}};
+// How the engine stores a head of this row.
+kernels::KvLayout layout_of(const LayerRow& row, KvCodec codec) {
+  if (row.kind == LayerKind::latent) return {codec, 1, row.latent_values, row.latent_values};
+  if (!row.one_stream) return {codec, row.kv_heads, row.head_dim, 0};
+  return {codec, row.kv_heads, row.stored_dim > 0 ? row.stored_dim : row.head_dim, row.head_dim};
 }
 
-// As the cache lays pages out; by the same rule where it has no such pages yet.
+kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, const KvCodecFacts& codec) {
+  if (row.kind == LayerKind::state) return {kv::kWholePast, layers, {}, row.state_values * kStateBytes};
+  const KvCodec engine = engine_codec(codec).value_or(KvCodec::bf16);
+  return {has_window(row) ? row.window : kv::kWholePast, layers, layout_of(row, engine), 0};
+}
+
+// As the cache lays pages out; by the same rule where the engine does not have the codec yet.
 int64_t page_bytes(const LayerRow& row, const kv::GroupSpec& spec, const KvCodecFacts& codec) {
-  if (row.has_heads() && !row.one_stream && engine_codec(codec)) return kv::page_bytes(spec);
+  if (row.kind == LayerKind::state || engine_codec(codec)) return kv::page_bytes(spec);
   const auto line = static_cast<int64_t>(kCacheLineBytes);
   const int64_t slice = (kernels::kPageTokens * bytes_per_token(row, codec) + line - 1) / line * line;
   return slice * static_cast<int64_t>(spec.layers.size());
@@ -66,6 +74,7 @@ class GroupPlan {
     if (row_.kind == LayerKind::state) {
       group.codec = "f32";
       group.bytes = group.all_global_bytes = state_bytes() * options_.sequences;
+      group.page_slack_bytes = kv::page_bytes(spec_) * options_.sequences - group.bytes;
       group.read_bytes = state_bytes();
       return group;
     }

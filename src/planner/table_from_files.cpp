@@ -106,16 +106,67 @@ int token_bytes(const files::ModelFiles& files) {
   return fs::exists(fs::path(files.path) / "tokenizer.model") ? kPieceTokenBytes : 0;
 }
 
-LayerRow row_of(const model::LayerSpec& layer) {
+LayerKind kind_of(const model::LayerSpec& layer) {
+  if (layer.state.inner > 0) return LayerKind::state;
+  if (layer.attention.latent.kv_rank > 0) return LayerKind::latent;
+  if (layer.attention.chunk > 0) return LayerKind::chunked;
+  return layer.attention.window == model::kWholePast ? LayerKind::global : LayerKind::local;
+}
+
+LayerRow row_of(const model::ModelSpec& spec, int index) {
+  const model::LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
   const model::AttentionSpec& attention = layer.attention;
   LayerRow row;
-  row.kind = attention.window == model::kWholePast ? LayerKind::global : LayerKind::local;
-  row.window = attention.window;
+  row.kind = kind_of(layer);
+  row.feed_forward_width = layer.feed_forward.width;
+  if (row.kind == LayerKind::state) {
+    row.state_values = layer.state.floats();
+    return row;
+  }
+  row.window = attention.chunk > 0 ? attention.chunk : attention.window;
   row.q_heads = attention.q_heads;
   row.kv_heads = attention.kv_heads;
   row.head_dim = attention.head_dim;
-  row.feed_forward_width = layer.feed_forward.width;
+  row.shares_with = attention.shares_with;
+  row.latent_values = attention.latent.kv_rank + attention.latent.rope_dim;
+  row.one_stream = attention.value_is_key;
+  if (row.one_stream && row.keeps_state()) row.stored_dim = model::stored_heads(spec, index).head_dim;
   return row;
+}
+
+// Of experts, one token reads those that are chosen.
+void count_chosen_experts(LayerTable& table) {
+  for (WeightRow& row : table.weights) {
+    if (row.kind != WeightKind::experts || row.layer < 0) continue;
+    const model::ExpertsSpec& experts = table.spec->layers.at(static_cast<size_t>(row.layer)).feed_forward.experts;
+    if (experts.count > 0) row.read = row.count * experts.used / experts.count;
+  }
+}
+
+// Equal experts that are tensors of their own, as one row.
+void join_experts(std::vector<WeightRow>& weights) {
+  std::vector<WeightRow> joined;
+  for (const WeightRow& row : weights) {
+    const auto same = [&](const WeightRow& other) {
+      return other.kind == WeightKind::experts && other.layer == row.layer && other.outputs == row.outputs &&
+             other.inputs == row.inputs && other.format == row.format;
+    };
+    const auto known = row.kind == WeightKind::experts ? std::find_if(joined.begin(), joined.end(), same) : joined.end();
+    if (known == joined.end()) {
+      joined.push_back(row);
+    } else {
+      known->count += row.count;
+      known->read += row.read;
+    }
+  }
+  weights = std::move(joined);
+}
+
+// Whether add_expected_matrices knows all matrices of such layers.
+bool is_plain(const model::ModelSpec& spec) {
+  return spec.layer_input.width == 0 && std::all_of(spec.layers.begin(), spec.layers.end(), [](const model::LayerSpec& layer) {
+           return layer.state.inner == 0 && layer.attention.latent.kv_rank == 0 && layer.feed_forward.experts.count == 0;
+         });
 }
 
 // Whether a family of this engine reads such a configuration.
@@ -147,7 +198,7 @@ LayerTable table_of(const model::ModelSpec& spec) {
   table.context_tokens = spec.context_tokens;
   table.tied_head = spec.tied_head;
   table.spec = spec;
-  for (const model::LayerSpec& layer : spec.layers) table.layers.push_back(row_of(layer));
+  for (size_t i = 0; i < spec.layers.size(); ++i) table.layers.push_back(row_of(spec, static_cast<int>(i)));
   return table;
 }
 
@@ -162,6 +213,8 @@ void add_tensors(LayerTable& table, const files::TensorTable& tensors) {
     if (row.kind == WeightKind::output) table.tied_head = false;
     table.weights.push_back(row);
   }
+  join_experts(table.weights);
+  if (table.spec) count_chosen_experts(table);
 }
 
 void add_expected_matrices(LayerTable& table) {
@@ -206,7 +259,8 @@ LayerTable read_table(const std::string& path) {
     }
     LayerTable table = table_of(model::read_spec(config, container_of(path)));
     table.source = path;
-    add_expected_matrices(table);
+    if (is_plain(*table.spec)) add_expected_matrices(table);
+    else table.weights = table_of_config(config).weights;
     return table;
   }
   const files::ModelFiles files = files::open_model(path);
@@ -215,7 +269,9 @@ LayerTable read_table(const std::string& path) {
     table.weights.clear();
     return with_files(std::move(table), files);
   }
-  return table_of_files(model::read_spec(files.metadata, files.container), files);
+  model::ModelSpec spec = model::read_spec(files.metadata, files.container);
+  model::complete_spec(spec, files.tensors);
+  return table_of_files(spec, files);
 }
 
 }  // namespace fovea::planner

@@ -17,29 +17,16 @@
 #include "synthesis/quantization.h"
 #include "synthesis/random_weights.h"
 #include "synthesis/shape.h"
+#include "support/temporary_folder.h"
 #include "synthesis/tensor_list.h"
 
 namespace fovea::synthesis {
 namespace {
 
-class Folder {
+class Folder : public testing_support::TemporaryFolder {
  public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fovea-synthesis-XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw std::runtime_error("cannot make " + pattern);
-    path_ = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  bool is_empty() const { return std::filesystem::is_empty(path_); }
-
- private:
-  std::filesystem::path path_;
+  std::string operator/(const std::string& name) const { return TemporaryFolder::operator/(name).string(); }
+  bool is_empty() const { return std::filesystem::is_empty(string()); }
 };
 
 std::string bytes_in(const std::string& path) {

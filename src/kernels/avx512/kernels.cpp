@@ -1,6 +1,7 @@
 // Compiled with -mavx512f/bw/vl/dq -mavx512vnni; entered only after supported() said yes.
 #include "kernels/avx512/kernels.h"
 
+#include "kernels/avx512/pairs.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/exp_terms.h"
 #include "kernels/panel_layout.h"

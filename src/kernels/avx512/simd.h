@@ -127,45 +127,6 @@ inline F32x16 round_to_bf16(F32x16 a) {
   return {_mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
-// Sixteen pairs of bf16, and the two numbers that all pairs are multiplied by.
-#if __AVX512BF16__
-using PairFactor = uint16_t;
-struct PairTerms { __m512i v; };
-struct PairFactors { __m512i v; };
-inline PairFactor pair_factor(float x) {
-  return static_cast<uint16_t>(_mm_cvtsi128_si32(reinterpret_cast<__m128i>(_mm_cvtneps_pbh(_mm_set_ss(x)))));
-}
-inline void store_pair_factors(PairFactor* p, F32x16 rounded) {
-  const __m512i top = _mm512_srli_epi32(_mm512_castps_si512(rounded.v), 16);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(top));
-}
-inline PairTerms load_pairs(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
-inline PairFactors set1_pair(const PairFactor* p) {
-  int32_t both;
-  __builtin_memcpy(&both, p, 4);
-  return {_mm512_set1_epi32(both)};
-}
-// fma(first, first, fma(second, second, acc)): so it was found to round on Zen 4, bit for bit
-inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
-  return {_mm512_dpbf16_ps(acc.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
-}
-#else
-using PairFactor = float;
-struct PairTerms { F32x16 first, second; };
-struct PairFactors { F32x16 first, second; };
-inline void store_pair_factors(PairFactor* p, F32x16 rounded) { store(p, rounded); }
-inline PairFactor pair_factor(float x) { return _mm512_cvtss_f32(round_to_bf16(set1(x)).v); }
-inline PairTerms load_pairs(const uint16_t* p) {
-  const __m512i both = _mm512_loadu_si512(p);
-  return {{_mm512_castsi512_ps(_mm512_slli_epi32(both, 16))},
-          {_mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))}};
-}
-inline PairFactors set1_pair(const PairFactor* p) { return {set1(p[0]), set1(p[1])}; }
-inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
-  return fma(a.first, b.first, fma(a.second, b.second, acc));
-}
-#endif
-
 // The firsts and the seconds of sixteen pairs of bf16.
 inline void split_pairs(const uint16_t* p, F32x16& first, F32x16& second) {
   const __m512i both = _mm512_loadu_si512(p);

@@ -2,6 +2,7 @@
 #include "kernels/avx512bf16/kernels.h"
 
 #include "kernels/avx512/simd.h"
+#include "kernels/avx512bf16/pairs.h"
 #include "kernels/exp_terms.h"
 #include "kernels/panel_layout.h"
 

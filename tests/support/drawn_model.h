@@ -1,0 +1,42 @@
+// Models of tests/data/families, whose weights are drawn again.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "fovea/model.h"
+#include "support/drawn_weights.h"
+#include "support/temporary_folder.h"
+
+namespace fovea::testing_support {
+
+inline const std::filesystem::path kFamilies = std::filesystem::path(FOVEA_TEST_DATA) / "families";
+
+// A case with its weights, as a folder that can be loaded.
+class DrawnModel {
+ public:
+  explicit DrawnModel(const std::string& name, const nlohmann::json& changes = {}) {
+    write_drawn_weights(kFamilies / name / "weights.tsv", folder_ / "model.safetensors");
+    std::ifstream source(kFamilies / name / "config.json");
+    config = nlohmann::json::parse(source);
+    for (const auto& [key, value] : changes.items()) config[key] = value;
+    std::ofstream(folder_ / "config.json") << config;
+  }
+  std::shared_ptr<const Model> load() const {
+    LoadOptions options;
+    options.threads = 1;
+    return Model::load(folder_.string(), options);
+  }
+
+  std::string path() const { return folder_.string(); }
+
+  nlohmann::json config;
+
+ private:
+  TemporaryFolder folder_;
+};
+
+}  // namespace fovea::testing_support
