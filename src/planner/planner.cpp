@@ -1,6 +1,7 @@
 #include "planner/planner.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -31,6 +32,26 @@ void check_range(const char* what, int value, int least, int most) {
   if (value >= least && value <= most) return;
   throw Error(std::string(what) + " is " + std::to_string(value), "plan",
               "choose " + std::to_string(least) + " to " + std::to_string(most));
+}
+
+// Sizes that come from files and people may be absurd; from here on bytes are counted without looking out for that.
+void require_countable(const LayerTable& table, const PlanOptions& options) {
+  constexpr double kMostValues = 0x1p50, kMostBytes = 0x1p60;
+  double values = 0, stored = 0;
+  bool numbered = true;
+  for (const WeightRow& row : table.weights) {
+    values += static_cast<double>(std::max<int64_t>(1, row.outputs)) * static_cast<double>(row.inputs) * row.count;
+    numbered &= row.outputs <= INT32_MAX && row.inputs <= INT32_MAX;
+  }
+  for (const LayerRow& row : table.layers) {
+    stored += 2.0 * row.kv_heads * row.head_dim + row.latent_values;
+    values += static_cast<double>(row.state_values) + static_cast<double>(row.q_heads) * row.head_dim;
+  }
+  const double kept = stored * static_cast<double>(sizeof(float)) * (options.context_tokens + options.chunk_tokens) *
+                      options.sequences;
+  if (numbered && values <= kMostValues && kept <= kMostBytes) return;
+  throw Error("asks for more memory than can be counted", table.source.empty() ? table.name : table.source,
+              "the sizes in the file are damaged, or context and sequences are too many");
 }
 
 std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<PlanGroup>& groups) {
@@ -98,6 +119,7 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   LayerTable table = changed(original, wanted.what_if);
   if (!wanted.weights.empty()) choose_formats(table, wanted.weights);
   const PlanOptions options = resolved(wanted, table);
+  require_countable(table, options);
   Plan plan;
   plan.model = table.name;
   plan.family = table.family;

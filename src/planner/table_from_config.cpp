@@ -1,6 +1,7 @@
 #include "planner/table_from_config.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 
 #include "model/families/config_view.h"
@@ -10,6 +11,8 @@ namespace fovea::planner {
 namespace {
 
 using model::ConfigView;
+
+constexpr int kMostExpansion = 64;
 
 // The first of several spellings that the file has; 0 when it has none, or says 0.
 int first_of(const ConfigView& file, std::initializer_list<const char*> names) {
@@ -65,7 +68,9 @@ void read_experts(const ConfigView& file, Configuration& c) {
   if (e.count <= 1) return;
   e.used = std::max(1, first_of(file, {"top_k_experts", "num_experts_per_tok", "experts_per_token"}));
   e.width = first_of(file, {"moe_intermediate_size", "intermediate_size"});
-  e.shared_width = e.width * first_of(file, {"n_shared_experts"});
+  const int shared = first_of(file, {"n_shared_experts"});
+  if (int64_t{e.width} * shared > INT32_MAX) file.refuse("n_shared_experts", "are too many");
+  e.shared_width = e.width * shared;
   e.first_layer =
       std::max(first_of(file, {"first_k_dense_replace"}), first_of(file, {"expert_layer_offset"}));
   e.every = std::max(1, first_of(file, {"expert_layer_period"}));
@@ -76,7 +81,7 @@ void read_recurrent(const ConfigView& file, Configuration& c) {
   c.state_period = first_of(file, {"attn_layer_period"});
   if (c.state_period == 0) return;
   c.state_attention = file.file().integer(file.key("attn_layer_offset"), 0);
-  c.state_width = c.hidden * file.size_or("mamba_expand", 2);
+  c.state_width = c.hidden * file.size_or("mamba_expand", 2, kMostExpansion);
   c.state_size = file.size_or("mamba_d_state", 16);
   c.state_conv = file.size_or("mamba_d_conv", 4);
 }

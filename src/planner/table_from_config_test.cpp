@@ -65,6 +65,18 @@ TEST(Config, NamesCompressedSharedAndRecurrentState) {
             int64_t{3} * 2 * 512 * 2 * kContext + int64_t{9} * 1024 * 19 * 4);
 }
 
+TEST(Config, OfAbsurdSizesIsRefused) {
+  for (const char* key : {"hidden_size", "num_attention_heads", "head_dim", "num_key_value_heads", "intermediate_size"}) {
+    json config = with(base(), {{"hidden_size", 1 << 20}, {"head_dim", 1 << 20}, {"num_attention_heads", 1 << 20}});
+    config[key] = 1 << 24;
+    EXPECT_THROW(kv_bytes_of(config, kContext), Error) << key;
+  }
+  const json mixture = {{"num_experts", 8}, {"moe_intermediate_size", 1 << 20}, {"n_shared_experts", 1 << 20}};
+  EXPECT_THROW(kv_bytes_of(with(base(), mixture), kContext), Error);
+  const json states = {{"attn_layer_period", 4}, {"hidden_size", 1 << 20}, {"mamba_expand", 1 << 20}};
+  EXPECT_THROW(kv_bytes_of(with(base(), states), kContext), Error);
+}
+
 TEST(Config, MissesNothingQuietly) {
   for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}) {
     json config = base();
