@@ -29,6 +29,16 @@ struct LoadOptions {
   Progress progress;    // bytes of weights
 };
 
+// What engine options may be; a plan keeps to the same.
+struct EngineLimits {
+  static constexpr int kUsualContextTokens = 8192;  // where nobody says, and the model allows
+  static constexpr int kMostContextTokens = 1 << 24;
+  static constexpr int kMostSequences = 4096;
+  static constexpr int kMostChunkTokens = 1 << 16;
+  static constexpr int kMostThreads = 256;
+  static constexpr int64_t kMostCacheBytes = int64_t{1} << 44;
+};
+
 struct EngineOptions {
   int context_tokens = 0;  // longest sequence; 0: the model's own limit, at most 8192
   int sequences = 1;       // that may run together, each up to context_tokens

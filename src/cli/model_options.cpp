@@ -10,11 +10,6 @@
 
 namespace fovea::cli {
 
-constexpr long long kMostThreads = 1024;
-constexpr long long kLargestChunk = 65536;
-constexpr int kMostPlannedThreads = 256;
-constexpr long long kLargestCache = 1LL << 44;
-
 void ModelOptions::add_model(CLI::App& command) {
   command
       .add_option("-m,--model", model,
@@ -27,7 +22,7 @@ void ModelOptions::add_model(CLI::App& command) {
 void ModelOptions::add_machine(CLI::App& command) {
   command.add_option("-t,--threads", threads, "threads that compute; 0: all processors this process may use")
       ->type_name("N")
-      ->check(whole_number(0, kMostThreads));
+      ->check(whole_number(0, EngineLimits::kMostThreads));
   command
       .add_option("--kernels", kernels,
                   "force an instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best here)")
@@ -46,7 +41,7 @@ void ModelOptions::add_cache(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--chunk", chunk, "most tokens of a prompt computed in one step")
       ->type_name("N")
-      ->check(whole_number(1, kLargestChunk))
+      ->check(whole_number(1, EngineLimits::kMostChunkTokens))
       ->capture_default_str();
   command
       .add_option("--cache", cache,
@@ -54,7 +49,7 @@ void ModelOptions::add_cache(CLI::App& command) {
                   "requests leave room (default: as much again as they need)")
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(true))
-      ->check(whole_number(0, kLargestCache));
+      ->check(whole_number(0, EngineLimits::kMostCacheBytes));
 }
 
 std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
@@ -64,7 +59,7 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
   plan.chunk_tokens = chunk;
   plan.kv_local = kv_local;
   plan.kv_global = kv_global;
-  plan.threads = std::min(threads, kMostPlannedThreads);
+  plan.threads = std::min(threads, EngineLimits::kMostThreads);
   Planner::open(path).require_fit(plan, free_memory_bytes());
   ProgressBar bar(ProgressUnit::bytes);
   LoadOptions options;

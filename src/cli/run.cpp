@@ -36,7 +36,6 @@ constexpr const char* kExamples =
     "  fovea run -m smollm2 -i --session talk.fovea\n";
 constexpr int kDefaultTokens = 128;
 constexpr int kRoomUntilTheEnd = 2048;  // for the answer, when neither -c nor -n says how much
-constexpr int kUsualContext = 8192;
 constexpr size_t kLongestEcho = 2000;  // bytes of prompt that are repeated on a terminal
 
 struct RunOptions {
@@ -72,7 +71,7 @@ int context_for(const RunOptions& options, int prompt, int tokens, int model_lim
   const int64_t room = tokens == kUntilTheEnd ? kRoomUntilTheEnd : tokens;
   int64_t needed = static_cast<int64_t>(prompt) + room;
   if (tokens == kUntilTheEnd) {
-    needed = std::max<int64_t>(needed, kUsualContext);
+    needed = std::max<int64_t>(needed, EngineLimits::kUsualContextTokens);
     if (model_limit > 0 && prompt < model_limit) needed = std::min<int64_t>(needed, model_limit);
   }
   return static_cast<int>(std::clamp<int64_t>(needed, 1, std::numeric_limits<int>::max()));

@@ -20,11 +20,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kDefaultContext = 8192;
-constexpr int kLongestContext = 1 << 24;
-constexpr int kMostThreads = 256;
 constexpr int64_t kMostMemory = int64_t{1} << 60;  // where the system does not say what is free
-constexpr int64_t kMostCacheBytes = int64_t{1} << 44;
 
 kv::CacheOptions cache_options(const EngineOptions& options) {
   return {.context_tokens = options.context_tokens,
@@ -51,15 +47,15 @@ void settle_cache(EngineOptions& options, const model::ModelSpec& spec) {
 
 EngineOptions resolve(EngineOptions options, const Model& model) {
   const ModelFacts& facts = model.facts();
-  if (options.context_tokens == 0) options.context_tokens = std::min(facts.context_tokens, kDefaultContext);
-  if (options.threads == 0) options.threads = std::min(usable_processors(), kMostThreads);
-  check_range("context", options.context_tokens, 1, kLongestContext);
-  check_range("sequences", options.sequences, 1, 4096);
-  check_range("chunk", options.chunk_tokens, 1, 1 << 16);
-  check_range("threads", options.threads, 1, kMostThreads);
-  if (options.cache_bytes < EngineOptions::kAsMuchAgain || options.cache_bytes > kMostCacheBytes) {
+  if (options.context_tokens == 0) options.context_tokens = std::min(facts.context_tokens, EngineLimits::kUsualContextTokens);
+  if (options.threads == 0) options.threads = std::min(usable_processors(), EngineLimits::kMostThreads);
+  check_range("context", options.context_tokens, 1, EngineLimits::kMostContextTokens);
+  check_range("sequences", options.sequences, 1, EngineLimits::kMostSequences);
+  check_range("chunk", options.chunk_tokens, 1, EngineLimits::kMostChunkTokens);
+  check_range("threads", options.threads, 1, EngineLimits::kMostThreads);
+  if (options.cache_bytes < EngineOptions::kAsMuchAgain || options.cache_bytes > EngineLimits::kMostCacheBytes) {
     throw Error(fmt::format("cache_bytes is {}", options.cache_bytes), "engine options",
-                fmt::format("choose 0 to {}, or -1 for as much again as the sequences need", kMostCacheBytes));
+                fmt::format("choose 0 to {}, or -1 for as much again as the sequences need", EngineLimits::kMostCacheBytes));
   }
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
   settle_cache(options, model.state().spec);

@@ -5,14 +5,13 @@
 #include <functional>
 
 #include "fovea/error.h"
+#include "fovea/options.h"
 #include "planner/kv_codec.h"
 #include "planner/planner.h"
 
 namespace fovea {
 namespace {
 
-constexpr int kLongestContext = 1 << 24;
-constexpr int kMostSequences = 4096;
 constexpr int kContextStep = 16;  // contexts are whole pages
 constexpr int kSmallChunk = 64;
 
@@ -133,12 +132,12 @@ int Planner::longest_context(const PlanOptions& options, int64_t memory_bytes) c
     tried.shared_prefix_tokens = std::min(options.shared_prefix_tokens, context);
     return plan(tried).total_bytes <= memory_bytes;
   };
-  const int pages = largest(kLongestContext / kContextStep, [&](int n) { return fits(n * kContextStep); });
+  const int pages = largest(EngineLimits::kMostContextTokens / kContextStep, [&](int n) { return fits(n * kContextStep); });
   return pages * kContextStep;
 }
 
 int Planner::most_sequences(const PlanOptions& options, int64_t memory_bytes) const {
-  return largest(kMostSequences, [&](int sequences) {
+  return largest(EngineLimits::kMostSequences, [&](int sequences) {
     PlanOptions tried = options;
     tried.sequences = sequences;
     return plan(tried).total_bytes <= memory_bytes;

@@ -9,6 +9,7 @@
 #include "base/read_probe.h"
 #include "base/thread_pool.h"
 #include "fovea/error.h"
+#include "fovea/options.h"
 #include "planner/cache_plan.h"
 #include "planner/known_models.h"
 #include "planner/kv_codec.h"
@@ -22,9 +23,6 @@ namespace fovea {
 namespace planner {
 namespace {
 
-constexpr int kUsualContext = 8192;
-constexpr int kLongestContext = 1 << 24;
-constexpr int kMostThreads = 256;
 
 constexpr int64_t kProgramBytes = 8 << 20;  // measured (docs/planner.md): resident without a model
 
@@ -104,12 +102,12 @@ void note_codecs(Plan& plan) {
 
 PlanOptions resolved(PlanOptions options, const LayerTable& table) {
   if (options.context_tokens == 0)
-    options.context_tokens = std::min(std::max(1, table.context_tokens), kUsualContext);
-  if (options.threads == 0) options.threads = std::min(usable_processors(), kMostThreads);
-  check_range("context", options.context_tokens, 1, kLongestContext);
-  check_range("sequences", options.sequences, 1, 4096);
-  check_range("chunk", options.chunk_tokens, 1, 1 << 16);
-  check_range("threads", options.threads, 1, kMostThreads);
+    options.context_tokens = std::min(std::max(1, table.context_tokens), EngineLimits::kUsualContextTokens);
+  if (options.threads == 0) options.threads = std::min(usable_processors(), EngineLimits::kMostThreads);
+  check_range("context", options.context_tokens, 1, EngineLimits::kMostContextTokens);
+  check_range("sequences", options.sequences, 1, EngineLimits::kMostSequences);
+  check_range("chunk", options.chunk_tokens, 1, EngineLimits::kMostChunkTokens);
+  check_range("threads", options.threads, 1, EngineLimits::kMostThreads);
   check_range("shared prefix", options.shared_prefix_tokens, 0, options.context_tokens);
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
   return options;
