@@ -1,5 +1,5 @@
 // Speed of attention over 128 spans (16,384 keys) of one head of 256: the four heads of one query (decode),
-// and a full tile (prefill). One thread.
+// and full tiles that share their spans (prefill). One thread.
 //   GMAC/s   multiply-adds: keys x rows x head_dim, for the scores and again for the values
 //   GB/s     bytes of keys and values read
 #include <benchmark/benchmark.h>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/compute.h"
 #include "kernels/test_numbers.h"
 
 namespace fovea::kernels {
@@ -15,7 +16,7 @@ namespace {
 
 constexpr int kSpans = 128, kHeadDim = 256;
 
-void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int rows) {
+void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int rows, int tiles) {
   RandomNumbers random(1);
   const KvLayout layout = {codec, 1, kHeadDim};
   constexpr int kTokens = kSpans * kSpanTokens;
@@ -32,7 +33,7 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int r
   std::vector<const float*> query_of_row;
   for (int r = 0; r < rows; ++r) query_of_row.push_back(queries.data() + r * kHeadDim);
   const std::vector<int32_t> positions(static_cast<size_t>(rows), kTokens - 1);
-  const AttentionTile tile = {rows,
+  AttentionTile tile = {rows,
                               query_of_row.data(),
                               positions.data(),
                               0,
@@ -49,13 +50,16 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int r
   set.arrange_queries(tile, arranged.data());
   for (auto _ : state) {
     for (int span = 0; span < kSpans; ++span) {
-      set.attend_span(tile, arranged.data(), span, part, scratch.data());
-      set.merge(rows, kHeadDim, part, merged);
+      for (int i = 0; i < tiles; ++i) {
+        tile.fetch = tiles == 1 ? SpanFetch{span, 1, 2} : SpanFetch{(span + 1) % kSpans, i, tiles};
+        set.attend_span(tile, arranged.data(), span, part, scratch.data());
+        set.merge(rows, kHeadDim, part, merged);
+      }
     }
     benchmark::DoNotOptimize(sums.data());
   }
   const double calls = static_cast<double>(state.iterations()) / 1e9;
-  state.counters["GMAC/s"] = {calls * 2 * kTokens * rows * kHeadDim, benchmark::Counter::kIsRate};
+  state.counters["GMAC/s"] = {calls * 2 * kTokens * tiles * rows * kHeadDim, benchmark::Counter::kIsRate};
   state.counters["GB/s"] = {calls * static_cast<double>(memory.size()), benchmark::Counter::kIsRate};
 }
 
@@ -63,10 +67,10 @@ const bool kRegistered = [] {
   for (const KernelSet* set : supported_kernel_sets()) {
     for (const auto& [codec, codec_name] :
          {std::pair{KvCodec::f32, "f32"}, std::pair{KvCodec::f16, "f16"}, std::pair{KvCodec::bf16, "bf16"}}) {
-      for (const int rows : {4, kTileRows}) {
+      for (const auto& [rows, tiles] : {std::pair{4, 1}, std::pair{kTileRows, kTilesTogether}}) {
         const std::string name =
-            "attend/" + std::string(set->name) + "/" + codec_name + "/rows:" + std::to_string(rows);
-        benchmark::RegisterBenchmark(name.c_str(), measure, *set, codec, rows);
+            "attend/" + std::string(set->name) + "/" + codec_name + "/rows:" + std::to_string(rows) + "x" + std::to_string(tiles);
+        benchmark::RegisterBenchmark(name.c_str(), measure, *set, codec, rows, tiles);
       }
     }
   }

@@ -148,7 +148,7 @@ struct TileGroup {
   }
 };
 
-void attend_group(Compute& compute, const Call& call, const TileGroup& group, int thread) {
+void attend_group(Compute& compute, const Call& call, TileGroup group, int thread) {
   const int stride = call.layout.value_stride();
   const ThreadMemory memory(compute, thread, call.layout);
   for (size_t i = 0; i < group.count; ++i) {
@@ -157,8 +157,10 @@ void attend_group(Compute& compute, const Call& call, const TileGroup& group, in
   }
   for (int span = group.first_span; span < group.end_span; ++span) {
     for (size_t i = 0; i < group.count; ++i) {
-      const Tile& tile = group.tiles[i];
+      Tile& tile = group.tiles[i];
       if (span < tile.first_span || span >= tile.end_span) continue;
+      if (span + 1 < group.end_span) tile.work.fetch = {span + 1, static_cast<int>(i), static_cast<int>(group.count)};
+      else tile.work.fetch = {};
       compute.set().attend_span(tile.work, memory.queries[i], span, memory.part, memory.scratch);
       compute.set().merge(tile.work.rows, stride, memory.part, memory.running[i]);
     }
@@ -178,6 +180,23 @@ void attend_whole_tiles(Compute& compute, const Call& call, int tiles) {
   });
 }
 
+AttentionState row_of(const AttentionState& state, int row, int stride) {
+  return {state.sums + static_cast<int64_t>(row) * stride, state.maxima + row, state.weights + row};
+}
+
+// Merges the results of `count` spans in ascending order; row by row where that is work for several threads.
+template <typename StateOf>
+void merge_spans(Compute& compute, int rows, int stride, int count, const StateOf& state, const AttentionState& running) {
+  constexpr int kSpansToShare = 16;
+  if (count < kSpansToShare) {
+    for (int i = 0; i < count; ++i) compute.set().merge(rows, stride, state(i), running);
+    return;
+  }
+  compute.pool().run(rows, [&](int row, int) {
+    for (int i = 0; i < count; ++i) compute.set().merge(1, stride, row_of(state(i), row, stride), row_of(running, row, stride));
+  });
+}
+
 // A few tiles, their spans shared out; in waves, so that the memory for the results is bounded. The states that the waves are
 // merged into stand behind the spans' own.
 void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
@@ -194,9 +213,11 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
     for (int span = tile.first_span; span < tile.end_span; span += wave) {
       const int count = std::min(wave, tile.end_span - span);
       compute.pool().run(count, [&](int i, int thread) {
-        compute.set().attend_span(tile.work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
+        AttentionTile work = tile.work;
+        work.fetch = {span + i, 1, 2};  // its values, while keys are read
+        compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
       });
-      for (int i = 0; i < count; ++i) compute.set().merge(tile.work.rows, stride, state(i), running);
+      merge_spans(compute, tile.work.rows, stride, count, state, running);
     }
     if (call.shape.sinks) merge_sinks(compute.set(), tile, state(0), running, stride);
     write_out(tile, running, call.layout.value_dim(), stride);

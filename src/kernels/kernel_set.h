@@ -32,6 +32,13 @@ struct PanelProduct {
   int64_t out_stride = 0;
 };
 
+// What is brought into cache while scores are computed: of every page of `span`, part `part` of `parts` of its keys and values (the first
+// half of the parts: keys, the second: values). Nothing depends on it but time.
+struct SpanFetch {
+  int span = 0;
+  int part = 0, parts = 0;  // parts 0: nothing
+};
+
 // Rows of queries that read the same keys: row r belongs to query position positions[r].
 struct AttentionTile {
   int rows = 0;                        // 1..kTileRows
@@ -44,6 +51,7 @@ struct AttentionTile {
   int kv_head = 0;
   int chunk = 0;      // 0: none; else keys j with j / chunk == position / chunk
   float softcap = 0;  // 0: none; else scores become softcap * tanh(score / softcap)
+  SpanFetch fetch = {};
 };
 
 // The oldest key that the query at `position` sees.

@@ -46,26 +46,63 @@ constexpr int steps_of(int dims) {
   return (dims + Stored<kCodec>::kTogether - 1) / Stored<kCodec>::kTogether;
 }
 
+// Lines of one page that are brought into cache a few at a time, between other work: memory that is first asked for when it is needed
+// keeps the multiply-adds waiting for half their time.
+class PageFetch {
+ public:
+  PageFetch() = default;
+  PageFetch(const AttentionTile& tile, int page_of_span, int steps) {
+    const SpanFetch& fetch = tile.fetch;
+    const int page = fetch.span * (kSpanTokens / kPageTokens) + page_of_span;
+    const int at = page - tile.pages.first_page;
+    if (fetch.parts == 0 || at < 0 || at >= tile.pages.page_count) return;
+    const size_t key_bytes = tile.layout->key_head_bytes(), value_bytes = tile.layout->value_head_bytes();
+    const std::byte* slice = tile.pages.slice(page);
+    keys_ = slice + static_cast<size_t>(tile.kv_head) * key_bytes;
+    values_ = slice + tile.layout->value_offset() + static_cast<size_t>(tile.kv_head) * value_bytes;
+    key_lines_ = static_cast<int>(key_bytes / kLineBytes);
+    const int lines = key_lines_ + static_cast<int>(value_bytes / kLineBytes);
+    next_ = lines * fetch.part / fetch.parts;
+    end_ = lines * (fetch.part + 1) / fetch.parts;
+    per_step_ = (end_ - next_ + steps - 1) / steps;
+  }
+  void step() {
+    for (int i = 0; i < per_step_ && next_ < end_; ++i, ++next_) {
+      __builtin_prefetch(next_ < key_lines_ ? keys_ + next_ * kLineBytes : values_ + (next_ - key_lines_) * kLineBytes, 0, 2);
+    }
+  }
+
+ private:
+  static constexpr int kLineBytes = 64;
+  const std::byte *keys_ = nullptr, *values_ = nullptr;
+  int key_lines_ = 0, next_ = 0, end_ = 0, per_step_ = 0;
+};
+
 // Dot products of kRows queries with the 16 keys of each of kPages pages. Several pages where few rows would leave the
 // multiply-add units waiting for each other.
 //   queries  [step][row][kTogether]
 template <KvCodec kCodec, int kRows, int kPages>
 void score_pages(const std::byte* const* keys, int head_dim, const typename Stored<kCodec>::Factor* queries, float scale,
-                 float* scores) {
+                 PageFetch* fetch, float* scores) {
   using S = Stored<kCodec>;
   F32x16 acc[kPages][kRows];
+#pragma GCC unroll 12
   for (int p = 0; p < kPages; ++p) {
+#pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) acc[p][r] = zeros();
   }
   for (int step = 0; step < steps_of<kCodec>(head_dim); ++step, queries += kRows * S::kTogether) {
     decltype(S::load_terms(nullptr, 0)) terms[kPages];
     for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
+    for (int p = 0; p < kPages; ++p) fetch[p].step();
     for (int r = 0; r < kRows; ++r) {
       const auto query = S::broadcast(queries + r * S::kTogether);
       for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
     }
   }
+#pragma GCC unroll 12
   for (int p = 0; p < kPages; ++p) {
+#pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) store(scores + r * kSpanTokens + p * kPageTokens, mul(acc[p][r], set1(scale)));
   }
 }
@@ -92,13 +129,17 @@ void score_span(const AttentionTile& tile, int first_page, int begin_page, int e
   const auto* queries = reinterpret_cast<const typename Stored<kCodec>::Factor*>(arranged);
   const int head_dim = tile.layout->head_dim;
   const std::byte* keys[kSpanTokens / kPageTokens];
-  for (int page = begin_page; page < end_page; ++page) keys[page] = tile.pages.slice(first_page + page) + head_bytes;
+  PageFetch fetch[kSpanTokens / kPageTokens];
+  for (int page = begin_page; page < end_page; ++page) {
+    keys[page] = tile.pages.slice(first_page + page) + head_bytes;
+    fetch[page] = PageFetch(tile, page, steps_of<kCodec>(head_dim));
+  }
   int page = begin_page;
   for (; page + kTogether <= end_page; page += kTogether) {
-    score_pages<kCodec, kRows, kTogether>(keys + page, head_dim, queries, tile.scale, scores + page * kPageTokens);
+    score_pages<kCodec, kRows, kTogether>(keys + page, head_dim, queries, tile.scale, fetch + page, scores + page * kPageTokens);
   }
   for (; page < end_page; ++page) {
-    score_pages<kCodec, kRows, 1>(keys + page, head_dim, queries, tile.scale, scores + page * kPageTokens);
+    score_pages<kCodec, kRows, 1>(keys + page, head_dim, queries, tile.scale, fetch + page, scores + page * kPageTokens);
   }
 }
 
@@ -153,7 +194,9 @@ void weigh_values(const AttentionTile& tile, int first_page, int begin, int end,
   };
   const int end_step = (end + S::kTogether - 1) / S::kTogether;
   F32x16 acc[kRows][kVectors];
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 12
     for (int v = 0; v < kVectors; ++v) acc[r][v] = zeros();
   }
   for (int step = begin / S::kTogether; step < end_step;) {
@@ -170,7 +213,9 @@ void weigh_values(const AttentionTile& tile, int first_page, int begin, int end,
       }
     }
   }
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 12
     for (int v = 0; v < kVectors; ++v) store(sums + r * stride + dim + 16 * v, acc[r][v]);
   }
 }

@@ -236,6 +236,8 @@ template <typename Source, int kRows>
 void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, float* out, int64_t stride, int outputs) {
   using F = typename Source::F;
   F32x16 acc[kRows];
+  // Every loop over the sums is unrolled, or they would go through memory.
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) acc[r] = zeros();
   for (int b = 0; b < blocks; ++b, tile += kRows) {
     typename F::BlockType block;
@@ -243,8 +245,10 @@ void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, fl
     constexpr int kTurns = F::kScales == 1 ? 2 : 1;
 #pragma GCC unroll 12
     for (int r = 0; r + kTurns <= kRows; r += kTurns) add_block<F, kTurns>(block, tile + r, acc + r);
+#pragma GCC unroll 12
     for (int r = kRows / kTurns * kTurns; r < kRows; ++r) add_block<F, 1>(block, tile + r, acc + r);
   }
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     if (outputs == kPanelOutputs) store(out + r * stride, acc[r]);
     else store_first(out + r * stride, outputs, acc[r]);
@@ -319,6 +323,7 @@ template <NumberFormat kFormat, int kRows, int kPanels>
 void plain_tile(const std::byte* panel, int inputs, const float* tile, float* out, int64_t stride, int outputs) {
   const size_t bytes = panel_bytes(kFormat, inputs);
   F32x16 acc[kRows][kPanels];
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) acc[r][p] = zeros();
   }
@@ -328,6 +333,7 @@ void plain_tile(const std::byte* panel, int inputs, const float* tile, float* ou
       for (int r = 0; r < kRows; ++r) acc[r][p] = fma(w, set1(tile[r]), acc[r][p]);
     }
   }
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
       const int left = outputs - p * kPanelOutputs;
@@ -429,13 +435,16 @@ int64_t byte_products(int64_t rounds) {
   for (int i = 0; i < 4 * kSums; ++i) activations[i] = static_cast<int8_t>(i);
   const U8x64 weights = set1_byte(3);
   I32x16 sums[kSums];
-  for (I32x16& sum : sums) sum = zeros_int();
+  // Every loop over the sums is unrolled, or they would live in memory.
+#pragma GCC unroll 12
+  for (int i = 0; i < kSums; ++i) sums[i] = zeros_int();
   for (int64_t round = 0; round < rounds; ++round) {
     asm volatile("" : : "r"(activations) : "memory");  // read anew each time, as a product does
 #pragma GCC unroll 12
     for (int i = 0; i < kSums; ++i) sums[i] = dot4<false>(sums[i], weights, activations + 4 * i);
   }
   volatile int32_t wanted = 0;
-  for (const I32x16& sum : sums) wanted = wanted + reduce_add(sum);
+#pragma GCC unroll 12
+  for (int i = 0; i < kSums; ++i) wanted = wanted + reduce_add(sums[i]);
   return rounds * kSums * 64;
 }
