@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fovea/engine.h"
@@ -62,8 +64,13 @@ struct SpeedRow {
   double gb_per_s = 0;               // at the median round
   double gmac_per_s = 0;
   double share_of_limit = 0;         // of read bandwidth (decode) or of int8 multiply-adds (prefill)
+  std::map<std::string, double> part_seconds = {};  // per token, as EngineStats names the parts
 };
 std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, EngineOptions options,
                                     const SpeedJob& job, const MachineLimits& limits);
+
+// The rows beside the roof that memory and arithmetic set, as an SVG document with its data as JSON inside.
+// errors: Error for no rows, or limits that are not known
+std::string roofline_figure(std::string_view model, const MachineLimits& limits, const std::vector<SpeedRow>& rows);
 
 }  // namespace fovea

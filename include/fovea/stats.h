@@ -32,6 +32,9 @@ struct EngineStats {
   int kv_boundaries = 0;        // positions that requests to come can continue from
   std::map<std::string, int64_t> reuse_reasons;  // requests by what kept them from reusing more
   int64_t scratch_bytes = 0;
+  // Seconds of all steps by part of the model: "local attention", "global attention", "projections" (queries, keys, values and
+  // the way back), "feed-forward", "states", "logits". What is missing to the steps' time is norms, embedding and sampling.
+  std::map<std::string, double> part_seconds;
   std::vector<KvGroupStats> kv;
 };
 

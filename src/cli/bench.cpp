@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <set>
 
 #include "cli/commands.h"
+#include "cli/figure_file.h"
 #include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
@@ -27,13 +29,16 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  fovea bench\n"
     "  fovea bench -m model.gguf -p 512 -n 128 -d 0,4096,16384 -t 2 -r 5\n"
-    "  fovea bench -p 0 -n 64 --json\n";
+    "  fovea bench -p 0 -n 64 --json\n"
+    "  fovea bench -d 0,4096 --profile\n"
+    "  fovea bench -d 0,16384 --roofline roofline.svg\n";
 constexpr long long kMostTokens = 1 << 24;
 
 struct BenchOptions {
   ModelOptions model;
   SpeedJob job;
-  bool json = false;
+  std::string roofline;  // a file
+  bool profile = false, json = false;
 };
 
 double median(std::vector<double> values) {
@@ -52,7 +57,8 @@ nlohmann::ordered_json json_of(const SpeedRow& row) {
           {"macs_per_token", row.macs_per_token},
           {"gb_per_s", row.gb_per_s},
           {"gmac_per_s", row.gmac_per_s},
-          {"share_of_limit", row.share_of_limit}};
+          {"share_of_limit", row.share_of_limit},
+          {"part_seconds_per_token", row.part_seconds}};
 }
 
 nlohmann::ordered_json json_of(const Model& model, const MachineLimits& limits,
@@ -99,6 +105,32 @@ std::string text_of(const std::vector<SpeedRow>& rows) {
   return table.text();
 }
 
+// The parts' shares of each row's time, and what is left.
+std::string profile_of(const std::vector<SpeedRow>& rows) {
+  std::set<std::string> parts;
+  for (const SpeedRow& row : rows) {
+    for (const auto& [part, seconds] : row.part_seconds) parts.insert(part);
+  }
+  std::vector<Table::Column> columns = {{"phase", Table::Align::left}, {"depth"}, {"ms per token"}};
+  for (const std::string& part : parts) columns.push_back({part});
+  columns.push_back({"rest"});
+  Table table(columns);
+  for (const SpeedRow& row : rows) {
+    double all = 0, named = 0;  // seconds per token, over all rounds
+    for (const double speed : row.tokens_per_s) all += 1 / speed / static_cast<double>(row.tokens_per_s.size());
+    std::vector<std::string> cells = {row.phase, count_text(row.depth), fmt::format("{:.3f}", 1e3 * all)};
+    for (const std::string& part : parts) {
+      const auto found = row.part_seconds.find(part);
+      const double seconds = found == row.part_seconds.end() ? 0 : found->second;
+      named += seconds;
+      cells.push_back(share_text(seconds / all));
+    }
+    cells.push_back(share_text(std::max(0.0, all - named) / all));
+    table.add_row(cells);
+  }
+  return "\nwhere the time goes\n\n" + table.text();
+}
+
 int run(const BenchOptions& options) {
   if (options.job.prompt_tokens == 0 && options.job.decode_tokens == 0) {
     throw UsageError("nothing to measure: -p and -n are both 0");
@@ -110,10 +142,13 @@ int run(const BenchOptions& options) {
   job.progress = bar.callback();
   const std::vector<SpeedRow> rows = measure_speed(model, options.model.engine_options(), job, limits);
   bar.clear();
+  if (!options.roofline.empty()) {
+    write_figure(options.roofline, roofline_figure(display_name(model->facts()), limits, rows), "Fovea: roofline");
+  }
   if (options.json) {
     write_json(json_of(*model, limits, rows));
   } else {
-    write_output(heading(*model, limits) + text_of(rows));
+    write_output(heading(*model, limits) + text_of(rows) + (options.profile ? profile_of(rows) : ""));
   }
   return 0;
 }
@@ -142,6 +177,9 @@ void add_bench_command(CLI::App& program, Action& chosen) {
   add("-r,--rounds", job.rounds, "times each is measured; the table shows the median", 1);
   options->model.add_machine(*command);
   options->model.add_cache(*command);
+  command->add_flag("--profile", options->profile, "also show where the time goes, by part of the model");
+  command->add_option("--roofline", options->roofline, "also draw speed beside the machine's limits: a .svg or .html file")
+      ->type_name("FILE");
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -5,10 +5,10 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/figure_file.h"
 #include "cli/memory_size.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
@@ -76,12 +76,7 @@ std::string figure_of(const PlanCommand& command) {
 
 int draw(const PlanCommand& command) {
   if (command.out.empty()) throw UsageError("--figure needs --out F.svg or F.html");
-  std::string figure = figure_of(command);
-  if (command.out.ends_with(".html")) figure = as_html(figure, "Fovea: " + command.figure);
-  std::ofstream file(command.out, std::ios::binary);
-  file << figure;
-  file.close();
-  if (!file) throw Error("cannot be written", command.out, "name a file in a folder that exists");
+  write_figure(command.out, figure_of(command), "Fovea: " + command.figure);
   return 0;
 }
 

@@ -73,6 +73,7 @@ nlohmann::ordered_json json_of(const EngineStats& stats) {
                                    {"kv_used_bytes", stats.kv_used_bytes},
                                    {"kv_boundaries", stats.kv_boundaries},
                                    {"scratch_bytes", stats.scratch_bytes}};
+  object["part_seconds"] = stats.part_seconds;
   object["reuse_reasons"] = stats.reuse_reasons;
   object["kv"] = nlohmann::ordered_json::array();
   for (const KvGroupStats& group : stats.kv) object["kv"].push_back(json_of(group));

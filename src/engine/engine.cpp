@@ -324,6 +324,10 @@ EngineStats Engine::stats() const {
   stats.kv_used_bytes = state_->cache.used_bytes();
   stats.kv_boundaries = state_->cache.boundaries();
   stats.scratch_bytes = static_cast<int64_t>(state_->compute.bytes() + state_->scratch.bytes());
+  for (size_t i = 0; i < model::kParts; ++i) {
+    const auto part = static_cast<model::Part>(i);
+    if (const double seconds = state_->scratch.times.seconds(part); seconds > 0) stats.part_seconds[std::string(model::name_of(part))] = seconds;
+  }
   for (const kv::GroupStats& group : state_->cache.stats()) {
     stats.kv.push_back({group.window == kv::kWholePast ? "global" : "local", group.window,
                         group.layers, kernels::kPageTokens, group.page_bytes,

@@ -31,6 +31,17 @@ void check(const SpeedJob& job) {
   }
 }
 
+struct Taken {
+  double seconds = 0;
+  std::map<std::string, double> parts;
+};
+
+// One more round of a row.
+void add_round(const Taken& taken, int rounds, SpeedRow& row) {
+  row.tokens_per_s.push_back(row.tokens / taken.seconds);
+  for (const auto& [part, seconds] : taken.parts) row.part_seconds[part] += seconds / (rounds * row.tokens);
+}
+
 class SpeedMeter {
  public:
   SpeedMeter(const std::shared_ptr<const Model>& model, EngineOptions options, const SpeedJob& job)
@@ -45,27 +56,20 @@ class SpeedMeter {
   int whole_chunks(int depth) const { return (depth + chunk_ - 1) / chunk_ * chunk_; }
   const EngineOptions& options() const { return engine_.options(); }
 
-  // Seconds from `depth`, a multiple of the chunk, to the first token after `tokens` more of the prompt.
-  double prefill(int depth, int tokens) {
+  // The time from `depth`, a multiple of the chunk, to the first token after `tokens` more of the prompt.
+  Taken prefill(int depth, int tokens) {
     const RequestId id = submit(depth + tokens, 1);
-    while (engine_.prompt_tokens_done(id) < depth) step(id);
-    const Stopwatch watch;
-    while (!engine_.idle()) step(id);
-    const double seconds = watch.seconds();
+    const Taken taken = to_the_end(id, depth);
     done_ += depth + tokens;
-    return seconds;
+    return taken;
   }
 
-  // Seconds for `tokens` tokens after a prompt of `depth` (at least one) and its first token.
-  double decode(int depth, int tokens) {
+  // The time of `tokens` tokens after a prompt of `depth` (at least one) and its first token.
+  Taken decode(int depth, int tokens) {
     const int prompt = std::max(depth, 1);
-    const RequestId id = submit(prompt, tokens + 1);
-    while (engine_.prompt_tokens_done(id) < prompt) step(id);
-    const Stopwatch watch;
-    while (!engine_.idle()) step(id);
-    const double seconds = watch.seconds();
+    const Taken taken = to_the_end(submit(prompt, tokens + 1), prompt);
     done_ += depth + tokens;
-    return seconds;
+    return taken;
   }
 
  private:
@@ -87,6 +91,17 @@ class SpeedMeter {
       request.prompt.push_back(static_cast<int32_t>(place * vocabulary));
     }
     return engine_.submit(std::move(request));
+  }
+
+  // Runs a request, timed once `untimed` tokens of its prompt are there.
+  Taken to_the_end(RequestId id, int untimed) {
+    while (engine_.prompt_tokens_done(id) < untimed) step(id);
+    const std::map<std::string, double> before = engine_.stats().part_seconds;
+    const Stopwatch watch;
+    while (!engine_.idle()) step(id);
+    Taken taken{watch.seconds(), engine_.stats().part_seconds};
+    for (const auto& [part, seconds] : before) taken.parts[part] -= seconds;
+    return taken;
   }
 
   void step(RequestId id) {
@@ -143,13 +158,11 @@ std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, E
   std::vector<SpeedRow> rows;
   for (const int wanted : job.depths) {
     const int depth = meter.whole_chunks(wanted);
-    SpeedRow prefill{"prefill", job.prompt_tokens, depth, {}, 0, 0, 0, 0, 0};
-    SpeedRow decode{"decode", job.decode_tokens, depth, {}, 0, 0, 0, 0, 0};
+    SpeedRow prefill{"prefill", job.prompt_tokens, depth, {}, 0, 0, 0, 0, 0, {}};
+    SpeedRow decode{"decode", job.decode_tokens, depth, {}, 0, 0, 0, 0, 0, {}};
     for (int round = 0; round < job.rounds; ++round) {
-      if (prefill.tokens > 0)
-        prefill.tokens_per_s.push_back(prefill.tokens / meter.prefill(depth, prefill.tokens));
-      if (decode.tokens > 0)
-        decode.tokens_per_s.push_back(decode.tokens / meter.decode(depth, decode.tokens));
+      if (prefill.tokens > 0) add_round(meter.prefill(depth, prefill.tokens), job.rounds, prefill);
+      if (decode.tokens > 0) add_round(meter.decode(depth, decode.tokens), job.rounds, decode);
     }
     if (prefill.tokens > 0) {
       derive(prefill, prefill_work(estimate, depth, prefill.tokens, meter.options().chunk_tokens), 0,

@@ -13,7 +13,8 @@ Compute::Places Compute::places_for(const ComputeLimits& limits, int threads) {
   const size_t attention_bytes = attention_scratch_bytes() + whole_lines(state_bytes) +
                                  kTilesTogether * (arranged_query_bytes(limits.head_dim) + whole_lines(state_bytes));
   Places places;
-  places.thread_bytes = whole_lines(std::max(attention_bytes, widened_panel_bytes(limits.inputs)));
+  const size_t made_rows_bytes = static_cast<size_t>(kTileRows) * static_cast<size_t>(limits.inputs) * sizeof(float);
+  places.thread_bytes = whole_lines(std::max({attention_bytes, widened_panel_bytes(limits.inputs), made_rows_bytes}));
   places.quant_at = places.thread_bytes * static_cast<size_t>(threads);
   places.plain_at = places.quant_at + whole_lines(limits.quantized ? quant_tiles_bytes(limits.rows, limits.inputs) : 0);
   places.states_at = places.plain_at + whole_lines(limits.plain ? plain_tiles_bytes(limits.rows, limits.inputs) : 0);

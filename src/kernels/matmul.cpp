@@ -15,24 +15,39 @@ void transpose_tile(const float* x, int64_t stride, int rows, int inputs, float*
   }
 }
 
+// Which forms of activations some products need.
+struct Forms {
+  bool quantized = false, plain = false;
+  explicit Forms(std::span<const Product> products) {
+    for (const Product& p : products) (is_quantized(p.weights->format()) ? quantized : plain) = true;
+  }
+};
+
+// Where the rows of a tile lie: in the source, or made in `room`.
+struct TileRows {
+  const float* data;
+  int64_t stride;
+};
+TileRows rows_of_tile(const KernelSet& set, const RowSource& x, int first, int count, int inputs, float* room) {
+  if (x.making == RowSource::Making::nothing) return {x.row(first), x.stride};
+  for (int r = 0; r < count; ++r) x.make(set, first + r, inputs, room + static_cast<int64_t>(r) * inputs);
+  return {room, inputs};
+}
+
 // Rows -> tiles, in the forms that the products need.
-void arrange(Compute& compute, const float* x, int64_t stride, int rows, std::span<const Product> products) {
-  const int inputs = products[0].weights->inputs();
-  const auto quantized = [](const Product& p) { return is_quantized(p.weights->format()); };
-  const bool any_quantized = std::any_of(products.begin(), products.end(), quantized);
-  const bool any_plain = !std::all_of(products.begin(), products.end(), quantized);
-  const int tiles = (rows + kTileRows - 1) / kTileRows;
-  const bool biased = compute.set().biased_tiles && rows > kFewRows;
-  compute.for_rows(tiles, 1, [&](int begin, int end) {
-    for (int tile = begin; tile < end; ++tile) {
-      const int64_t first = static_cast<int64_t>(tile) * kTileRows;
-      const int count = std::min(kTileRows, rows - static_cast<int>(first));
-      if (any_quantized) {
-        compute.set().quantize_tile(x + first * stride, stride, count, inputs, biased,
-                                    compute.quant_tiles() + first * (inputs / kBlockInputs));
-      }
-      if (any_plain) transpose_tile(x + first * stride, stride, count, inputs, compute.plain_tiles() + first * inputs);
+void arrange(Compute& compute, const RowSource& x, std::span<const Product> products) {
+  const int inputs = products[0].weights->inputs(), tiles = (x.rows + kTileRows - 1) / kTileRows;
+  const Forms forms(products);
+  const bool biased = compute.set().biased_tiles && x.rows > kFewRows;
+  compute.pool().run(tiles, [&](int tile, int thread) {
+    const int first = tile * kTileRows, count = std::min(kTileRows, x.rows - first);
+    float* room = reinterpret_cast<float*>(compute.scratch(thread));
+    const TileRows rows = rows_of_tile(compute.set(), x, first, count, inputs, room);
+    if (forms.quantized) {
+      compute.set().quantize_tile(rows.data, rows.stride, count, inputs, biased,
+                                  compute.quant_tiles() + int64_t{first} * (inputs / kBlockInputs));
     }
+    if (forms.plain) transpose_tile(rows.data, rows.stride, count, inputs, compute.plain_tiles() + int64_t{first} * inputs);
   });
 }
 
@@ -48,10 +63,11 @@ int panels_per_piece(const PackedMatrix& weights, int rows, int threads) {
 
 }  // namespace
 
-void multiply(Compute& compute, const float* x, int64_t x_stride, int rows, std::span<const Product> products) {
+void multiply(Compute& compute, const RowSource& x, std::span<const Product> products) {
   assert(!products.empty() && products.size() <= kMostProducts);
+  const int rows = x.rows;
   if (rows == 0) return;
-  arrange(compute, x, x_stride, rows, products);
+  arrange(compute, x, products);
 
   std::array<int, kMostProducts> steps{};
   std::array<int, kMostProducts + 1> first_piece{};

@@ -6,6 +6,7 @@
 
 #include "kernels/compute.h"
 #include "kernels/packed_matrix.h"
+#include "kernels/row_source.h"
 
 namespace fovea::kernels {
 
@@ -15,9 +16,10 @@ struct Product {
   int64_t out_stride = 0;
 };
 
-// out[m][n] = sum_k x[m][k] * W[n][k] for every product; they all read the same rows, so those are arranged once.
-//   x   [rows][x_stride], the first weights->inputs() of each row are read
-// REQUIRES rows and inputs within the limits of `compute`; equal inputs in all products; no overlap of x and out.
-void multiply(Compute& compute, const float* x, int64_t x_stride, int rows, std::span<const Product> products);
+// out[m][n] = sum_k x[m][k] * W[n][k] for every product; they all read the same rows, so those are made and arranged once.
+//   x   the first weights->inputs() numbers of each row are read
+// REQUIRES rows and inputs within the limits of `compute`; equal inputs in all products; no product's `out` overlaps what
+// another's panels read (the rows of x may be overwritten: they are arranged before).
+void multiply(Compute& compute, const RowSource& x, std::span<const Product> products);
 
 }  // namespace fovea::kernels

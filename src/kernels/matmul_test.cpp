@@ -211,7 +211,7 @@ TEST(Specification, IsTheProductOfWhatTheNumbersStandFor) {
     Compute compute(scalar_kernels(), pool, {kRows, kInputs, 16});
     std::vector<float> out(kRows * kOutputs);
     const Product product = {&weights, out.data(), kOutputs};
-    multiply(compute, x.data(), kInputs, kRows, {&product, 1});
+    multiply(compute, {x.data(), kInputs, kRows}, {&product, 1});
 
     std::vector<float> row(kInputs);
     for (int m = 0; m < kRows; ++m) {
@@ -249,7 +249,7 @@ TEST_P(Multiply, GivesTheSameBitsForAnyNumberOfThreadsAndForRowsAlone) {
     Compute compute(set(), pool, {kRows, kInputs, 16});
     std::vector<float> out(static_cast<size_t>(rows) * 150);
     const Product products[] = {{&q4, out.data(), 150}, {&half, out.data() + 100, 150}};
-    multiply(compute, x.data() + first * kStride, kStride, rows, products);
+    multiply(compute, {x.data() + first * kStride, kStride, rows}, products);
     return out;
   };
   const std::vector<float> expected = run(single, 0, kRows);
@@ -261,6 +261,47 @@ TEST_P(Multiply, GivesTheSameBitsForAnyNumberOfThreadsAndForRowsAlone) {
     EXPECT_TRUE(same_bits({expected.data() + row * 150, 150}, run(single, row, 1))) << "row " << row;
   }
   EXPECT_TRUE(run(single, 0, 0).empty());
+}
+
+TEST_P(Multiply, RowsMadeOnTheWayAreTheRowsMadeBefore) {
+  RandomNumbers random(10);
+  constexpr int kInputs = 96;
+  ThreadPool pool(2);
+  PanelMemory memory;
+  std::vector<float> x = random.floats(kInputs * 40), up = random.floats(kInputs * 40), weight = random.floats(kInputs);
+  const PackedMatrix bytes = PackedMatrix::pack(NumberFormat::q8_0, 20, kInputs, random.weights(NumberFormat::q8_0, 20, kInputs), memory, pool);
+  const PackedMatrix plain = PackedMatrix::pack(NumberFormat::f32, 20, kInputs, random.weights(NumberFormat::f32, 20, kInputs), memory, pool);
+  for (const int rows : {1, 3, 12, 13, 40}) {
+    Compute compute(set(), pool, {rows, kInputs, 16});
+    const auto product_of = [&](const RowSource& source) {
+      std::vector<float> out(static_cast<size_t>(rows) * 40);
+      const Product products[] = {{&bytes, out.data(), 40}, {&plain, out.data() + 20, 40}};
+      multiply(compute, source, products);
+      return out;
+    };
+    const Rows from = {x.data(), rows, kInputs}, other = {up.data(), rows, kInputs};
+    const std::vector<float> as_it_is = product_of(from);
+    for (const RowSource& source : {RowSource::rms_normed(from, weight.data(), 1e-6f), RowSource::rms_normed(from, nullptr, 1e-6f),
+                                    RowSource::layer_normed(from, weight.data(), 1e-6f), RowSource::gated(Activation::silu, from, other)}) {
+      std::vector<float> made(static_cast<size_t>(rows) * kInputs);
+      make_rows(compute, source, {made.data(), rows, kInputs});
+      const std::vector<float> expected = product_of(Rows{made.data(), rows, kInputs});
+      EXPECT_TRUE(same_bits(expected, product_of(source))) << rows << " rows";
+      EXPECT_FALSE(same_bits(expected, as_it_is)) << rows << " rows";
+    }
+  }
+}
+
+TEST_P(Multiply, LayerNormTakesTheMeanAwayAndGivesUnitDeviation) {
+  const std::vector<float> x = RandomNumbers(11).floats(75);
+  ThreadPool pool(1);
+  Compute compute(set(), pool, {1, 96, 16});
+  std::vector<float> in(x), out(x.size());
+  make_rows(compute, RowSource::layer_normed({in.data(), 1, 75}, nullptr, 0), {out.data(), 1, 75});
+  double mean = 0, squares = 0;
+  for (const float value : x) mean += value / 75.0;
+  for (const float value : x) squares += (value - mean) * (value - mean) / 75.0;
+  for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(out[i], (x[i] - mean) / std::sqrt(squares), 1e-5);
 }
 
 }  // namespace

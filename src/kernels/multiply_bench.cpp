@@ -25,7 +25,7 @@ void measure(benchmark::State& state, const KernelSet& set, NumberFormat format,
   Compute compute(set, pool, {rows, inputs, 16});
   const Product product = {&weights, out.data(), outputs};
   for (auto _ : state) {
-    multiply(compute, x.data(), inputs, rows, {&product, 1});
+    multiply(compute, {x.data(), inputs, rows}, {&product, 1});
     benchmark::DoNotOptimize(out.data());
   }
   const double calls = static_cast<double>(state.iterations()) / 1e9;

@@ -4,17 +4,11 @@
 #include <cmath>
 
 namespace fovea::kernels {
-namespace {
-
-// Rows per piece of work: below some ten thousand numbers, waking another thread costs more than it brings.
-int grain_of(int width) { return std::max(1, 16384 / std::max(1, width)); }
-
-}  // namespace
 
 void embed(const Compute& compute, const PackedMatrix& embedding, std::span<const int32_t> tokens, float scale,
            Rows out) {
   assert(tokens.size() == static_cast<size_t>(out.rows) && embedding.inputs() == out.width);
-  compute.for_rows(out.rows, grain_of(8 * out.width), [&](int begin, int end) {
+  compute.for_rows(out.rows, row_grain(8 * out.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
       embedding.read_row(tokens[static_cast<size_t>(i)], {out.row(i), static_cast<size_t>(out.width)});
       compute.set().scale(scale, out.width, out.row(i));
@@ -22,50 +16,11 @@ void embed(const Compute& compute, const PackedMatrix& embedding, std::span<cons
   });
 }
 
-void rms_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out) {
-  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) compute.set().rms_norm(x.row(i), weight, x.width, eps, out.row(i));
-  });
-}
-
-namespace {
-
-// Sixteen sums that are added at the end: an order that the compiler can keep in vectors.
-float mean_of(const float* x, int n) {
-  float lanes[16] = {};
-  for (int i = 0; i < n; ++i) lanes[i % 16] += x[i];
-  for (int width = 8; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  }
-  return lanes[0] / static_cast<float>(n);
-}
-
-}  // namespace
-
-void layer_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out) {
-  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      const float mean = mean_of(x.row(i), x.width);
-      float* to = out.row(i);
-      for (int d = 0; d < x.width; ++d) to[d] = x.row(i)[d] - mean;
-      compute.set().rms_norm(to, weight, x.width, eps, to);
-    }
-  });
-}
-
 void add_normed(const Compute& compute, Rows x, const float* weight, float eps, Rows residual) {
-  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+  compute.for_rows(x.rows, row_grain(x.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
       if (weight) compute.set().rms_norm_add(x.row(i), weight, x.width, eps, residual.row(i));
       else compute.set().add(x.row(i), x.width, residual.row(i));
-    }
-  });
-}
-
-void gate(const Compute& compute, Activation activation, Rows gate, Rows up) {
-  compute.for_rows(gate.rows, grain_of(4 * gate.width), [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      compute.set().gate(activation, gate.row(i), up.row(i), gate.width, gate.row(i));
     }
   });
 }
@@ -77,19 +32,19 @@ void softcap(const Compute& compute, float cap, Rows x) {
 }
 
 void scale(const Compute& compute, float factor, Rows x) {
-  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+  compute.for_rows(x.rows, row_grain(x.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) compute.set().scale(factor, x.width, x.row(i));
   });
 }
 
 void add(const Compute& compute, Rows x, Rows sum) {
-  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+  compute.for_rows(x.rows, row_grain(x.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) compute.set().add(x.row(i), x.width, sum.row(i));
   });
 }
 
 void add_to_each(const Compute& compute, const float* x, Rows sum) {
-  compute.for_rows(sum.rows, grain_of(sum.width), [&](int begin, int end) {
+  compute.for_rows(sum.rows, row_grain(sum.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) compute.set().add(x, sum.width, sum.row(i));
   });
 }
@@ -97,7 +52,7 @@ void add_to_each(const Compute& compute, const float* x, Rows sum) {
 void rotation_tables(const Compute& compute, std::span<const double> frequencies, float magnitude,
                      std::span<const int32_t> positions, float* cosines, float* sines) {
   const size_t pairs = frequencies.size();
-  const int grain = grain_of(16 * static_cast<int>(pairs));
+  const int grain = row_grain(16 * static_cast<int>(pairs));
   compute.for_rows(static_cast<int>(positions.size()), grain, [&](int begin, int end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       for (size_t k = 0; k < pairs; ++k) {
@@ -111,7 +66,7 @@ void rotation_tables(const Compute& compute, std::span<const double> frequencies
 
 void transform_heads(const Compute& compute, const HeadTransform& t, Rows x) {
   assert(x.width == t.heads * t.head_dim);
-  compute.for_rows(x.rows, grain_of(x.width), [&](int begin, int end) {
+  compute.for_rows(x.rows, row_grain(x.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
       const int64_t at = static_cast<int64_t>(i) * t.pairs;
       for (int h = 0; h < t.heads; ++h) {

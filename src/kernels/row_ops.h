@@ -1,6 +1,7 @@
 // What happens to rows between the matrix products, on all threads. Rows are independent of each other.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -17,17 +18,14 @@ struct Rows {
   float* row(int i) const { return data + static_cast<int64_t>(i) * width; }
 };
 
+// Rows per piece of work: below some ten thousand numbers, waking another thread costs more than it brings.
+inline int row_grain(int width) { return std::max(1, 16384 / std::max(1, width)); }
+
 // out[i] = embedding row tokens[i] * scale
 void embed(const Compute& compute, const PackedMatrix& embedding, std::span<const int32_t> tokens, float scale,
            Rows out);
-// out = x / rms(x) * weight
-void rms_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out);
-// out = (x - mean(x)) / deviation(x) * weight
-void layer_norm(const Compute& compute, Rows x, const float* weight, float eps, Rows out);
 // residual += x / rms(x) * weight, or residual += x where weight is null
 void add_normed(const Compute& compute, Rows x, const float* weight, float eps, Rows residual);
-// gate = activation(gate) * up
-void gate(const Compute& compute, Activation activation, Rows gate, Rows up);
 void softcap(const Compute& compute, float cap, Rows x);
 void scale(const Compute& compute, float factor, Rows x);
 void add(const Compute& compute, Rows x, Rows sum);                // sum += x

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "model/step.h"
@@ -33,7 +34,7 @@ void unit_norm(const Step& step, int heads, int head_dim, Rows x) {
 // Queries or keys as projected -> normed and rotated.
 void finish_heads(const Step& step, const AttentionSpec& a, int heads, const AlignedArray<float>& norm, Rows x) {
   kernels::HeadTransform transform = rotation(step, a, heads, a.head_dim);
-  if (a.qk_norm == HeadNorm::whole_row) kernels::rms_norm(step.compute, x, norm.data(), step.spec.norm_eps, x);
+  if (a.qk_norm == HeadNorm::whole_row) kernels::make_rows(step.compute, RowSource::rms_normed(x, norm.data(), step.spec.norm_eps), x);
   if (a.qk_norm == HeadNorm::each_head) transform.norm_weight = norm.data();
   kernels::transform_heads(step.compute, transform, x);
   if (a.qk_norm == HeadNorm::after_rope) unit_norm(step, heads, a.head_dim, x);
@@ -50,10 +51,10 @@ void warm_queries(const Step& step, const AttentionSpec& a, Rows q) {
 }
 
 // Heads q, and where the layer has its own k and v.
-void project_heads(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows in, Rows q, Rows k, Rows v) {
+void project_heads(const Step& step, const AttentionSpec& a, const LayerWeights& w, const RowSource& in, Rows q, Rows k, Rows v) {
   const std::array<Product, 3> all = {{{&w.q, q.data, q.width}, {&w.k, k.data, k.width}, {&w.v, v.data, v.width}}};
   const size_t count = w.k.empty() ? 1 : w.v.empty() ? 2 : 3;
-  kernels::multiply(step.compute, in.data, in.width, in.rows, std::span(all).first(count));
+  kernels::multiply(step.compute, in, std::span(all).first(count));
   step.add_bias(w.q_bias, q);
   finish_heads(step, a, a.q_heads, w.q_norm, q);
   if (a.temperature > 0) warm_queries(step, a, q);
@@ -140,7 +141,7 @@ void copy_dims(const Step& step, Rows from, int heads, int from_dim, int from_at
   });
 }
 
-void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows in, Rows q) {
+void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, const RowSource& in, Rows q) {
   const LatentSpec& l = a.latent;
   Scratch& s = step.s;
   const Rows key = step.rows(s.stored_k, l.kv_rank + l.rope_dim), query = step.rows(s.stored_q, a.q_heads * key.width);
@@ -148,12 +149,11 @@ void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights
     const Rows narrow = step.rows(s.q_narrow, l.q_rank);
     const std::array<Product, 2> both = {{{&w.latent.q_narrow, narrow.data, narrow.width},
                                           {&w.latent.kv_narrow, key.data, key.width}}};
-    kernels::multiply(step.compute, in.data, in.width, in.rows, both);
-    kernels::rms_norm(step.compute, narrow, w.latent.q_narrow_norm.data(), kNarrowNormEps, narrow);
-    step.project(narrow, w.q, q);
+    kernels::multiply(step.compute, in, both);
+    step.project(RowSource::rms_normed(narrow, w.latent.q_narrow_norm.data(), kNarrowNormEps), w.q, q);
   } else {
     const std::array<Product, 2> both = {{{&w.q, q.data, q.width}, {&w.latent.kv_narrow, key.data, key.width}}};
-    kernels::multiply(step.compute, in.data, in.width, in.rows, both);
+    kernels::multiply(step.compute, in, both);
   }
   kernels::HeadTransform turn_key = rotation(step, a, 1, key.width);
   turn_key.first_rotated = l.kv_rank;
@@ -168,7 +168,7 @@ void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights
   kernels::transform_heads(step.compute, turn, q);
   for (int h = 0; h < a.q_heads; ++h) {
     const Product up = {&w.latent.k_up[static_cast<size_t>(h)], query.data + h * key.width, query.width};
-    kernels::multiply(step.compute, q.data + h * (l.plain_dim + l.rope_dim), q.width, q.rows, {&up, 1});
+    kernels::multiply(step.compute, {q.data + h * (l.plain_dim + l.rope_dim), q.width, q.rows}, {&up, 1});
   }
   copy_dims(step, q, a.q_heads, l.plain_dim + l.rope_dim, l.plain_dim, query, key.width, l.kv_rank, l.rope_dim);
 }
@@ -177,7 +177,7 @@ Rows values_from_latent(const Step& step, const AttentionSpec& a, const LayerWei
   const Rows values = step.rows(step.s.q, a.q_heads * a.latent.value_dim);
   for (int h = 0; h < a.q_heads; ++h) {
     const Product up = {&w.latent.v_up[static_cast<size_t>(h)], values.data + h * a.latent.value_dim, values.width};
-    kernels::multiply(step.compute, mix.data + h * a.latent.kv_rank, mix.width, mix.rows, {&up, 1});
+    kernels::multiply(step.compute, {mix.data + h * a.latent.kv_rank, mix.width, mix.rows}, {&up, 1});
   }
   return values;
 }
@@ -200,7 +200,7 @@ void store(const Step& step, const kernels::KvLayout& layout, std::span<const ke
 
 }  // namespace
 
-void attend(const Step& step, int index, Rows in, Rows out) {
+void attend(const Step& step, int index, const RowSource& in, Rows out) {
   const AttentionSpec& a = step.facts(index).attention;
   const LayerWeights& w = step.layer(index);
   const int owner = a.shares_with >= 0 ? a.shares_with : index;
@@ -209,6 +209,7 @@ void attend(const Step& step, int index, Rows in, Rows out) {
   Rows q = step.rows(step.s.q, a.q_heads * (latent ? a.latent.plain_dim + a.latent.rope_dim : a.head_dim));
   Rows k = step.rows(step.s.k, a.kv_heads * a.head_dim), v = step.rows(step.s.v, k.width);
 
+  std::optional<PartTimes::Scope> time(std::in_place, step.s.times, Part::projections);
   if (latent) project_latent(step, a, w, in, q);
   else project_heads(step, a, w, in, q, k, v);
   if (step.facts(owner).attention.value_is_key) {
@@ -224,7 +225,9 @@ void attend(const Step& step, int index, Rows in, Rows out) {
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
   const kernels::AttentionShape shape = {a.q_heads, a.window, a.score_scale, a.chunk, a.score_softcap, weight_of(w.sinks)};
+  time.emplace(step.s.times, a.window > 0 || a.chunk > 0 ? Part::local_attention : Part::global_attention);
   kernels::attend(step.compute, shape, layout, step.batch.sequences, pages, q.data, mix.data);
+  time.emplace(step.s.times, Part::projections);
   if (latent) mix = values_from_latent(step, a, w, mix);
   step.project(mix, w.attn_out, out);
   step.add_bias(w.attn_out_bias, out);

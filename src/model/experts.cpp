@@ -116,11 +116,10 @@ void run_expert(const Step& step, const FeedForwardSpec& facts, const ExpertWeig
     if (facts.experts.weighs_input) step.compute.set().scale(share_of(i), hidden, x.row(i));
   }
   const std::array<kernels::Product, 2> both = {{{&w.gate[e], gate.data, width}, {&w.up[e], up.data, width}}};
-  kernels::multiply(step.compute, x.data, hidden, rows, both);
+  kernels::multiply(step.compute, x, both);
   if (!w.gate_bias.empty()) kernels::add_to_each(step.compute, w.gate_bias.data() + int64_t{expert} * width, gate);
   if (!w.up_bias.empty()) kernels::add_to_each(step.compute, w.up_bias.data() + int64_t{expert} * width, up);
-  kernels::gate(step.compute, facts.activation, gate, up);
-  step.project(gate, w.down[e], out);
+  step.project(RowSource::gated(facts.activation, gate, up), w.down[e], out);
   if (!w.down_bias.empty()) kernels::add_to_each(step.compute, w.down_bias.data() + int64_t{expert} * hidden, out);
   for (int i = 0; i < rows; ++i) {
     if (!facts.experts.weighs_input) step.compute.set().scale(share_of(i), hidden, out.row(i));
@@ -131,7 +130,7 @@ void run_expert(const Step& step, const FeedForwardSpec& facts, const ExpertWeig
 // What the router reads where it has a norm of its own.
 Rows router_input(const Step& step, const ExpertWeights& w, Rows x) {
   const Rows out = step.hidden(step.s.expert_in);
-  kernels::rms_norm(step.compute, x, w.router_scale.data(), step.spec.norm_eps, out);
+  kernels::make_rows(step.compute, RowSource::rms_normed(x, w.router_scale.data(), step.spec.norm_eps), out);
   kernels::scale(step.compute, 1 / std::sqrt(static_cast<float>(step.spec.hidden)), out);
   return out;
 }

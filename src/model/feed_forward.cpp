@@ -23,28 +23,29 @@ void cut_gates(const Step& step, float sparsity, Rows gate) {
   });
 }
 
-void dense(const Step& step, const FeedForwardSpec& facts, const LayerWeights& w, Rows in, Rows out) {
+void dense(const Step& step, const FeedForwardSpec& facts, const LayerWeights& w, const RowSource& in, Rows out) {
   const Rows gate = step.rows(step.s.gate, facts.width), up = step.rows(step.s.up, facts.width);
   const std::array<kernels::Product, 2> both = {{{&w.gate, gate.data, gate.width}, {&w.up, up.data, up.width}}};
-  kernels::multiply(step.compute, in.data, in.width, in.rows, both);
+  kernels::multiply(step.compute, in, both);
   if (facts.sparsity > 0) cut_gates(step, facts.sparsity, gate);
-  kernels::gate(step.compute, facts.activation, gate, up);
-  step.project(gate, w.down, out);
+  step.project(RowSource::gated(facts.activation, gate, up), w.down, out);
 }
 
 }  // namespace
 
-void feed_forward(const Step& step, int index, Rows in, Rows out) {
+void feed_forward(const Step& step, int index, const RowSource& in, Rows out) {
   const FeedForwardSpec& facts = step.facts(index).feed_forward;
   const LayerWeights& w = step.layer(index);
+  const PartTimes::Scope time(step.s.times, Part::feed_forward);
   if (facts.experts.count == 0) return dense(step, facts, w, in, out);
-  run_experts(step, index, in);
+  kernels::make_rows(step.compute, in, out);  // router, experts and the dense part read it
+  run_experts(step, index, out);
   const Rows sum = step.hidden(step.s.expert_sum);
   if (facts.width == 0) {
     std::memcpy(out.data, sum.data, static_cast<size_t>(sum.rows) * static_cast<size_t>(sum.width) * sizeof(float));
     return;
   }
-  dense(step, facts, w, in, out);
+  dense(step, facts, w, out, out);
   if (facts.experts.own_norms) step.norm(out, w.experts.dense_post_norm, out);
   kernels::add(step.compute, sum, out);
 }

@@ -25,7 +25,7 @@ void add_to_stream(const Step& step, Rows h, const AlignedArray<float>& post_nor
   kernels::add_normed(step.compute, h, weight_of(post_norm), step.spec.norm_eps, x);
 }
 
-void mix(const Step& step, int layer, Rows in, Rows out) {
+void mix(const Step& step, int layer, const RowSource& in, Rows out) {
   if (step.facts(layer).state.inner > 0) mix_states(step, layer, in, out);
   else attend(step, layer, in, out);
 }
@@ -39,30 +39,40 @@ void low_rank_branch(const Step& step, const LayerWeights& w, Rows in, Rows side
   kernels::add(step.compute, in, side);
 }
 
+// What a part of the layer reads of the residual stream.
+RowSource input_of(const Step& step, const LayerSpec& facts, const AlignedArray<float>& norm) {
+  const Rows x = step.hidden(step.s.x);
+  return facts.pre_norms ? step.normed(x, norm) : RowSource(x);
+}
+
 void run_layer(const Step& step, int index) {
   const LayerSpec& facts = step.facts(index);
   const LayerWeights& w = step.layer(index);
   const Rows x = step.hidden(step.s.x), h = step.hidden(step.s.h), side = step.hidden(step.s.side);
   const bool feeds = facts.feed_forward.width > 0 || facts.feed_forward.experts.count > 0;
 
-  if (facts.pre_norms) step.norm(x, w.attn_norm, h);
-  if (facts.parallel) {
+  if (facts.parallel) {  // both read the same norm
+    if (facts.pre_norms) step.norm(x, w.attn_norm, h);
     mix(step, index, h, side);
     feed_forward(step, index, h, h);
     add_to_stream(step, side, w.attn_post_norm, x);
     add_to_stream(step, h, w.ffn_post_norm, x);
     return;
   }
-  if (facts.low_rank > 0) low_rank_branch(step, w, h, side);
-  mix(step, index, facts.pre_norms ? h : x, h);
+  if (facts.low_rank > 0) {
+    step.norm(x, w.attn_norm, h);
+    low_rank_branch(step, w, h, side);
+    mix(step, index, h, h);
+  } else {
+    mix(step, index, input_of(step, facts, w.attn_norm), h);
+  }
   add_to_stream(step, h, w.attn_post_norm, x);
   if (facts.low_rank > 0) {
     kernels::add(step.compute, side, x);
     kernels::scale(step.compute, std::sqrt(0.5f), x);
   }
   if (!feeds) return;
-  if (facts.pre_norms) step.norm(x, w.ffn_norm, h);
-  feed_forward(step, index, facts.pre_norms ? h : x, h);
+  feed_forward(step, index, input_of(step, facts, w.ffn_norm), h);
   add_to_stream(step, h, w.ffn_post_norm, x);
 }
 
@@ -110,15 +120,17 @@ void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, 
 
 void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute,
                     Scratch& s) {
+  const PartTimes::Scope time(s.times, Part::logits);
   const int count = static_cast<int>(rows.size());
   const Rows picked = {s.picked.data, count, spec.hidden}, logits = {s.logits.data, count, spec.vocabulary};
   for (int i = 0; i < count; ++i) {
     std::memcpy(picked.row(i), s.x.row(rows[static_cast<size_t>(i)]), static_cast<size_t>(spec.hidden) * sizeof(float));
   }
-  if (spec.norm == NormKind::layer) kernels::layer_norm(compute, picked, weights.final_norm.data(), spec.norm_eps, picked);
-  else kernels::rms_norm(compute, picked, weights.final_norm.data(), spec.norm_eps, picked);
   const kernels::Product product = {&weights.output(), logits.data, logits.width};
-  kernels::multiply(compute, picked.data, picked.width, count, {&product, 1});
+  const RowSource normed = spec.norm == NormKind::layer
+                               ? RowSource::layer_normed(picked, weights.final_norm.data(), spec.norm_eps)
+                               : RowSource::rms_normed(picked, weights.final_norm.data(), spec.norm_eps);
+  kernels::multiply(compute, normed, {&product, 1});
   if (spec.logit_scale != 1) kernels::scale(compute, spec.logit_scale, logits);
   if (spec.final_softcap > 0) kernels::softcap(compute, spec.final_softcap, logits);
 }

@@ -10,6 +10,7 @@
 #include "kernels/compute.h"
 #include "kernels/row_ops.h"
 #include "kv/cache.h"
+#include "model/part_times.h"
 #include "model/spec.h"
 #include "model/weights.h"
 
@@ -58,6 +59,7 @@ class Scratch {
   std::vector<int> chosen, order, begins;  // of experts: [rows * used]; by expert; [experts + 1]
   std::vector<float> shares;               // weight of each chosen
   int context_tokens;
+  PartTimes times;  // of all steps so far
 
  private:
   Scratch() = default;

@@ -124,9 +124,10 @@ void scan_heads(const Step& step, const StateSpec& f, const StateWeights& w, con
 
 }  // namespace
 
-void mix_states(const Step& step, int layer, Rows in, Rows out) {
+void mix_states(const Step& step, int layer, const RowSource& in, Rows out) {
   const StateSpec& f = step.facts(layer).state;
   const StateWeights& w = step.layer(layer).state;
+  const PartTimes::Scope time(step.s.times, Part::states);
   const Rows projected = step.rows(step.s.projected, w.in.outputs()), convolved = step.rows(step.s.convolved, f.conv_channels());
   const Rows narrow = step.rows(step.s.step_in, f.rank > 0 ? f.rank + 2 * f.state : 0), steps = step.rows(step.s.step, f.inner);
   const Rows mixed = step.rows(step.s.mix, f.inner);

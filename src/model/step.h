@@ -8,6 +8,7 @@
 namespace fovea::model {
 
 using kernels::Rows;
+using kernels::RowSource;
 
 inline const float* weight_of(const AlignedArray<float>& weight) { return weight.empty() ? nullptr : weight.data(); }
 
@@ -26,25 +27,27 @@ struct Step {
   const LayerSpec& facts(int layer) const { return spec.layers[static_cast<size_t>(layer)]; }
   const LayerWeights& layer(int index) const { return weights.layers[static_cast<size_t>(index)]; }
 
-  void project(Rows x, const kernels::PackedMatrix& matrix, Rows out) const {
+  void project(const RowSource& x, const kernels::PackedMatrix& matrix, Rows out) const {
     const kernels::Product product = {&matrix, out.data, out.width};
-    kernels::multiply(compute, x.data, x.width, x.rows, {&product, 1});
+    kernels::multiply(compute, x, {&product, 1});
   }
   void add_bias(const AlignedArray<float>& bias, Rows x) const {
     if (!bias.empty()) kernels::add_to_each(compute, bias.data(), x);
   }
-  void norm(Rows x, const AlignedArray<float>& weight, Rows out) const {
-    if (spec.norm == NormKind::layer) kernels::layer_norm(compute, x, weight_of(weight), spec.norm_eps, out);
-    else kernels::rms_norm(compute, x, weight_of(weight), spec.norm_eps, out);
+  // x as the model's norm makes it, on its way into products; or at once, for more than one reader.
+  RowSource normed(Rows x, const AlignedArray<float>& weight) const {
+    return spec.norm == NormKind::layer ? RowSource::layer_normed(x, weight_of(weight), spec.norm_eps)
+                                        : RowSource::rms_normed(x, weight_of(weight), spec.norm_eps);
   }
+  void norm(Rows x, const AlignedArray<float>& weight, Rows out) const { kernels::make_rows(compute, normed(x, weight), out); }
 };
 
-// Attention of one layer: rows of `in` to rows of `out`, [rows][hidden] both; they may not overlap.
-void attend(const Step& step, int layer, Rows in, Rows out);
+// Attention of one layer: rows of `in` to rows of `out`, [rows][hidden] both; `in` is read before `out` is written.
+void attend(const Step& step, int layer, const RowSource& in, Rows out);
 // The state-space mixer of one layer, likewise.
-void mix_states(const Step& step, int layer, Rows in, Rows out);
-// Feed-forward of one layer, dense, of experts or both. `in` may be `out`.
-void feed_forward(const Step& step, int layer, Rows in, Rows out);
+void mix_states(const Step& step, int layer, const RowSource& in, Rows out);
+// Feed-forward of one layer, dense, of experts or both, likewise.
+void feed_forward(const Step& step, int layer, const RowSource& in, Rows out);
 // Experts of one layer, added up in step.s.expert_sum.
 void run_experts(const Step& step, int layer, Rows in);
 
