@@ -13,7 +13,7 @@ def _silent(level, text, data):
 
 
 class Llama:
-    def __init__(self, path, context, threads, flash=True):
+    def __init__(self, path, context, threads, flash=True, exact=False):
         llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         options = llama_cpp.llama_model_default_params()
@@ -26,6 +26,9 @@ class Llama:
         options.n_batch = options.n_ubatch = CHUNK_TOKENS
         options.n_threads = options.n_threads_batch = threads
         options.no_perf = True
+        if exact:  # keys and values as computed, windows held in full
+            options.type_k = options.type_v = 0
+            options.swa_full = True
         options.flash_attn_type = (llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash
                                    else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED)
         self.context = llama_cpp.llama_init_from_model(self.model, options)

@@ -3,6 +3,7 @@
 Runs in the peer's environment:
     build/peer-venv/bin/python bench/peer_logits.py perplexity -m MODEL.gguf -f FILE -c 512 --chunks 32
     build/peer-venv/bin/python bench/peer_logits.py logits -m MODEL.gguf --tokens T.npy --out L.npy
+    build/peer-venv/bin/python bench/peer_logits.py sequences -m MODEL.gguf --tokens T.npy --lengths N.npy --out L.npy
 """
 import argparse
 import json
@@ -62,10 +63,21 @@ def write_logits(args):
     out.flush()
 
 
+def write_sequences(args):
+    """Each sequence by itself, with float32 keys and values; rows one after the other."""
+    tokens, lengths = np.load(args.tokens), np.load(args.lengths)
+    llama = Llama(args.model, max(256, -(-int(lengths.max()) // 256) * 256), args.threads, flash=False, exact=True)
+    rows, begin = [], 0
+    for length in lengths:
+        rows += [some.copy() for _, some in rows_of(llama, tokens[begin:begin + length])]
+        begin += length
+    np.save(args.out, np.concatenate(rows))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, work in ("perplexity", perplexity), ("logits", write_logits):
+    for name, work in ("perplexity", perplexity), ("logits", write_logits), ("sequences", write_sequences):
         command = commands.add_parser(name)
         command.add_argument("-m", "--model", required=True)
         command.add_argument("-t", "--threads", type=int, default=os.cpu_count())
@@ -77,6 +89,8 @@ def main():
         else:
             command.add_argument("--tokens", required=True, help=".npy of int32, or .npz with `tokens`")
             command.add_argument("--out", required=True)
+            if name == "sequences":
+                command.add_argument("--lengths", required=True, help=".npy of int32: of the sequences in --tokens")
     args = parser.parse_args()
     args.work(args)
 

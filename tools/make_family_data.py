@@ -8,7 +8,7 @@ Every family of family_shapes.py has two shapes with two draws each: <family>_a1
 
   config.json     the configuration, as written in family_shapes.py; the reference model is built from that very file
   weights.tsv     first the key of the counter, then name, shape, offset and scale of each tensor of model.safetensors. The numbers
-                  are offset + scale * u with u in [-1, 1) from a counter (see `uniform`): whoever needs the weights draws them
+                  are offset + scale * u with u in [-1, 1) from a counter (drawn_weights.py): whoever needs the weights draws them
                   again, and none are stored
   tokens.npy, lengths.npy, logits.npy, greedy.npy    as in tests/data/oracle
   mistakes.json   configurations that are wrong in one thing each; every one moves the logits by at least SENSITIVITY
@@ -34,6 +34,7 @@ import transformers
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from drawn_weights import drawn, uniform
 from family_shapes import FAMILIES
 
 GREEDY_TOKENS = 32
@@ -41,20 +42,6 @@ MARGIN = 0.01
 DRIFT = 2e-4
 SENSITIVITY = 0.02
 ATTEMPTS = 60
-
-
-# ---- numbers from a counter: tests/support/drawn_weights.h draws the same
-
-def uniform(key, name, count):
-    """count floats in [-1, 1), multiples of 2^-23: the upper bits of splitmix64 at hash(key, name) + i."""
-    state = np.uint64(0xcbf29ce484222325)
-    for byte in f"{key}/{name}".encode():                       # FNV-1a
-        state = (state ^ np.uint64(byte)) * np.uint64(0x100000001b3)
-    z = state + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9e3779b97f4a7c15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xbf58476d1ce4e5b9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94d049bb133111eb)
-    z ^= z >> np.uint64(31)
-    return (z >> np.uint64(40)).astype(np.float64) / 2.0**23 - 1.0
 
 
 def between(low, high):
@@ -139,8 +126,7 @@ def draw(config, shapes, key, folder):
     table, tensors = [], {}
     for name, shape in sorted(shapes.items()):
         offset, scale = (float(np.float32(x)) for x in range_of(name, shape, config))
-        values = offset + scale * uniform(key, name, math.prod(shape))
-        tensors[name] = torch.from_numpy(values.astype(np.float32).reshape(shape))
+        tensors[name] = torch.from_numpy(drawn(key, name, shape, offset, scale))
         table.append(f"{name}\t{'x'.join(map(str, shape))}\t{offset!r}\t{scale!r}\n")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")

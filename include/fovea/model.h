@@ -75,7 +75,8 @@ class Model {
   const ModelFacts& facts() const;
   std::string_view kernels() const;  // instruction set in use
   int64_t weights_bytes() const;     // in memory, packed
-  int64_t bytes_per_token() const;   // of weights, read to compute one token and its logits
+  int64_t bytes_per_token() const;   // of weights, read to compute one token and its logits; of experts, those it is sent to
+  int64_t macs_per_token() const;    // multiply-adds of the layers' matrices for one token, likewise
 
   bool has_tokenizer() const;
   // The methods below throw Error when the model has no tokenizer (or no template).

@@ -27,6 +27,9 @@ struct LoadOptions {
   int threads = 0;      // that pack weights; 0: all processors this process may use
   std::string kernels;  // force an instruction set by name ("scalar", "avx2", "avx512", "avx512bf16"); empty: the best here
   Progress progress;    // bytes of weights
+  // Folders only: matrices are quantized as they are loaded, to a mixture ("q4_k_m") or format ("q8_0"): what convert_model would
+  // write (conversion.h), and the same bits. Empty: they stay as they are.
+  std::string quant;
 };
 
 // What engine options may be; a plan keeps to the same.

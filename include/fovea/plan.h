@@ -131,7 +131,8 @@ struct AttentionKindRow {
 class Planner {
  public:
   // errors  Error for what is neither a model nor the name of a configuration
-  static Planner open(const std::string& model);
+  // quant   as LoadOptions::quant: matrices of a folder with weights as they will be quantized at load
+  static Planner open(const std::string& model, const std::string& quant = "");
   ~Planner();
   Planner(Planner&&) noexcept;
   Planner& operator=(Planner&&) noexcept;

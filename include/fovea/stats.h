@@ -8,8 +8,9 @@
 
 namespace fovea {
 
+// A group of layers with a state has no pages: page_tokens is 0, and a page is the state of one sequence.
 struct KvGroupStats {
-  std::string kind;  // "local" or "global"
+  std::string kind;  // of its layers, as LayerFacts::kind
   int window = 0;    // tokens; 0: whole past
   int layers = 0;
   int page_tokens = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <utility>
@@ -27,6 +28,13 @@ LargeBytes::LargeBytes(size_t size) : size_(size) {
 
 LargeBytes::~LargeBytes() {
   if (data_) munmap(mapping_, mapped_bytes_);
+}
+
+void LargeBytes::forget(std::span<const std::byte> part) const {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 LargeBytes::LargeBytes(LargeBytes&& other) noexcept

@@ -24,6 +24,9 @@ class LargeBytes {
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
 
+  // The whole pages of `part` go back to the system; read again, they are zeros.
+  void forget(std::span<const std::byte> part) const;
+
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;

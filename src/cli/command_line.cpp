@@ -93,6 +93,7 @@ int run_command_line(int argc, char** argv) {
   add_inspect_command(program, chosen);
   add_plan_command(program, chosen);
   add_models_command(program, chosen);
+  add_convert_command(program, chosen);
   add_synth_command(program, chosen);
   if (argc <= 1) {
     write_error(program.help());

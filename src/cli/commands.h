@@ -24,5 +24,6 @@ void add_inspect_command(CLI::App& program, Action& chosen);
 void add_plan_command(CLI::App& program, Action& chosen);
 void add_models_command(CLI::App& program, Action& chosen);
 void add_synth_command(CLI::App& program, Action& chosen);
+void add_convert_command(CLI::App& program, Action& chosen);
 
 }  // namespace fovea::cli

@@ -1,6 +1,7 @@
 // fovea inspect: what is in a model file, and the table of its layers.
 #include <fmt/format.h>
 
+#include <fstream>
 #include <memory>
 
 #include "cli/commands.h"
@@ -11,7 +12,9 @@
 #include "cli/quantity.h"
 #include "cli/terminal.h"
 #include "fovea/catalogue.h"
+#include "fovea/error.h"
 #include "fovea/model.h"
+#include "fovea/plan.h"
 
 namespace fovea::cli {
 namespace {
@@ -22,13 +25,14 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  fovea inspect gemma3-270m\n"
     "  fovea inspect model.gguf --json\n"
-    "  fovea inspect gemma3-270m --explain\n"
+    "  fovea inspect gemma3-270m --explain --svg layers.svg\n"
     "  fovea inspect folder-with-config-and-safetensors\n";
 
 struct InspectOptions {
   std::string model;
   bool json = false;
   bool explain = false;
+  std::string svg;
 };
 
 nlohmann::ordered_json json_of(const LayerFacts& layer) {
@@ -101,8 +105,18 @@ std::string text_of(const ModelFacts& facts) {
   return text + "\n" + layer_table(facts.layers) + "\n" + cache_summary(facts.layers);
 }
 
+// The strip of layers as a figure, as fovea plan draws it.
+void draw_strip(const std::string& path, const std::string& svg) {
+  std::ofstream file(svg, std::ios::binary);
+  file << layers_figure(Planner::open(path), {});
+  file.close();
+  if (!file) throw Error("cannot be written", svg, "name a file in a folder that exists");
+}
+
 int run(const InspectOptions& options) {
-  const ModelFacts facts = inspect_model(resolve_model(options.model));
+  const std::string path = resolve_model(options.model);
+  const ModelFacts facts = inspect_model(path);
+  if (!options.svg.empty()) draw_strip(path, options.svg);
   if (options.json) {
     write_json(json_of(facts));
   } else if (options.explain) {
@@ -126,6 +140,8 @@ void add_inspect_command(CLI::App& program, Action& chosen) {
       ->required();
   command->add_flag("--json", options->json, "one JSON object on stdout, with every layer");
   command->add_flag("--explain", options->explain, "in plain words: what each layer sees, keeps and shares")->excludes("--json");
+  command->add_option("--svg", options->svg, "also draw the layers: kind, window, and what each keeps at the usual context")
+      ->type_name("OUT.svg");
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -27,6 +27,11 @@ void ModelOptions::add_machine(CLI::App& command) {
       .add_option("--kernels", kernels,
                   "force an instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best here)")
       ->type_name("NAME");
+  command
+      .add_option("--quant", quant,
+                  "quantize the matrices of a folder as they are loaded, such as q8_0 or q4_k_m: the same\n"
+                  "as fovea convert --quant beforehand")
+      ->type_name("NAME");
 }
 
 void ModelOptions::add_cache(CLI::App& command) {
@@ -60,11 +65,12 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
   plan.kv_local = kv_local;
   plan.kv_global = kv_global;
   plan.threads = std::min(threads, EngineLimits::kMostThreads);
-  Planner::open(path).require_fit(plan, free_memory_bytes());
+  Planner::open(path, quant).require_fit(plan, free_memory_bytes());
   ProgressBar bar(ProgressUnit::bytes);
   LoadOptions options;
   options.threads = threads;
   options.kernels = kernels;
+  options.quant = quant;
   options.progress = bar.callback();
   return Model::load(path, options);
 }

@@ -13,13 +13,14 @@ namespace fovea::cli {
 struct ModelOptions {
   std::string model = "gemma3-270m";
   std::string kernels;
+  std::string quant;
   int threads = 0;
   std::string kv_local = "bf16", kv_global = "bf16";
   int chunk = 512;
   long long cache = EngineOptions::kAsMuchAgain;
 
   void add_model(CLI::App& command);    // -m
-  void add_machine(CLI::App& command);  // -t --kernels
+  void add_machine(CLI::App& command);  // -t --kernels --quant
   void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk --cache
 
   // With a progress bar, once the plan fits this machine (context_tokens: as far as it is known before).

@@ -34,7 +34,7 @@ constexpr const char* kExamples =
 struct PlanCommand {
   std::vector<std::string> models;
   PlanOptions options;
-  std::string ram, ratio, k_eq_v, figure, out;
+  std::string quant, ram, ratio, k_eq_v, figure, out;
   bool fit = false, compare = false, list = false, json = false, no_probe = false;
 };
 
@@ -68,7 +68,7 @@ CLI::Validator is_ratio() {
 
 std::string figure_of(const PlanCommand& command) {
   std::vector<Planner> planners;
-  for (const std::string& model : command.models) planners.push_back(Planner::open(plannable(model)));
+  for (const std::string& model : command.models) planners.push_back(Planner::open(plannable(model), command.quant));
   if (command.figure == "memory") return memory_figure(planners, command.options);
   if (command.figure == "bars") return bars_figure(planners.front(), command.options);
   return layers_figure(planners.front(), command.options);
@@ -120,7 +120,7 @@ int run(PlanCommand command) {
   if (!command.figure.empty()) return draw(command);
   if (command.models.size() > 1) throw UsageError("more than one MODEL: only --figure memory takes several");
 
-  const Planner planner = Planner::open(plannable(command.models.front()));
+  const Planner planner = Planner::open(plannable(command.models.front()), command.quant);
   const Plan plan = planner.plan(command.options);
   const int64_t memory = command.ram.empty() ? free_memory_bytes() : memory_size(command.ram).value();
   const std::optional<PlanSpeed> speed = speed_of(command, plan);
@@ -189,6 +189,7 @@ void add_plan_command(CLI::App& program, Action& chosen) {
       ->add_option("--weights", options.weights,
                    "another format for all matrices, such as q4_k_m, q8_0 or bf16")
       ->type_name("FORMAT");
+  command->add_option("--quant", plan->quant, "a folder's matrices as they are with the same option of fovea run")->type_name("NAME");
   command->add_option("--ram", plan->ram, "memory to fit into, such as 16GiB; otherwise what is free here")
       ->type_name("SIZE")
       ->check(is_memory_size());

@@ -328,9 +328,17 @@ EngineStats Engine::stats() const {
     const auto part = static_cast<model::Part>(i);
     if (const double seconds = state_->scratch.times.seconds(part); seconds > 0) stats.part_seconds[std::string(model::name_of(part))] = seconds;
   }
-  for (const kv::GroupStats& group : state_->cache.stats()) {
-    stats.kv.push_back({group.window == kv::kWholePast ? "global" : "local", group.window,
-                        group.layers, kernels::kPageTokens, group.page_bytes,
+  const std::vector<kv::GroupStats> paged = state_->cache.stats();  // groups with a state have no pages
+  auto next = paged.begin();
+  for (const kv::GroupSpec& spec : model::kv_groups(state_->spec(), state_->options.kv_local, state_->options.kv_global)) {
+    const std::string& kind = state_->model->facts().layers[static_cast<size_t>(spec.layers.front())].kind;
+    const auto layers = static_cast<int>(spec.layers.size());
+    if (spec.state_bytes > 0) {
+      stats.kv.push_back({kind, 0, layers, 0, spec.state_bytes * layers, 0, 0, state_->options.sequences});
+      continue;
+    }
+    const kv::GroupStats& group = *next++;
+    stats.kv.push_back({kind, group.window, group.layers, kernels::kPageTokens, group.page_bytes,
                         group.held_pages, group.idle_pages, group.capacity_pages});
   }
   return stats;

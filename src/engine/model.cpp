@@ -5,6 +5,7 @@
 #include <future>
 
 #include "base/thread_pool.h"
+#include "conversion/quantized_files.h"
 #include "engine/model_facts.h"
 #include "engine/model_state.h"
 #include "engine/vocabulary.h"
@@ -29,6 +30,17 @@ TextSide load_text_side(const files::ModelFiles& files) {
   return side;
 }
 
+// Reads the spec; where weights are to be quantized, makes the tensors that stand instead of the folder's.
+std::optional<files::ModelFiles> prepare(const files::ModelFiles& files, const LoadOptions& options, model::ModelSpec& spec) {
+  if (options.quant.empty()) {
+    spec = model::read_spec(files.metadata, files.container);
+    return std::nullopt;
+  }
+  conversion::QuantizedFiles made = conversion::quantized_files(files, options.quant, options.threads, options.progress);
+  spec = std::move(made.spec);
+  return std::move(made.files);
+}
+
 }  // namespace
 
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -45,13 +57,14 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
   auto state = std::make_unique<State>();
   state->kernels = &kernels::choose_kernels(options.kernels);
   const files::ModelFiles files = files::open_model(path);
-  state->spec = model::read_spec(files.metadata, files.container);
+  const std::optional<files::ModelFiles> quantized = prepare(files, options, state->spec);
+  const files::ModelFiles& tensors = quantized ? *quantized : files;
   // The vocabulary is built beside the packing of weights: neither waits for the other.
   std::future<TextSide> text = std::async(std::launch::async, [&] { return load_text_side(files); });
   ThreadPool pool(options.threads > 0 ? options.threads : usable_processors());
-  state->weights = model::load_weights(state->spec, files, pool, options.progress);
-  state->facts = model_facts(state->spec, files);
-  state->planner = planner::planner_of(state->spec, files);
+  state->weights = model::load_weights(state->spec, tensors, pool, options.progress);
+  state->facts = model_facts(state->spec, tensors);
+  state->planner = planner::planner_of(state->spec, tensors);
   TextSide side = text.get();
   state->tokenizer = std::move(side.tokenizer);
   state->chat_template = std::move(side.chat_template);
@@ -71,6 +84,7 @@ std::shared_ptr<const Model> Model::load_text(const std::string& path) {
 const ModelFacts& Model::facts() const { return state_->facts; }
 std::string_view Model::kernels() const { return state_->kernels ? state_->kernels->name : ""; }
 int64_t Model::weights_bytes() const { return state_->weights.bytes(); }
+int64_t Model::macs_per_token() const { return state_->weights.macs_per_token(state_->spec); }
 int64_t Model::bytes_per_token() const { return state_->weights.bytes_per_token(state_->spec); }
 
 namespace {

@@ -64,7 +64,8 @@ Vocabulary vocabulary_from(const files::ModelFiles& model) {
 
 std::optional<Tokenizer> load_tokenizer(const files::ModelFiles& model) {
   if (model.container == files::Container::gguf) {
-    if (!model.metadata.has(kModelKey)) return std::nullopt;
+    const std::string kind = model.metadata.text(kModelKey, "none");
+    if (kind == "none" || kind == "no_vocab") return std::nullopt;
     return Tokenizer::from_vocabulary(vocabulary_from(model));
   }
   if (const auto json = model.side_file("tokenizer.json")) {

@@ -60,7 +60,6 @@ ModelFacts small_facts() {
   ModelFacts facts;
   facts.vocabulary = 10;
   facts.hidden = 3;
-  facts.tensors.values = 130;  // 30 of them the embedding
   LayerFacts local;
   local.window = 4;
   local.q_heads = 2;
@@ -74,7 +73,7 @@ ModelFacts small_facts() {
 }
 
 TEST(WorkEstimate, OneTokenReadsEverythingItSees) {
-  const WorkEstimate estimate(small_facts(), 1000, {});
+  const WorkEstimate estimate(small_facts(), 1000, 100, {});
   const Work first = estimate.step(0, 1, 1);
   EXPECT_EQ(first.bytes, 1000 + 100 + 100);
   EXPECT_EQ(first.macs, 100 + 30 + 2 * 2 * 8 * 2);
@@ -84,7 +83,7 @@ TEST(WorkEstimate, OneTokenReadsEverythingItSees) {
 }
 
 TEST(WorkEstimate, AChunkReadsWeightsOnceAndTheUnionOfItsWindows) {
-  const WorkEstimate estimate(small_facts(), 1000, {});
+  const WorkEstimate estimate(small_facts(), 1000, 100, {});
   const Work chunk = estimate.step(6, 3, 0);  // positions 6, 7, 8: local keys 3..8, global keys 0..8
   EXPECT_EQ(chunk.bytes, 1000 + 6 * 100 + 9 * 100);
   EXPECT_EQ(chunk.macs, 3 * 100 + 2 * 2 * 8 * (3 * 4 + 7 + 8 + 9));
@@ -93,7 +92,7 @@ TEST(WorkEstimate, AChunkReadsWeightsOnceAndTheUnionOfItsWindows) {
 TEST(WorkEstimate, WiderCodecsReadMore) {
   EngineOptions options;
   options.kv_global = KvCodec::f32;
-  const WorkEstimate estimate(small_facts(), 1000, options);
+  const WorkEstimate estimate(small_facts(), 1000, 100, options);
   EXPECT_EQ(estimate.step(9, 1, 0).bytes, 1000 + 4 * 100 + 10 * 200);
 }
 

@@ -26,16 +26,13 @@ double cache_bytes(const std::vector<LayerFacts>& layers, const LayerFacts& laye
 
 }  // namespace
 
-WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, const EngineOptions& options)
+WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, int64_t layer_macs, const EngineOptions& options)
     : facts_(facts),
       weights_bytes_(static_cast<double>(weights_bytes)),
+      layer_macs_(static_cast<double>(layer_macs)),
       logit_macs_(static_cast<double>(facts.vocabulary) * facts.hidden),
       local_value_scale_(scale_from_f16(options.kv_local)),
-      global_value_scale_(scale_from_f16(options.kv_global)) {
-  // Every value of a weight takes part once per token, except those of the embedding: they are looked up, and
-  // count as the output matrix.
-  layer_macs_ = std::max(0.0, static_cast<double>(facts.tensors.values) - (facts.tied_embeddings ? 1 : 2) * logit_macs_);
-}
+      global_value_scale_(scale_from_f16(options.kv_global)) {}
 
 Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {
   Work work{weights_bytes_, layer_macs_ * tokens + logit_macs_ * logit_rows};

@@ -17,7 +17,8 @@ struct Work {
 // caches.
 class WorkEstimate {
  public:
-  WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, const EngineOptions& options);
+  // weights_bytes, layer_macs  of one token (Model::bytes_per_token, macs_per_token): of experts, those it is sent to
+  WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, int64_t layer_macs, const EngineOptions& options);
 
   // One step over positions first_position .. first_position + tokens - 1 of a sequence, with `logit_rows`
   // rows of logits. Weights are read once; so are the keys and values that any of the positions sees.

@@ -101,12 +101,12 @@ void add_config(const std::string& path, const std::string& prefix, Metadata& me
   parse_config(text_of(file), path, prefix, metadata);
 }
 
-void add_shard(ModelFiles& model, const std::string& path) {
+void add_shard(ModelFiles& model, const std::string& path, std::vector<ByteTensor>& byte_tensors) {
   model.files.emplace_back(path);
-  parse_safetensors(model.files.back().bytes(), path, model.tensors);
+  parse_safetensors(model.files.back().bytes(), path, model.tensors, &byte_tensors);
 }
 
-void add_shards(ModelFiles& model, const fs::path& folder, const std::string& index_path) {
+void add_shards(ModelFiles& model, const fs::path& folder, const std::string& index_path, std::vector<ByteTensor>& byte_tensors) {
   const MappedFile index(index_path);
   const auto shard_of = parse_safetensors_index(text_of(index), index_path);
   std::set<std::string> shards;
@@ -115,10 +115,11 @@ void add_shards(ModelFiles& model, const fs::path& folder, const std::string& in
     const std::string path = folder / shard;
     if (!is_there(path))
       throw Error("is named in the index, but is not there", path, "fetch all files of the model");
-    add_shard(model, path);
+    add_shard(model, path, byte_tensors);
   }
   for (const auto& [tensor, shard] : shard_of) {
-    if (model.tensors.find(tensor)) continue;
+    const auto same = [&, &name = tensor](const ByteTensor& part) { return part.name == name; };
+    if (model.tensors.find(tensor) || std::any_of(byte_tensors.begin(), byte_tensors.end(), same)) continue;
     throw Error("tensor " + in_quotes(tensor) + " is named in the index, but is in no shard", index_path,
                 "fetch all files of the model again");
   }
@@ -164,13 +165,15 @@ ModelFiles open_hugging_face(const std::string& folder) {
   model.metadata = read_folder_config(folder);
   const fs::path single = fs::path(folder) / "model.safetensors";
   const fs::path index = fs::path(folder) / "model.safetensors.index.json";
+  std::vector<ByteTensor> byte_tensors;
   if (is_there(single)) {  // beside an index the single file wins, as in transformers
-    add_shard(model, single);
+    add_shard(model, single, byte_tensors);
   } else if (is_there(index)) {
-    add_shards(model, folder, index);
+    add_shards(model, folder, index, byte_tensors);
   } else {
     refuse_without_weights(folder);
   }
+  join_mxfp4(byte_tensors, model.tensors);
   return model;
 }
 

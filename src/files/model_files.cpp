@@ -27,9 +27,8 @@ void refuse_without_tensors(const ModelFiles& model) {
               "name a file with the model's weights, not only its vocabulary");
 }
 
-bool contains(std::span<const std::byte> whole, std::span<const std::byte> part) {
-  return std::less_equal<>()(whole.data(), part.data()) &&
-         std::less_equal<>()(part.data() + part.size(), whole.data() + whole.size());
+bool contains(const std::byte* whole, size_t size, std::span<const std::byte> part) {
+  return std::less_equal<>()(whole, part.data()) && std::less_equal<>()(part.data() + part.size(), whole + size);
 }
 
 }  // namespace
@@ -53,7 +52,10 @@ std::optional<std::string> ModelFiles::side_file(const std::string& name) const 
 
 void ModelFiles::forget(std::span<const std::byte> bytes) const {
   for (const MappedFile& file : files) {
-    if (contains(file.bytes(), bytes)) file.forget(bytes);
+    if (contains(file.bytes().data(), file.bytes().size(), bytes)) file.forget(bytes);
+  }
+  for (const LargeBytes& made : memory) {
+    if (contains(made.data(), made.size(), bytes)) made.forget(bytes);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/large_bytes.h"
 #include "base/mapped_file.h"
 #include "files/metadata.h"
 #include "files/tensor_table.h"
@@ -27,12 +28,13 @@ struct ModelFiles {
   Metadata metadata;  // GGUF: all keys. Folder: config.json, plus generation_config.json below
                       // "generation_config."
   TensorTable tensors;
-  std::vector<MappedFile> files;  // keeps the bytes alive
+  std::vector<MappedFile> files;  // keep the bytes alive
+  std::vector<LargeBytes> memory;  // likewise, of tensors that were made instead of read
 
   // Folders only: tokenizer.json, tokenizer.model, tokenizer_config.json, ... by name; empty when absent.
   std::optional<std::string> side_file(const std::string& name) const;
 
-  // Tells the operating system that these bytes of `files` will not be needed again soon.
+  // Tells the operating system that these bytes of a tensor will not be needed again (of a file: soon).
   void forget(std::span<const std::byte> bytes) const;
 };
 

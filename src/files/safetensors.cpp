@@ -21,6 +21,7 @@ constexpr const char* kConvertAgain = "the file is damaged or badly written: fet
 
 struct Entry {
   Tensor tensor;
+  bool of_bytes = false;
   uint64_t begin, end;  // from the beginning of the data section
 };
 
@@ -40,10 +41,13 @@ uint64_t unsigned_integer(const json& value, const char* what, const Tensor& ten
   return value.get<uint64_t>();
 }
 
-NumberFormat read_format(const json& facts, const Tensor& tensor) {
+// bytes_too: whether tensors of bytes are wanted.
+NumberFormat read_format(const json& facts, const Tensor& tensor, bool bytes_too, bool& of_bytes) {
   const json& dtype = member(facts, "dtype", tensor);
   if (!dtype.is_string()) refuse(tensor, "has a 'dtype' that is not text");
   const auto& name = dtype.get_ref<const std::string&>();
+  of_bytes = bytes_too && name == "U8";
+  if (of_bytes) return NumberFormat::f32;  // not looked at
   if (name == "F32") return NumberFormat::f32;
   if (name == "F16") return NumberFormat::f16;
   if (name == "BF16") return NumberFormat::bf16;
@@ -69,22 +73,22 @@ std::vector<int64_t> read_shape(const json& facts, const Tensor& tensor) {
   return shape;
 }
 
-uint64_t bytes_needed(const Tensor& tensor) {
-  int64_t bytes = facts(tensor.format).block_bytes;
+uint64_t bytes_needed(const Tensor& tensor, bool of_bytes) {
+  int64_t bytes = of_bytes ? 1 : facts(tensor.format).block_bytes;
   for (const int64_t extent : tensor.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes)) refuse(tensor, "has a shape whose size overflows");
   }
   return static_cast<uint64_t>(bytes);
 }
 
-Entry read_entry(const std::string& name, const json& facts, const std::string& source, uint64_t data_bytes) {
+Entry read_entry(const std::string& name, const json& facts, const std::string& source, uint64_t data_bytes, bool bytes_too) {
   Entry entry;
   Tensor& tensor = entry.tensor;
   tensor.name = name;
   tensor.where = source + ", tensor " + in_quotes(name);
   if (name.empty()) refuse(tensor, "has no name");
   if (!facts.is_object()) refuse(tensor, "is not described by an object");
-  tensor.format = read_format(facts, tensor);
+  tensor.format = read_format(facts, tensor, bytes_too, entry.of_bytes);
   tensor.shape = read_shape(facts, tensor);
 
   const json& offsets = member(facts, "data_offsets", tensor);
@@ -96,7 +100,7 @@ Entry read_entry(const std::string& name, const json& facts, const std::string& 
     refuse(tensor, "lies at " + std::to_string(entry.begin) + " to " + std::to_string(entry.end) +
                        " of the data, which has " + std::to_string(data_bytes) + " bytes");
   }
-  if (const uint64_t needed = bytes_needed(tensor); needed != entry.end - entry.begin) {
+  if (const uint64_t needed = bytes_needed(tensor, entry.of_bytes); needed != entry.end - entry.begin) {
     refuse(tensor, "has " + std::to_string(entry.end - entry.begin) + " bytes, its shape needs " +
                        std::to_string(needed));
   }
@@ -140,7 +144,8 @@ json read_header(ByteReader& reader) {
 
 }  // namespace
 
-void parse_safetensors(std::span<const std::byte> file, const std::string& source, TensorTable& tensors) {
+void parse_safetensors(std::span<const std::byte> file, const std::string& source, TensorTable& tensors,
+                       std::vector<ByteTensor>* byte_tensors) {
   ByteReader reader(file, source);
   const json header = read_header(reader);
   const auto data = file.subspan(reader.offset());
@@ -150,13 +155,15 @@ void parse_safetensors(std::span<const std::byte> file, const std::string& sourc
     if (name == "__metadata__") {
       check_notes(facts, source);
     } else {
-      entries.push_back(read_entry(name, facts, source, data.size()));
+      entries.push_back(read_entry(name, facts, source, data.size(), byte_tensors != nullptr));
     }
   }
   refuse_overlaps_and_holes(entries, data.size(), source);
   for (Entry& entry : entries) {
-    entry.tensor.bytes = data.subspan(entry.begin, entry.end - entry.begin);
-    tensors.add(std::move(entry.tensor));
+    Tensor& tensor = entry.tensor;
+    tensor.bytes = data.subspan(entry.begin, entry.end - entry.begin);
+    if (entry.of_bytes) byte_tensors->push_back({tensor.name, tensor.shape, tensor.bytes, tensor.where});
+    else tensors.add(std::move(tensor));
   }
 }
 

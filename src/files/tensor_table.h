@@ -20,6 +20,9 @@ struct Tensor {
   std::span<const std::byte> bytes;  // exactly what format and shape need; valid while the file is open.
                                      // At any alignment (safetensors promises none): read with memcpy
   std::string where;                 // "model.gguf, tensor 41", for messages
+  // mxfp4 as safetensors hold it (mxfp4_pairs.h): the exponents, while `bytes` are the codes alone. Empty: blocks as
+  // docs/formats.md lists them.
+  std::span<const std::byte> scales = {};
 
   int64_t values() const {
     int64_t product = 1;

@@ -33,6 +33,23 @@ MatrixPart rows_of(const MatrixPart& part, int64_t first, int64_t count, int64_t
   return rows;
 }
 
+MatrixPart joined_rows(const files::Tensor& tensor, int64_t first, int64_t count) {
+  constexpr size_t kValues = 32, kCodesBytes = 16;
+  assert(tensor.format == NumberFormat::mxfp4 && !tensor.scales.empty());
+  const auto per_row = static_cast<size_t>(tensor.shape.back()) / kValues;
+  MatrixPart rows = {tensor.format, count, tensor.shape.back(), {}, {}};
+  rows.owned.resize(static_cast<size_t>(count) * per_row * (1 + kCodesBytes));
+  const size_t begin = static_cast<size_t>(first) * per_row, end = begin + static_cast<size_t>(count) * per_row;
+  std::byte* to = rows.owned.data();
+  for (size_t block = begin; block < end; ++block) {
+    const std::byte* codes = tensor.bytes.data() + block * kCodesBytes;
+    const auto code = [&](size_t value) { return codes[value / 2] >> (4 * (value % 2)) & std::byte{15}; };
+    *to++ = tensor.scales[block];
+    for (size_t j = 0; j < kCodesBytes; ++j) *to++ = code(j) | code(j + kCodesBytes) << 4;
+  }
+  return rows;
+}
+
 MatrixPart transposed(const MatrixPart& part) {
   const size_t size = facts(part.format).block_bytes;
   assert(facts(part.format).block_values == 1);

@@ -25,6 +25,8 @@ struct MatrixPart {
 MatrixPart whole(const files::Tensor& tensor);
 // Rows first, first + step, ..; REQUIRES them within the part.
 MatrixPart rows_of(const MatrixPart& part, int64_t first, int64_t count, int64_t step = 1);
+// The same of a tensor whose scales stand apart (files::Tensor::scales), put together in blocks.
+MatrixPart joined_rows(const files::Tensor& tensor, int64_t first, int64_t count);
 // [inputs][outputs] -> [outputs][inputs]. REQUIRES a plain format.
 MatrixPart transposed(const MatrixPart& part);
 

@@ -39,6 +39,14 @@ std::string known_names(files::Container container) {
   return list;
 }
 
+const Family& family_of(const files::Metadata& metadata, files::Container container) {
+  const char* key = architecture_key(metadata, container);
+  const std::string architecture = metadata.text(key);
+  if (const Family* family = find_family(architecture, container)) return *family;
+  throw Error("architecture " + files::in_quotes(architecture) + " is not one this engine computes",
+              metadata.source() + ", key " + files::in_quotes(key), "it knows " + known_names(container));
+}
+
 }  // namespace
 
 const std::vector<Family>& families() {
@@ -69,15 +77,15 @@ const std::vector<Family>& families() {
 }
 
 ModelSpec read_spec(const files::Metadata& metadata, files::Container container) {
-  const char* key = architecture_key(metadata, container);
-  const std::string architecture = metadata.text(key);
-  const Family* family = find_family(architecture, container);
-  if (!family) {
-    throw Error("architecture " + files::in_quotes(architecture) + " is not one this engine computes",
-                metadata.source() + ", key " + files::in_quotes(key), "it knows " + known_names(container));
-  }
-  return container == files::Container::gguf ? family->from_gguf(metadata)
-                                             : family->from_hugging_face(metadata);
+  const Family& family = family_of(metadata, container);
+  return container == files::Container::gguf ? family.from_gguf(metadata) : family.from_hugging_face(metadata);
+}
+
+GgufOutline gguf_outline(const files::Metadata& config, const ModelSpec& spec) {
+  const Family& family = family_of(config, files::Container::hugging_face);
+  if (family.to_gguf) return family.to_gguf(config, spec);
+  throw Error(std::string("models of the family ") + family.name + " cannot be written as GGUF", config.source(),
+              "run the folder itself");
 }
 
 }  // namespace fovea::model

@@ -23,8 +23,9 @@ struct Rope {
   float magnitude = 1;              // cos and sin are multiplied by it
   float base = 0;                   // as the file says, for people
   float scale = 1;                  // likewise: factor of the scaling, 1 if none
-  std::string divisors;  // tensor [dims / 2] that divides the frequencies, if the file has it: whoever
-                         // loads the weights calls apply_divisors (rope.h). Empty: there is none
+  // Tensors [dims / 2] that divide the frequencies, and those of far_frequencies, if the file has them: complete_spec
+  // (weights.h) applies them. Empty: there are none.
+  std::string divisors, far_divisors;
   bool operator==(const Rope&) const = default;
 };
 
@@ -181,8 +182,8 @@ struct TensorNames {
   std::string step_norm, b_norm, c_norm;
   bool decay_is_log = false;  // decay holds log(-A) instead of A
   // Facts that only tensors tell (complete_spec): a layer without a matrix for values takes them from its keys; a layer with a
-  // router has experts and no dense feed-forward, one without has none.
-  bool values_where_found = false, experts_where_found = false;
+  // router has experts and no dense feed-forward, one without has none; biases of attention are there or not.
+  bool values_where_found = false, experts_where_found = false, biases_where_found = false;
   std::vector<std::string> ignored;  // beginnings of names that have no part in text generation
   bool operator==(const TensorNames&) const = default;
 };

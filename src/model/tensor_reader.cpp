@@ -99,8 +99,14 @@ AlignedArray<float> TensorReader::vector(const std::string& pattern, int layer, 
 std::vector<MatrixPart> TensorReader::stack(const std::string& pattern, int layer, int count, int outputs, int inputs,
                                             bool by_input) {
   std::vector<MatrixPart> parts;
-  const int64_t rows = by_input ? inputs : outputs, columns = by_input ? outputs : inputs;
   const bool apart = pattern.find("%e") != std::string::npos;
+  if (!apart && !require(pattern, layer).scales.empty()) {  // stored by output, whatever plain ones are
+    const files::Tensor& tensor = require(pattern, layer);
+    check_shape(tensor, {count, outputs, inputs});
+    for (int e = 0; e < count; ++e) parts.push_back(joined_rows(tensor, int64_t{e} * outputs, outputs));
+    return parts;
+  }
+  const int64_t rows = by_input ? inputs : outputs, columns = by_input ? outputs : inputs;
   for (int e = 0; e < count; ++e) {
     const files::Tensor& tensor = require(pattern, layer, e);
     if (apart) check_shape(tensor, {rows, columns});

@@ -28,7 +28,10 @@ class Loader {
     } else if (!spec_.tied_head) {
       read_.require(names_.head);
     }
-    for (const Rope& rope : spec_.ropes) read_.find(rope.divisors);  // applied by complete_spec
+    for (const Rope& rope : spec_.ropes) {  // applied by complete_spec
+      read_.find(rope.divisors);
+      read_.find(rope.far_divisors);
+    }
     read_.refuse_leftovers(names_.ignored);
     return std::move(weights_);
   }
@@ -338,11 +341,33 @@ int64_t Weights::macs_per_token(const ModelSpec& spec) const {
   return per_token(spec, *this, [](const kernels::PackedMatrix& m) { return static_cast<int64_t>(m.inputs()) * m.outputs(); });
 }
 
+namespace {
+
+void divide_if_found(Rope& rope, const std::string& name, const files::TensorTable& tensors) {
+  const files::Tensor* tensor = name.empty() ? nullptr : find_tensor(tensors, name);
+  if (tensor && fovea::facts(tensor->format).block_values == 1) apply_divisors(rope, floats_of(*tensor), tensor->where);
+  else if (tensor) throw Error("tensor " + tensor->name + " is quantized", tensor->where, "convert the file again");
+}
+
+void complete_rope(Rope& rope, const files::TensorTable& tensors) {
+  if (!rope.far_divisors.empty()) {
+    Rope far = rope;
+    divide_if_found(far, rope.far_divisors, tensors);
+    if (far.frequencies == rope.frequencies) rope.near_tokens = 0;
+    else rope.far_frequencies = far.frequencies;
+  }
+  divide_if_found(rope, rope.divisors, tensors);
+}
+
+}  // namespace
+
 void complete_spec(ModelSpec& spec, const files::TensorTable& tensors) {
-  for (Rope& rope : spec.ropes) {
-    const files::Tensor* tensor = rope.divisors.empty() ? nullptr : find_tensor(tensors, rope.divisors);
-    if (tensor && fovea::facts(tensor->format).block_values == 1) apply_divisors(rope, floats_of(*tensor), tensor->where);
-    else if (tensor) throw Error("tensor " + tensor->name + " is quantized", tensor->where, "convert the file again");
+  for (Rope& rope : spec.ropes) complete_rope(rope, tensors);
+  if (spec.names.biases_where_found) {
+    for (std::string* name : {&spec.names.q_bias, &spec.names.k_bias, &spec.names.v_bias, &spec.names.attn_out_bias}) {
+      if (!find_tensor(tensors, tensor_name(*name, 0))) name->clear();
+    }
+    spec.names.biases_where_found = false;
   }
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     LayerSpec& layer = spec.layers[i];

@@ -147,7 +147,7 @@ Planner::~Planner() = default;
 Planner::Planner(Planner&&) noexcept = default;
 Planner& Planner::operator=(Planner&&) noexcept = default;
 
-Planner Planner::open(const std::string& model) {
+Planner Planner::open(const std::string& model, const std::string& quant) {
   std::error_code ignored;
   if (!std::filesystem::exists(model, ignored)) {
     if (auto table = planner::known_table(model))
@@ -158,7 +158,7 @@ Planner Planner::open(const std::string& model) {
     throw Error("is neither a file or folder nor a configuration that is built in", model,
                 "built in are " + names);
   }
-  return Planner(std::make_unique<State>(State{planner::read_table(model)}));
+  return Planner(std::make_unique<State>(State{planner::read_table(model, quant)}));
 }
 
 Plan Planner::plan(const PlanOptions& options) const { return planner::make_plan(state_->table, options); }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "conversion/quantized_files.h"
 #include "files/model_files.h"
 #include "model/registry.h"
 #include "model/tensor_lookup.h"
@@ -100,7 +101,7 @@ files::Container container_of(const std::string& path) {
 int token_bytes(const files::ModelFiles& files) {
   if (files.container == files::Container::gguf) {
     const std::string kind = files.metadata.text("tokenizer.ggml.model", "");
-    return kind.empty() ? 0 : kind == "gpt2" ? kByteLevelTokenBytes : kPieceTokenBytes;
+    return kind.empty() || kind == "none" || kind == "no_vocab" ? 0 : kind == "gpt2" ? kByteLevelTokenBytes : kPieceTokenBytes;
   }
   if (fs::exists(fs::path(files.path) / "tokenizer.json")) return kByteLevelTokenBytes;
   return fs::exists(fs::path(files.path) / "tokenizer.model") ? kPieceTokenBytes : 0;
@@ -248,7 +249,7 @@ LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles&
   return with_files(table_of(spec), files);
 }
 
-LayerTable read_table(const std::string& path) {
+LayerTable read_table(const std::string& path, const std::string& quant) {
   const bool folder = container_of(path) == files::Container::hugging_face;
   if (!has_weights(path)) {
     const files::Metadata config = files::read_config(path);
@@ -264,6 +265,10 @@ LayerTable read_table(const std::string& path) {
     return table;
   }
   const files::ModelFiles files = files::open_model(path);
+  if (!quant.empty()) {
+    const conversion::QuantizedFiles quantized = conversion::planned_files(files, quant);
+    return table_of_files(quantized.spec, quantized.files);
+  }
   if (folder && !is_known(files.metadata)) {
     LayerTable table = table_of_config(files.metadata);
     table.weights.clear();

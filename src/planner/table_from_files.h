@@ -21,7 +21,8 @@ void add_expected_matrices(LayerTable& table);
 LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles& files);
 
 // path: a .gguf file, a folder with config.json (with or without weights), or a config.json.
+// quant: of a folder with weights, what its matrices are quantized to at load; empty: nothing
 // errors  Error for anything that is not a model, or not one whose facts can be read
-LayerTable read_table(const std::string& path);
+LayerTable read_table(const std::string& path, const std::string& quant = "");
 
 }  // namespace fovea::planner

@@ -9,34 +9,6 @@
 namespace fovea::planner {
 namespace {
 
-using synthesis::Quantization;
-
-std::optional<NumberFormat> format_named(std::string_view name) {
-  for (int i = 0; i < kNumberFormats; ++i) {
-    const auto format = static_cast<NumberFormat>(i);
-    if (facts(format).name == name) return format;
-  }
-  return std::nullopt;
-}
-
-bool never(const synthesis::Matrix&) { return false; }
-
-// A format of its own is a mixture of one.
-Quantization quantization_of(const std::string& name, bool& pure) {
-  for (const Quantization& mixture : synthesis::quantizations()) {
-    if (mixture.name == name) return mixture;
-  }
-  if (const auto format = format_named(name)) {
-    pure = true;
-    return {name, 0, *format, {never, *format, *format}, {never, *format, *format}, *format};
-  }
-  std::string names;
-  for (const Quantization& mixture : synthesis::quantizations())
-    names += (names.empty() ? "" : ", ") + std::string(mixture.name);
-  throw Error("no weight format is called '" + name + "'", "--weights",
-              "choose a mixture (" + names + ") or a format such as q4_k or mxfp4");
-}
-
 int queries_per_kv(const LayerTable& table, int layer) {
   if (layer < 0) return 1;
   const LayerRow& row = table.layers[static_cast<size_t>(layer)];
@@ -52,8 +24,7 @@ int64_t packed_bytes(const WeightRow& row) {
 }  // namespace
 
 void choose_formats(LayerTable& table, const std::string& name) {
-  bool pure = false;
-  const Quantization quantization = quantization_of(name, pure);
+  const synthesis::WeightFormats formats = synthesis::weight_formats_named(name, "--weights");
   for (WeightRow& row : table.weights) {
     if (row.is_vector()) {
       row.format = NumberFormat::f32;
@@ -64,7 +35,7 @@ void choose_formats(LayerTable& table, const std::string& name) {
         row.kind == WeightKind::output || (row.kind == WeightKind::embedding && table.tied_head);
     if (row.layer >= 0) matrix.layers = static_cast<int>(table.layers.size());
     matrix.queries_per_kv = queries_per_kv(table, row.layer);
-    row.format = synthesis::format_of(quantization, matrix, pure);
+    row.format = synthesis::format_of(formats.quantization, matrix, formats.pure);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "synthesis/quantization.h"
 
+#include <algorithm>
+
 #include <string>
 
 #include "fovea/error.h"
@@ -95,17 +97,40 @@ NumberFormat wanted_format(const Quantization& quantization, const Matrix& matri
   }
 }
 
+std::string known_names() {
+  std::string names;
+  for (const Quantization& quantization : kQuantizations) names += (names.empty() ? "" : ", ") + std::string(quantization.name);
+  return names;
+}
+
+const Quantization* find_quantization(std::string_view name) {
+  const auto named = [&](const Quantization& quantization) { return quantization.name == name; };
+  const auto found = std::find_if(std::begin(kQuantizations), std::end(kQuantizations), named);
+  return found == std::end(kQuantizations) ? nullptr : found;
+}
+
 }  // namespace
 
 std::span<const Quantization> quantizations() { return kQuantizations; }
 
 const Quantization& quantization_named(std::string_view name) {
-  std::string names;
-  for (const Quantization& quantization : kQuantizations) {
-    if (name == quantization.name) return quantization;
-    names += (names.empty() ? "" : ", ") + std::string(quantization.name);
+  if (const Quantization* quantization = find_quantization(name)) return *quantization;
+  throw Error("no quantization is called '" + std::string(name) + "'", "--quant", "known are: " + known_names());
+}
+
+WeightFormats weight_formats_named(std::string_view name, std::string_view option) {
+  if (const Quantization* mixture = find_quantization(name)) return {*mixture, false};
+  for (int i = 0; i < kNumberFormats; ++i) {
+    const NumberFormatFacts& format = facts(static_cast<NumberFormat>(i));
+    if (format.name != name) continue;
+    uint32_t file_type = 0;  // of a mixture with this base
+    for (const Quantization& mixture : kQuantizations) {
+      if (mixture.base == format.format) file_type = std::max(file_type, mixture.file_type);
+    }
+    return {uniform(format.name, file_type, format.format), true};
   }
-  throw Error("no quantization is called '" + std::string(name) + "'", "--quant", "known are: " + names);
+  throw Error("no weight format is called '" + std::string(name) + "'", std::string(option),
+              "choose a mixture (" + known_names() + ") or a format such as q4_k");
 }
 
 NumberFormat format_of(const Quantization& quantization, const Matrix& matrix, bool pure) {

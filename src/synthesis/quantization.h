@@ -39,6 +39,16 @@ std::span<const Quantization> quantizations();
 // errors  Error listing the names when there is no such quantization
 const Quantization& quantization_named(std::string_view name);
 
+// A mixture, or a format for all matrices alike.
+struct WeightFormats {
+  Quantization quantization;
+  bool pure = false;
+};
+
+// option  how the user gave the name, for messages
+// errors  Error listing the names when `name` is neither a quantization nor a format
+WeightFormats weight_formats_named(std::string_view name, std::string_view option);
+
 // pure  the base format for every matrix whose rows divide into its blocks
 NumberFormat format_of(const Quantization& quantization, const Matrix& matrix, bool pure);
 

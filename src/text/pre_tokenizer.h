@@ -17,4 +17,7 @@ struct PreTokenizer {
 // errors  throws Error for a name that is not known, listing those that are
 PreTokenizer pre_tokenizer_named(std::string_view name, const std::string& source);
 
+// A name for cutting in this way, the reverse of the above; empty when none is known.
+std::string_view pre_tokenizer_name(const std::vector<std::string>& splits, bool whole_words);
+
 }  // namespace fovea::text

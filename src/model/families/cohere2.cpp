@@ -1,6 +1,7 @@
 // Cohere 2: three local layers with rope to one global layer without, attention and feed-forward side by side behind one layer norm.
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -48,8 +49,17 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return finish(std::move(spec), local, hugging_face_window(file, kWindow), std::move(rope));
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  const ConfigView file = hugging_face_view(metadata);
+  GgufKeys keys = plain_keys("cohere2", file, spec);
+  keys.windows(kPattern);
+  keys.number("logit_scale", spec.logit_scale);
+  if (!file.has_below("rope_scaling")) keys.text("rope.scaling.type", "none");
+  return keys.take();
+}
+
 }  // namespace
 
-Family cohere2_family() { return {"cohere2", "cohere2", {"cohere2"}, from_gguf, from_hugging_face}; }
+Family cohere2_family() { return {"cohere2", "cohere2", {"cohere2"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

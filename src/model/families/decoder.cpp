@@ -164,11 +164,11 @@ Sizes hugging_face_sizes(const ConfigView& file, int layers, const HuggingFaceDe
   return sizes;
 }
 
-// Quantized folders hold packed integers under names of their own.
+// Quantized folders hold packed integers under names of their own; pairs of MXFP4 are put together where files are read.
 void refuse_quantized_folder(const ConfigView& file) {
   const ConfigView whole(file.file(), "");
   for (const ConfigView& view : {file, whole}) {
-    if (view.has_below("quantization_config")) {
+    if (view.has_below("quantization_config") && view.text_or("quantization_config.quant_method", "") != "mxfp4") {
       view.refuse_as_not_computed("quantization_config", "describes weights quantized for another engine");
     }
   }
@@ -237,6 +237,11 @@ void gguf_attention_biases(TensorNames& names, bool output) {
   names.k_bias = "blk.%d.attn_k.bias";
   names.v_bias = "blk.%d.attn_v.bias";
   if (output) names.attn_out_bias = "blk.%d.attn_output.bias";
+}
+
+void gguf_attention_biases_if_found(TensorNames& names) {
+  gguf_attention_biases(names, true);
+  names.biases_where_found = true;
 }
 
 void head_norms(TensorNames& names) {

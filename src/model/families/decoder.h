@@ -44,6 +44,7 @@ inline int head_dim(const ModelSpec& spec) { return spec.layers.front().attentio
 // Names of roles that several families share, as each container spells them.
 void attention_biases(TensorNames& names, bool output);       // config.json spelling; q, k, v, and o where `output`
 void gguf_attention_biases(TensorNames& names, bool output);
+void gguf_attention_biases_if_found(TensorNames& names);  // the keys do not say
 void head_norms(TensorNames& names);
 void gguf_head_norms(TensorNames& names);
 void sandwich_norms(TensorNames& names);  // before and after attention and feed-forward

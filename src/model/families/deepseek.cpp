@@ -4,6 +4,7 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 
 namespace fovea::model {
@@ -182,9 +183,55 @@ ModelSpec v3_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+// ---- from config.json to GGUF
+
+// Half of the heads' keys turn; the rest, and all values, are made from one narrow row.
+void add_latent(GgufKeys& keys, const AttentionSpec& attention) {
+  const LatentSpec& latent = attention.latent;
+  keys.count("attention.head_count", attention.q_heads);
+  keys.count("attention.head_count_kv", 1);
+  keys.count("attention.key_length", latent.kv_rank + latent.rope_dim);
+  keys.count("attention.value_length", latent.kv_rank);
+  keys.count("attention.key_length_mla", latent.plain_dim + latent.rope_dim);
+  keys.count("attention.value_length_mla", latent.value_dim);
+  keys.count("attention.kv_lora_rank", latent.kv_rank);
+  if (latent.q_rank > 0) keys.count("attention.q_lora_rank", latent.q_rank);
+}
+
+void add_experts(GgufKeys& keys, const ModelSpec& spec) {
+  const FeedForwardSpec& last = spec.layers.back().feed_forward;
+  const auto first = std::find_if(spec.layers.begin(), spec.layers.end(),
+                                  [](const LayerSpec& layer) { return layer.feed_forward.experts.count > 0; });
+  const ExpertsSpec& experts = last.experts;
+  const bool sigmoid = experts.scores == ExpertsSpec::Scores::sigmoid;
+  keys.count("leading_dense_block_count", static_cast<int>(first - spec.layers.begin()));
+  if (experts.count == 0) return;
+  keys.experts(experts);
+  keys.count("expert_shared_count", last.width / experts.width);
+  keys.number("expert_weights_scale", experts.scale);
+  keys.flag("expert_weights_norm", experts.normalized);
+  keys.count("expert_gating_func", sigmoid ? 2 : 1);
+  if (experts.groups == 1) return;
+  keys.count("expert_group_count", experts.groups);
+  keys.count("expert_group_used_count", experts.groups_used);
+}
+
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  const ConfigView file = hugging_face_view(metadata);
+  const std::string dict = rope_object(file);
+  GgufKeys keys("deepseek2", spec);
+  add_latent(keys, spec.layers.front().attention);
+  keys.widths(file.size_or("intermediate_size", kV3.width));
+  add_experts(keys, spec);
+  keys.rope(spec.ropes.front(), hugging_face_rope_scaling(file, dict, spec.context_tokens));
+  const float weight = file.not_negative_or(dict + ".mscale_all_dim", 0);
+  if (weight > 0) keys.number("rope.scaling.yarn_log_multiplier", 0.1f * weight);
+  return keys.take();
+}
+
 }  // namespace
 
-Family deepseek_v2_family() { return {"deepseek_v2", "deepseek2", {"deepseek_v2"}, from_gguf, v2_hugging_face}; }
-Family deepseek_v3_family() { return {"deepseek_v3", "", {"deepseek_v3"}, nullptr, v3_hugging_face}; }
+Family deepseek_v2_family() { return {"deepseek_v2", "deepseek2", {"deepseek_v2"}, from_gguf, v2_hugging_face, to_gguf}; }
+Family deepseek_v3_family() { return {"deepseek_v3", "", {"deepseek_v3"}, nullptr, v3_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -3,6 +3,7 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -64,8 +65,16 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  GgufKeys keys = plain_keys("gemma2", hugging_face_view(metadata), spec);
+  keys.windows(kPattern);
+  keys.number("attn_logit_softcapping", spec.layers.front().attention.score_softcap);
+  keys.number("final_logit_softcapping", spec.final_softcap);
+  return keys.take();
+}
+
 }  // namespace
 
-Family gemma2_family() { return {"gemma2", "gemma2", {"gemma2"}, from_gguf, from_hugging_face}; }
+Family gemma2_family() { return {"gemma2", "gemma2", {"gemma2"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

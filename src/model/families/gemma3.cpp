@@ -4,6 +4,7 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -82,14 +83,19 @@ ModelSpec from_gguf(const files::Metadata& metadata) {
 
 // An object per kind of layer; before that existed, flat keys, of which "rope_scaling" is for global layers
 // alone.
+std::string scaling_object(const ConfigView& file, const std::string& kind) {
+  return kind == "full_attention" && file.has_below("rope_scaling") ? "rope_scaling" : "rope_parameters." + kind;
+}
+
+RopeScaling scaling_of_kind(const ConfigView& file, const ModelSpec& spec, const std::string& kind) {
+  return hugging_face_rope_scaling(file, scaling_object(file, kind), spec.context_tokens);
+}
+
 Rope rope_of_kind(const ConfigView& file, const ModelSpec& spec, const std::string& kind, const std::string& flat_base, float base) {
   const std::string parameters = "rope_parameters." + kind;
-  const bool flat_scaling = kind == "full_attention" && file.has_below("rope_scaling");
-  const std::string scaling = flat_scaling ? "rope_scaling" : parameters;
   const std::string base_name = file.has(parameters + ".rope_theta") ? parameters + ".rope_theta" : flat_base;
-  const int dims = hugging_face_rope_dims(file, scaling, spec.layers.front().attention.head_dim);
-  return make_rope(Rope::Pairing::half, dims, rope_base_or(file, base_name, base),
-                   hugging_face_rope_scaling(file, scaling, spec.context_tokens));
+  const int dims = hugging_face_rope_dims(file, scaling_object(file, kind), spec.layers.front().attention.head_dim);
+  return make_rope(Rope::Pairing::half, dims, rope_base_or(file, base_name, base), scaling_of_kind(file, spec, kind));
 }
 
 void refuse_what_is_not_computed(const ConfigView& file) {
@@ -120,10 +126,22 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  const ConfigView file = hugging_face_view(metadata);
+  GgufKeys keys("gemma3", spec);
+  keys.heads();
+  keys.widths(0);
+  keys.rope(spec.ropes[kGlobalRope], scaling_of_kind(file, spec, "full_attention"));
+  keys.number("rope.freq_base_swa", spec.ropes[kLocalRope].base);
+  keys.windows(kPattern);
+  if (spec.final_softcap > 0) keys.number("final_logit_softcapping", spec.final_softcap);
+  return keys.take();
+}
+
 }  // namespace
 
 Family gemma3_family() {
-  return {"gemma3", "gemma3", {"gemma3_text", "gemma3"}, from_gguf, from_hugging_face};
+  return {"gemma3", "gemma3", {"gemma3_text", "gemma3"}, from_gguf, from_hugging_face, to_gguf};
 }
 
 }  // namespace fovea::model

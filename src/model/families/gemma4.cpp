@@ -5,6 +5,7 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/gemma_layers.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
@@ -61,15 +62,6 @@ void gguf_experts_beside(const ConfigView& file, ModelSpec& spec) {
   names.expert_post_norm = "blk.%d.post_ffw_norm_2.weight";
 }
 
-void gguf_layer_input_names(TensorNames& names) {
-  names.layer_input_table = "per_layer_token_embd.weight";
-  names.layer_input_projection = "per_layer_model_proj.weight";
-  names.layer_input_norm = "per_layer_proj_norm.weight";
-  names.layer_input_gate = "blk.%d.inp_gate.weight";
-  names.layer_input_up = "blk.%d.proj.weight";
-  names.layer_input_post_norm = "blk.%d.post_norm.weight";
-}
-
 ModelSpec from_gguf(const files::Metadata& metadata) {
   const ConfigView file = gguf_view(metadata);
   ModelSpec spec = gguf_decoder(file, "gemma4");
@@ -86,10 +78,7 @@ ModelSpec from_gguf(const files::Metadata& metadata) {
   gguf_head_norms(spec.names);
   gguf_post_norms(spec.names);
   spec.names.output_scale = "blk.%d.layer_output_scale.weight";
-  if (file.file().integer(file.key("embedding_length_per_layer_input"), 0) > 0) {
-    spec.layer_input = {file.size("embedding_length_per_layer_input"), spec.vocabulary};
-    gguf_layer_input_names(spec.names);
-  }
+  gguf_layer_inputs(file, spec);
   gguf_experts_beside(file, spec);
   spec.names.values_where_found = true;  // global layers without a matrix for values take them from their keys
   return spec;
@@ -171,10 +160,59 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+// ---- from config.json to GGUF
+
+// Heads differ by kind of layer, and the plain keys are those of global layers.
+void add_heads(GgufKeys& keys, const ModelSpec& spec, const std::vector<bool>& local) {
+  std::vector<int> kv_heads;
+  int global_head = head_dim(spec), local_head = global_head;
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    kv_heads.push_back(spec.layers[i].attention.kv_heads);
+    (local[i] ? local_head : global_head) = spec.layers[i].attention.head_dim;
+  }
+  keys.count("attention.head_count", spec.layers.front().attention.q_heads);
+  keys.per_layer("attention.head_count_kv", kv_heads);
+  for (const char* name : {"attention.key_length", "attention.value_length", "rope.dimension_count"}) {
+    keys.count(name, global_head);
+    keys.count(std::string(name) + "_swa", local_head);
+  }
+}
+
+// Pairs that do not turn have a divisor beyond all measure.
+std::vector<float> divisors_of(const Rope& rope) {
+  constexpr float kNever = 1e30f;
+  std::vector<float> divisors;
+  for (size_t k = 0; k < rope.frequencies.size(); ++k) {
+    const double plain = std::pow(static_cast<double>(rope.base), -2.0 * static_cast<double>(k) / rope.dims);
+    divisors.push_back(rope.frequencies[k] > 0 ? static_cast<float>(plain / rope.frequencies[k]) : kNever);
+  }
+  return divisors;
+}
+
+GgufOutline to_gguf(const files::Metadata&, const ModelSpec& spec) {
+  std::vector<bool> local;
+  for (const LayerSpec& layer : spec.layers) local.push_back(layer.attention.window != kWholePast);
+  GgufKeys keys("gemma4", spec);
+  add_heads(keys, spec, local);
+  keys.widths(0);
+  keys.windows(0);
+  keys.number("rope.freq_base", spec.ropes[kGlobalRope].base);
+  keys.number("rope.freq_base_swa", spec.ropes[kLocalRope].base);
+  keys.tensor("rope_freqs.weight", divisors_of(spec.ropes[kGlobalRope]));
+  keys.count("attention.shared_kv_layers", static_cast<int>(std::count_if(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& layer) {
+               return layer.attention.shares_with >= 0;
+             })));
+  keys.count("embedding_length_per_layer_input", spec.layer_input.width);
+  keys.number("final_logit_softcapping", spec.final_softcap);
+  const ExpertsSpec& experts = spec.layers.front().feed_forward.experts;
+  if (experts.count > 0) keys.experts(experts);
+  return keys.take();
+}
+
 }  // namespace
 
 Family gemma4_family() {
-  return {"gemma4", "gemma4", {"gemma4_text", "gemma4", "gemma4_unified_text", "gemma4_unified"}, from_gguf, from_hugging_face};
+  return {"gemma4", "gemma4", {"gemma4_text", "gemma4", "gemma4_unified_text", "gemma4_unified"}, from_gguf, from_hugging_face, to_gguf};
 }
 
 }  // namespace fovea::model

@@ -36,4 +36,16 @@ void layer_inputs(const ConfigView& file, ModelSpec& spec, int width_fallback) {
   names.layer_input_post_norm = "model.layers.%d.post_per_layer_input_norm.weight";
 }
 
+void gguf_layer_inputs(const ConfigView& file, ModelSpec& spec) {
+  if (file.file().integer(file.key("embedding_length_per_layer_input"), 0) == 0) return;
+  spec.layer_input = {file.size("embedding_length_per_layer_input"), spec.vocabulary};
+  TensorNames& names = spec.names;
+  names.layer_input_table = "per_layer_token_embd.weight";
+  names.layer_input_projection = "per_layer_model_proj.weight";
+  names.layer_input_norm = "per_layer_proj_norm.weight";
+  names.layer_input_gate = "blk.%d.inp_gate.weight";
+  names.layer_input_up = "blk.%d.proj.weight";
+  names.layer_input_post_norm = "blk.%d.post_norm.weight";
+}
+
 }  // namespace fovea::model

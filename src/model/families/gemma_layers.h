@@ -20,5 +20,6 @@ void share_last_layers(ModelSpec& spec, const std::vector<bool>& local, int shar
 
 // Vectors of each layer for each token, as config.json spells them; none where their width is 0 or null.
 void layer_inputs(const ConfigView& file, ModelSpec& spec, int width_fallback = 256);
+void gguf_layer_inputs(const ConfigView& file, ModelSpec& spec);
 
 }  // namespace fovea::model

@@ -1,6 +1,7 @@
 // GPT-OSS: local and global layers by turns, a learned sink per head, experts with biases and a clamped activation.
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -66,8 +67,14 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return finish(std::move(spec), experts, std::move(rope));
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  GgufKeys keys = plain_keys("gpt-oss", hugging_face_view(metadata), spec);
+  keys.windows(kPattern);
+  return keys.take();
+}
+
 }  // namespace
 
-Family gpt_oss_family() { return {"gpt_oss", "gpt-oss", {"gpt_oss"}, from_gguf, from_hugging_face}; }
+Family gpt_oss_family() { return {"gpt_oss", "gpt-oss", {"gpt_oss"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -1,6 +1,7 @@
 // Granite: Llama's layers with factors on embeddings, scores, what layers add, and logits.
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 
 namespace fovea::model {
@@ -23,6 +24,7 @@ ModelSpec finish(const ConfigView& file, ModelSpec spec, const char* embedding, 
 ModelSpec from_gguf(const files::Metadata& metadata) {
   const ConfigView file = gguf_view(metadata);
   ModelSpec spec = gguf_decoder(file, "granite");
+  gguf_attention_biases_if_found(spec.names);
   Rope rope = gguf_rope(file, Rope::Pairing::adjacent, head_dim(spec));
   return finish(file, std::move(spec), "embedding_scale", "attention.scale", "residual_scale", "logit_scale", std::move(rope));
 }
@@ -40,8 +42,17 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
                 std::move(rope));
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  GgufKeys keys = plain_keys("granite", hugging_face_view(metadata), spec);
+  keys.number("embedding_scale", spec.embedding_scale);
+  keys.number("attention.scale", spec.layers.front().attention.score_scale);
+  keys.number("residual_scale", spec.residual_scale);
+  keys.number("logit_scale", 1 / spec.logit_scale);
+  return keys.take();
+}
+
 }  // namespace
 
-Family granite_family() { return {"granite", "granite", {"granite"}, from_gguf, from_hugging_face}; }
+Family granite_family() { return {"granite", "granite", {"granite"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

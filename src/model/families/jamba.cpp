@@ -1,6 +1,7 @@
 // Jamba: state spaces with an attention layer (without rope) now and then; every other feed-forward is of experts.
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/state_config.h"
 
 namespace fovea::model {
@@ -76,8 +77,23 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  const ConfigView file = hugging_face_view(metadata);
+  GgufKeys keys("jamba", spec);
+  keys.heads();
+  keys.widths(file.size_or("intermediate_size", kDefaults.width));
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.state.inner == 0) continue;
+    keys.state(layer.state);
+    break;
+  }
+  keys.count("expert_count", file.file().integer(file.key("num_experts"), 16));
+  keys.count("expert_used_count", file.file().integer(file.key("num_experts_per_tok"), 2));
+  return keys.take();
+}
+
 }  // namespace
 
-Family jamba_family() { return {"jamba", "jamba", {"jamba"}, from_gguf, from_hugging_face}; }
+Family jamba_family() { return {"jamba", "jamba", {"jamba"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -2,6 +2,7 @@
 // rope.
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 
 namespace fovea::model {
@@ -28,6 +29,7 @@ ModelSpec from_gguf(const files::Metadata& metadata) {
     set_experts(spec, experts);
     gguf_expert_names(spec.names);
   }
+  gguf_attention_biases_if_found(spec.names);
   Rope rope = gguf_rope(file, Rope::Pairing::adjacent, head_dim(spec), kRopeBase);
   rope.divisors = "rope_freqs.weight";
   return with_rope(std::move(spec), std::move(rope));
@@ -44,8 +46,12 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return with_rope(std::move(spec), std::move(rope));
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  return plain_keys("llama", hugging_face_view(metadata), spec).take();
+}
+
 }  // namespace
 
-Family llama_family() { return {"llama", "llama", {"llama"}, from_gguf, from_hugging_face}; }
+Family llama_family() { return {"llama", "llama", {"llama"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -4,12 +4,15 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
 namespace fovea::model {
 namespace {
 
+constexpr int kChunk = 8192, kTemperatureTokens = 8192, kDenseWidth = 16'384;
+constexpr float kTemperature = 0.1f;
 constexpr HuggingFaceDefaults kDefaults{.vocabulary = 202'048, .hidden = 5120, .width = 8192, .layers = 48, .q_heads = 40,
                                         .kv_heads = 8, .head_dim = 128, .context_tokens = 131'072, .norm_eps = 1e-5f};
 
@@ -29,15 +32,15 @@ void set_attention(const ConfigView& file, ModelSpec& spec) {
   const bool norm = file.flag("use_qk_norm", true), warm = file.flag("attn_temperature_tuning", true);
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     AttentionSpec& attention = spec.layers[i].attention;
-    if (chunked[i]) attention.chunk = file.size_or("attention_chunk_size", 8192);
+    if (chunked[i]) attention.chunk = file.size_or("attention_chunk_size", kChunk);
     if (with_rope[i]) {
       if (norm) attention.qk_norm = HeadNorm::after_rope;
       continue;
     }
     attention.rope = -1;
     if (!warm) continue;
-    attention.temperature = file.positive_or("attn_scale", 0.1f);
-    attention.temperature_tokens = file.size_or("floor_scale", 8192);
+    attention.temperature = file.positive_or("attn_scale", kTemperature);
+    attention.temperature_tokens = file.size_or("floor_scale", kTemperatureTokens);
   }
 }
 
@@ -51,7 +54,7 @@ void set_feed_forward(const ConfigView& file, ModelSpec& spec) {
     const bool in_list = std::find(listed.begin(), listed.end(), static_cast<int>(i)) != listed.end();
     const bool has = listed.empty() ? (i + 1) % every == 0 : in_list;
     if (has) spec.layers[i].feed_forward.experts = experts;
-    else spec.layers[i].feed_forward.width = file.size_or("intermediate_size_mlp", 16'384);
+    else spec.layers[i].feed_forward.width = file.size_or("intermediate_size_mlp", kDenseWidth);
   }
 }
 
@@ -69,6 +72,60 @@ void set_names(TensorNames& names) {
   names.experts_by_input = true;
 }
 
+// ---- GGUF: chunks and the warming of queries are those of the published models, as in llama.cpp
+
+ModelSpec from_gguf(const files::Metadata& metadata) {
+  constexpr int kPattern = 4;
+  constexpr int kLayersOfTheOneWithoutNorm = 128;  // experts
+  const ConfigView file = gguf_view(metadata);
+  ModelSpec spec = gguf_decoder(file, "llama4");
+  Rope rope = gguf_rope(file, Rope::Pairing::adjacent, head_dim(spec), 500'000);
+  rope.divisors = "rope_freqs.weight";
+  spec = with_rope(std::move(spec), std::move(rope));
+  ExpertsSpec experts = gguf_experts(file, spec);
+  experts.scores = ExpertsSpec::Scores::sigmoid;
+  experts.weighs_input = true;
+  const auto every = static_cast<size_t>(file.size("interleave_moe_layer_step"));
+  const bool chunked = !file.has("attention.sliding_window") || file.file().integer(file.key("attention.sliding_window")) != 0;
+  const std::vector<bool> local = local_by_period(spec.layers.size(), kPattern);
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    AttentionSpec& attention = spec.layers[i].attention;
+    if (local[i]) {
+      if (chunked) attention.chunk = kChunk;
+      if (experts.count != kLayersOfTheOneWithoutNorm) attention.qk_norm = HeadNorm::after_rope;
+    } else {
+      attention.rope = -1;
+      attention.temperature = kTemperature;
+      attention.temperature_tokens = kTemperatureTokens;
+    }
+    if ((i + 1) % every == 0) spec.layers[i].feed_forward = {.width = experts.width, .experts = experts};
+  }
+  gguf_expert_names(spec.names);
+  spec.names.shared_gate = "blk.%d.ffn_gate_shexp.weight";
+  spec.names.shared_up = "blk.%d.ffn_up_shexp.weight";
+  spec.names.shared_down = "blk.%d.ffn_down_shexp.weight";
+  return spec;
+}
+
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  const ConfigView file = hugging_face_view(metadata);
+  GgufKeys keys("llama4", spec);
+  keys.heads();
+  std::vector<int> widths(spec.layers.size(), file.size_or("intermediate_size_mlp", kDenseWidth));
+  keys.per_layer("feed_forward_length", widths);
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.feed_forward.experts.count == 0) continue;
+    keys.experts(layer.feed_forward.experts);
+    break;
+  }
+  keys.count("interleave_moe_layer_step", file.size_or("interleave_moe_layer_step", 1));
+  const Rope& rope = spec.ropes.front();
+  keys.rope(rope, hugging_face_rope_scaling(file, rope_object(file), spec.context_tokens, rope.dims / 2));
+  return keys.take();
+}
+
+// ---- config.json
+
 ModelSpec from_hugging_face(const files::Metadata& metadata) {
   const ConfigView file = hugging_face_view(metadata);
   file.refuse_flag("attention_bias", "asks for bias vectors in attention");
@@ -85,6 +142,6 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
 
 }  // namespace
 
-Family llama4_family() { return {"llama4", "", {"llama4_text", "llama4"}, nullptr, from_hugging_face}; }
+Family llama4_family() { return {"llama4", "llama4", {"llama4_text", "llama4"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

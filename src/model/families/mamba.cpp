@@ -3,6 +3,7 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/state_config.h"
 
 namespace fovea::model {
@@ -90,9 +91,20 @@ ModelSpec mamba2_hugging_face(const files::Metadata& metadata) {
   return with_layers(std::move(spec), file.size_or("num_hidden_layers", 64, kMostLayers), state);
 }
 
+GgufOutline to_gguf(const char* architecture, const ModelSpec& spec) {
+  GgufKeys keys(architecture, spec);
+  keys.count("attention.head_count", 0);
+  keys.count("feed_forward_length", 0);
+  keys.state(spec.layers.front().state);
+  return keys.take();
+}
+
+GgufOutline mamba_to_gguf(const files::Metadata&, const ModelSpec& spec) { return to_gguf("mamba", spec); }
+GgufOutline mamba2_to_gguf(const files::Metadata&, const ModelSpec& spec) { return to_gguf("mamba2", spec); }
+
 }  // namespace
 
-Family mamba_family() { return {"mamba", "mamba", {"mamba"}, mamba_gguf, mamba_hugging_face}; }
-Family mamba2_family() { return {"mamba2", "mamba2", {"mamba2"}, mamba2_gguf, mamba2_hugging_face}; }
+Family mamba_family() { return {"mamba", "mamba", {"mamba"}, mamba_gguf, mamba_hugging_face, mamba_to_gguf}; }
+Family mamba2_family() { return {"mamba2", "mamba2", {"mamba2"}, mamba2_gguf, mamba2_hugging_face, mamba2_to_gguf}; }
 
 }  // namespace fovea::model

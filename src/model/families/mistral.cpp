@@ -2,6 +2,7 @@
 // "llama".
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -39,9 +40,13 @@ ModelSpec mixtral_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  return plain_keys("llama", hugging_face_view(metadata), spec).take();
+}
+
 }  // namespace
 
-Family mistral_family() { return {"mistral", "", {"mistral"}, nullptr, mistral_hugging_face}; }
-Family mixtral_family() { return {"mixtral", "", {"mixtral"}, nullptr, mixtral_hugging_face}; }
+Family mistral_family() { return {"mistral", "", {"mistral"}, nullptr, mistral_hugging_face, to_gguf}; }
+Family mixtral_family() { return {"mixtral", "", {"mixtral"}, nullptr, mixtral_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -1,6 +1,7 @@
 // OLMo 2: norms after attention and feed-forward only, and on all heads of q and of k together.
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 
 namespace fovea::model {
@@ -39,8 +40,12 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return finish(std::move(spec), std::move(rope));
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  return plain_keys("olmo2", hugging_face_view(metadata), spec).take();
+}
+
 }  // namespace
 
-Family olmo2_family() { return {"olmo2", "olmo2", {"olmo2"}, from_gguf, from_hugging_face}; }
+Family olmo2_family() { return {"olmo2", "olmo2", {"olmo2"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -1,7 +1,10 @@
 // Phi-3: Llama's layers with q, k and v in one matrix and gate and up in another, a window on every layer where the file has it,
 // and a rope with divisors of its own for each frequency.
+#include <limits>
+
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -11,12 +14,22 @@ namespace {
 constexpr HuggingFaceDefaults kDefaults{.vocabulary = 32'064, .hidden = 3072, .width = 8192, .layers = 32, .q_heads = 32,
                                         .context_tokens = 4096, .norm_eps = 1e-5f};
 
+// Divisors for short and for long contexts are tensors, where there are any.
+Rope gguf_rope_of(const ConfigView& file, int head_dim) {
+  Rope rope = make_rope(Rope::Pairing::half, gguf_rope_dims(file, head_dim), rope_base_or(file, "rope.freq_base", 10'000));
+  rope.magnitude = file.positive_or("rope.scaling.attn_factor", 1);
+  rope.divisors = "rope_factors_short.weight";
+  rope.far_divisors = "rope_factors_long.weight";
+  rope.near_tokens = file.size_or("rope.scaling.original_context_length", 1, std::numeric_limits<int>::max());
+  return rope;
+}
+
 ModelSpec from_gguf(const files::Metadata& metadata) {
   const ConfigView file = gguf_view(metadata);
   ModelSpec spec = gguf_decoder(file, "phi3");
   spec.names.qkv = "blk.%d.attn_qkv.weight";
   spec.names.gate_up = "blk.%d.ffn_up.weight";
-  Rope rope = gguf_rope(file, Rope::Pairing::half, head_dim(spec));
+  Rope rope = gguf_rope_of(file, head_dim(spec));
   return with_rope(std::move(spec), std::move(rope));
 }
 
@@ -41,8 +54,12 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
   return with_rope(std::move(spec), std::move(rope));
 }
 
+GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
+  return plain_keys("phi3", hugging_face_view(metadata), spec).take();
+}
+
 }  // namespace
 
-Family phi3_family() { return {"phi3", "phi3", {"phi3"}, from_gguf, from_hugging_face}; }
+Family phi3_family() { return {"phi3", "phi3", {"phi3"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

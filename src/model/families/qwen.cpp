@@ -3,6 +3,7 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -98,10 +99,20 @@ ModelSpec qwen3_moe_hugging_face(const files::Metadata& metadata) {
   return spec;
 }
 
+GgufOutline qwen2_to_gguf(const files::Metadata& config, const ModelSpec& spec) {
+  return plain_keys("qwen2", hugging_face_view(config), spec).take();
+}
+GgufOutline qwen3_to_gguf(const files::Metadata& config, const ModelSpec& spec) {
+  return plain_keys("qwen3", hugging_face_view(config), spec).take();
+}
+GgufOutline qwen3_moe_to_gguf(const files::Metadata& config, const ModelSpec& spec) {
+  return plain_keys("qwen3moe", hugging_face_view(config), spec).take();
+}
+
 }  // namespace
 
-Family qwen2_family() { return {"qwen2", "qwen2", {"qwen2"}, qwen2_gguf, qwen2_hugging_face}; }
-Family qwen3_family() { return {"qwen3", "qwen3", {"qwen3"}, qwen3_gguf, qwen3_hugging_face}; }
-Family qwen3_moe_family() { return {"qwen3_moe", "qwen3moe", {"qwen3_moe"}, qwen3_moe_gguf, qwen3_moe_hugging_face}; }
+Family qwen2_family() { return {"qwen2", "qwen2", {"qwen2"}, qwen2_gguf, qwen2_hugging_face, qwen2_to_gguf}; }
+Family qwen3_family() { return {"qwen3", "qwen3", {"qwen3"}, qwen3_gguf, qwen3_hugging_face, qwen3_to_gguf}; }
+Family qwen3_moe_family() { return {"qwen3_moe", "qwen3moe", {"qwen3_moe"}, qwen3_moe_gguf, qwen3_moe_hugging_face, qwen3_moe_to_gguf}; }
 
 }  // namespace fovea::model
