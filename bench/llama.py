@@ -29,6 +29,7 @@ class Llama:
         if exact:  # keys and values as computed, windows held in full
             options.type_k = options.type_v = 0
             options.swa_full = True
+            options.yarn_attn_factor = options.yarn_beta_fast = options.yarn_beta_slow = -1  # as the file says
         options.flash_attn_type = (llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash
                                    else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED)
         self.context = llama_cpp.llama_init_from_model(self.model, options)

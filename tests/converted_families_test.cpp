@@ -85,7 +85,7 @@ TEST_P(Conversion, QuantizingAtLoadIsTheConvertedFileBitForBit) {
   const DrawnModel drawn(GetParam());
   const TemporaryFolder place;
   const OracleSequence longest = oracle_sequences(kFamilies / GetParam()).back();
-  for (const char* quant : {"f16", "q8_0", "q4_k_m"}) {
+  for (const char* quant : {"f32", "q8_0", "q4_k_m"}) {
     const auto quantized = load(drawn.path(), quant);
     const std::vector<float> logits = logits_of(quantized, longest.tokens);
     if (can_say(GetParam())) {
@@ -96,7 +96,9 @@ TEST_P(Conversion, QuantizingAtLoadIsTheConvertedFileBitForBit) {
       expect_same_bits(logits_of(file, longest.tokens), logits, file->facts().vocabulary);
       EXPECT_EQ(file->weights_bytes(), quantized->weights_bytes());
     }
-    if (std::string(quant) == "f16") EXPECT_LE(largest_difference(longest.logits, logits), 0.5f);
+    if (std::string(quant) == "f32") {  // whether or not a file could say it
+      EXPECT_LE(largest_difference(longest.logits, logits), kTolerance);
+    }
   }
 }
 

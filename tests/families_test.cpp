@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "fovea/engine.h"
@@ -134,6 +135,40 @@ TEST_P(Families, CacheHoldsWhatEachKindOfLayerNeedsAndNothingForLayersThatShare)
     EXPECT_EQ(facts.layers[i].cache_bytes_per_token, 2 * numbers_per_token(drawn.config, i, facts.layers[i])) << "layer " << i;
     EXPECT_EQ(facts.layers[i].shares_with.has_value(), i + static_cast<size_t>(shared) >= facts.layers.size()) << "layer " << i;
   }
+}
+
+// Floats that a layer carries from token to token, by what the configuration says of its state space.
+int64_t state_floats(const json& c) {
+  const auto number = [&](const char* name, const char* other) { return c.contains(name) ? c[name].get<int64_t>() : c[other].get<int64_t>(); };
+  const int64_t inner = number("expand", "mamba_expand") * c["hidden_size"].get<int64_t>();
+  const int64_t states = number("state_size", "mamba_d_state"), past = number("conv_kernel", "mamba_d_conv") - 1;
+  const int64_t shared = c["model_type"] == "mamba2" ? 2 * c["n_groups"].get<int64_t>() * states : 0;
+  return (inner + shared) * past + inner * states;
+}
+
+TEST_P(Families, AStateTakesWhatItsFormulaSays) {
+  const DrawnModel drawn(GetParam());
+  for (const LayerFacts& layer : drawn.load()->facts().layers) {
+    EXPECT_EQ(layer.state_bytes, layer.kind == "state" ? 4 * state_floats(drawn.config) : 0) << "layer " << layer.index;
+  }
+}
+
+TEST_P(Families, StatsNameTheKindsOfLayersThatKeepSomething) {
+  const auto model = DrawnModel(GetParam()).load();
+  std::map<std::string, int> kept, counted;
+  for (const LayerFacts& layer : model->facts().layers) kept[layer.kind] += !layer.shares_with;
+  for (const KvGroupStats& group : Engine(model, exact_options(32, 8)).stats().kv) counted[group.kind] += group.layers;
+  EXPECT_EQ(counted, kept);
+}
+
+// A token is sent to 2 of 4 experts; the others are not read for it.
+TEST(Experts, CountAsTheShareOfThemThatATokenUses) {
+  const DrawnModel drawn("mixtral_a1");
+  const auto model = drawn.load();
+  constexpr int64_t kHidden = 32, kKv = 16, kWidth = 48, kLayers = 3, kExperts = 4, kUsed = 2, kVocabulary = 96;
+  const int64_t attention = 2 * kHidden * kHidden + 2 * kHidden * kKv, router = kExperts * kHidden, expert = 3 * kWidth * kHidden;
+  EXPECT_EQ(model->macs_per_token(), kLayers * (attention + router + kUsed * expert));
+  EXPECT_EQ(model->bytes_per_token(), 4 * (kLayers * (attention + 16 * kHidden + kUsed * expert) + kVocabulary * kHidden));
 }
 
 // The tests above can fail: a configuration that is wrong in one thing moves the logits far beyond the tolerance.

@@ -7,6 +7,13 @@
 namespace fovea::conversion {
 namespace {
 
+// To the nearest whole number, of two the even one; |x| < 2^22. Adding this pushes the fraction out of a float, where std::nearbyint
+// would be a call for every number.
+float nearest(float x) {
+  constexpr float kPushOut = 0x1.8p23f;
+  return (x + kPushOut) - kPushOut;
+}
+
 float largest_by_magnitude(std::span<const float> x) {
   return *std::max_element(x.begin(), x.end(), [](float a, float b) { return std::abs(a) < std::abs(b); });
 }
@@ -42,12 +49,12 @@ float best_scale(std::span<const float> x, float extreme, float step, Level leve
 
 int rounded(float x, int least, int most) {
   const float limited = std::clamp(x, static_cast<float>(least), static_cast<float>(most));
-  return static_cast<int>(std::nearbyint(limited));
+  return static_cast<int>(nearest(limited));
 }
 
 float fit_scale(std::span<const float> x, int levels) {
   const auto least = static_cast<float>(-levels), most = static_cast<float>(levels - 1);
-  return best_scale(x, least, 0.1f, [=](float value) { return std::nearbyint(std::clamp(value, least, most)); });
+  return best_scale(x, least, 0.1f, [=](float value) { return nearest(std::clamp(value, least, most)); });
 }
 
 ScaleAndOffset fit_scale_and_offset(std::span<const float> x, int most, bool any_offset) {
@@ -71,15 +78,15 @@ ScaleAndOffset fit_scale_and_offset(std::span<const float> x, int most, bool any
     const float inverse = (static_cast<float>(most) - 1 + 0.1f * static_cast<float>(t)) / range;
     float q[kMostGroup], w_q = 0, w_qq = 0, w_xq = 0, error = 0;
     for (size_t i = 0; i < x.size(); ++i) {
-      q[i] = std::nearbyint(std::clamp(inverse * (x[i] - low), 0.f, static_cast<float>(most)));
+      q[i] = nearest(std::clamp(inverse * (x[i] - low), 0.f, static_cast<float>(most)));
       w_q += weights[i] * q[i];
       w_qq += weights[i] * q[i] * q[i];
       w_xq += weights[i] * x[i] * q[i];
     }
     const float determinant = w_all * w_qq - w_q * w_q;
-    if (!(determinant > 0)) continue;
     ScaleAndOffset fit = {(w_all * w_xq - w_x * w_q) / determinant, (w_qq * w_x - w_q * w_xq) / determinant};
-    if (fit.offset > 0 && !any_offset) fit = {w_xq / w_qq, 0};
+    const bool same_levels = !(determinant > 1e-6f * w_all * w_qq);  // nothing tells scale and offset apart
+    if (same_levels || (fit.offset > 0 && !any_offset)) fit = {w_xq / w_qq, 0};
     for (size_t i = 0; i < x.size(); ++i) {
       const float off = fit.scale * q[i] + fit.offset - x[i];
       error += weights[i] * off * off;

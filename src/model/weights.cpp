@@ -87,6 +87,9 @@ class Loader {
     const int q_width = a.q_heads * a.head_dim, kv_width = a.kv_heads * a.head_dim;
     if (a.latent.kv_rank > 0) return latent(i, a, w);
     const bool own = a.shares_with < 0;
+    if (!own) {  // older files have these, and nothing reads them
+      for (const std::string* unused : {&names_.k, &names_.v, &names_.k_norm}) read_.find(*unused, i);
+    }
     if (!names_.qkv.empty()) {
       const int total = q_width + 2 * kv_width;
       w.q = read_.rows(names_.qkv, i, total, 0, q_width, spec_.hidden);

@@ -195,7 +195,7 @@ void add_latent(GgufKeys& keys, const AttentionSpec& attention) {
   keys.count("attention.key_length_mla", latent.plain_dim + latent.rope_dim);
   keys.count("attention.value_length_mla", latent.value_dim);
   keys.count("attention.kv_lora_rank", latent.kv_rank);
-  if (latent.q_rank > 0) keys.count("attention.q_lora_rank", latent.q_rank);
+  keys.count("attention.q_lora_rank", latent.q_rank);  // 0: none; llama.cpp wants the key
 }
 
 void add_experts(GgufKeys& keys, const ModelSpec& spec) {
