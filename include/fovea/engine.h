@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fovea/cache_map.h"
 #include "fovea/model.h"
 #include "fovea/options.h"
 #include "fovea/plan.h"
@@ -53,6 +54,7 @@ class Engine {
   const Model& model() const;
   const EngineOptions& options() const;  // as resolved: no zeros left
   EngineStats stats() const;
+  CacheMap cache_map() const;  // where what stats() counts is
   // nullopt: still waiting, or unknown.
   std::optional<ReuseReport> reuse(RequestId request) const;
   void forget();  // everything kept for requests to come

@@ -50,7 +50,8 @@ struct EngineOptions {
   KvCodec kv_local = KvCodec::bf16;   // layers with a window
   KvCodec kv_global = KvCodec::bf16;  // layers that see everything
   // Bytes of keys and values kept for requests to come, beside what the sequences may need; room that running sequences
-  // do not use is kept in too. kAsMuchAgain: as much as the sequences need, less where memory is short.
+  // do not use is kept in too. kAsMuchAgain: as much as the sequences need, and sixteen states where layers carry one;
+  // less where memory is short.
   static constexpr int64_t kAsMuchAgain = -1;
   int64_t cache_bytes = kAsMuchAgain;
 };

@@ -72,6 +72,9 @@ enum class ReuseReason : uint8_t {
   no_window,       // more is kept, but no window of the local layers there
   window_dropped,  // likewise: it was dropped for budget
   window_expired,  // likewise: its time was over
+  no_state,        // more is kept, but no state of the layers that carry one
+  state_dropped,   // likewise: it was dropped for budget
+  state_expired,   // likewise: its time was over
 };
 std::string_view name_of(ReuseReason reason);  // "window_dropped"
 

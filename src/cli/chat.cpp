@@ -7,6 +7,7 @@
 
 #include "cli/generation.h"
 #include "cli/interrupt.h"
+#include "cli/kv_report.h"
 #include "cli/message_reader.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
@@ -61,6 +62,7 @@ class Conversation {
     turns.push_back({"assistant", generated.text});
     turns_ = std::move(turns);
     if (options_.session) save();
+    if (options_.kv_report) write_kv_report(*options_.kv_report, engine_);
   }
 
  private:

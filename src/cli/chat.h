@@ -17,6 +17,7 @@ struct ChatOptions {
   std::optional<std::string> first_message;
   bool stats = false;
   std::optional<std::string> session;  // file that the conversation is continued from and saved to
+  std::optional<std::string> kv_report;  // file that is written after each answer
 };
 
 // Reads messages from stdin until Ctrl-D or /exit. Ctrl-C stops an answer; at the prompt, the second in a row

@@ -1,20 +1,22 @@
-// fovea inspect: what is in a model file, and the table of its layers.
+// fovea inspect: what is in a model file, and the table of its layers; what is in a session file.
 #include <fmt/format.h>
 
-#include <fstream>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/explanation.h"
+#include "cli/figure_file.h"
 #include "cli/layer_table.h"
 #include "cli/model_options.h"
+#include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/quantity.h"
+#include "cli/session_report.h"
 #include "cli/terminal.h"
 #include "fovea/catalogue.h"
-#include "fovea/error.h"
 #include "fovea/model.h"
 #include "fovea/plan.h"
+#include "fovea/session.h"
 
 namespace fovea::cli {
 namespace {
@@ -26,10 +28,14 @@ constexpr const char* kExamples =
     "  fovea inspect gemma3-270m\n"
     "  fovea inspect model.gguf --json\n"
     "  fovea inspect gemma3-270m --explain --svg layers.svg\n"
-    "  fovea inspect folder-with-config-and-safetensors\n";
+    "  fovea inspect folder-with-config-and-safetensors\n"
+    "  fovea inspect --session talk.fovea\n"
+    "  fovea inspect --session talk.fovea -m smollm2 --json\n";
 
 struct InspectOptions {
   std::string model;
+  std::optional<std::string> session;
+  std::string kv_local = "bf16", kv_global = "bf16";
   bool json = false;
   bool explain = false;
   std::string svg;
@@ -105,18 +111,32 @@ std::string text_of(const ModelFacts& facts) {
   return text + "\n" + layer_table(facts.layers) + "\n" + cache_summary(facts.layers);
 }
 
-// The strip of layers as a figure, as fovea plan draws it.
-void draw_strip(const std::string& path, const std::string& svg) {
-  std::ofstream file(svg, std::ios::binary);
-  file << layers_figure(Planner::open(path), {});
-  file.close();
-  if (!file) throw Error("cannot be written", svg, "name a file in a folder that exists");
+// Whether a session belongs to a model is told by the weights, so they are loaded.
+std::optional<std::string> misfit_of(const SessionFacts& session, const InspectOptions& options) {
+  if (options.model.empty()) return std::nullopt;
+  EngineOptions engine;
+  engine.kv_local = kv_codec_from_name(options.kv_local);
+  engine.kv_global = kv_codec_from_name(options.kv_global);
+  return why_not_continued(session, *Model::load(resolve_model(options.model)), engine);
+}
+
+int run_session(const InspectOptions& options) {
+  const SessionFacts session = inspect_session(*options.session);
+  const std::optional<std::string> misfit = misfit_of(session, options);
+  if (options.json) {
+    write_json(session_json(session, misfit));
+  } else {
+    write_output(without_controls(session_text(session, misfit)));
+  }
+  return session.damage.empty() ? 0 : 1;
 }
 
 int run(const InspectOptions& options) {
+  if (options.session) return run_session(options);
+  if (options.model.empty()) throw UsageError("name a model, or a session with --session");
   const std::string path = resolve_model(options.model);
   const ModelFacts facts = inspect_model(path);
-  if (!options.svg.empty()) draw_strip(path, options.svg);
+  if (!options.svg.empty()) write_figure(options.svg, layers_figure(Planner::open(path), {}), "Fovea: layers");
   if (options.json) {
     write_json(json_of(facts));
   } else if (options.explain) {
@@ -136,12 +156,26 @@ void add_inspect_command(CLI::App& program, Action& chosen) {
   command
       ->add_option("model,-m,--model", options->model,
                    "a .gguf file, a folder, or the name of an installed model")
-      ->type_name("MODEL")
-      ->required();
+      ->type_name("MODEL");
   command->add_flag("--json", options->json, "one JSON object on stdout, with every layer");
   command->add_flag("--explain", options->explain, "in plain words: what each layer sees, keeps and shares")->excludes("--json");
-  command->add_option("--svg", options->svg, "also draw the layers: kind, window, and what each keeps at the usual context")
-      ->type_name("OUT.svg");
+  command->add_option("--svg", options->svg, "also draw the layers, what each keeps at the usual context: a .svg or .html file")
+      ->type_name("FILE");
+  command
+      ->add_option("--session", options->session,
+                   "what is in this session file; with a model: whether it can be continued with it.\n"
+                   "Exit status 1 when it is damaged")
+      ->type_name("FILE");
+  command->add_option("--kv-local", options->kv_local, "with --session and a model: as fovea run would be asked")
+      ->type_name("CODEC")
+      ->check(kv_codec())
+      ->needs("--session")
+      ->capture_default_str();
+  command->add_option("--kv-global", options->kv_global, "likewise")
+      ->type_name("CODEC")
+      ->check(kv_codec())
+      ->needs("--session")
+      ->capture_default_str();
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/generation.h"
 #include "cli/interrupt.h"
+#include "cli/kv_report.h"
 #include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
@@ -41,7 +42,7 @@ constexpr size_t kLongestEcho = 2000;  // bytes of prompt that are repeated on a
 struct RunOptions {
   ModelOptions model;
   SamplingArguments sampling;
-  std::optional<std::string> prompt, file, session;
+  std::optional<std::string> prompt, file, session, kv_report;
   std::optional<int> tokens;
   int context = 0;
   std::string system;
@@ -125,8 +126,10 @@ int run_once(const RunOptions& options) {
   if (!options.session) {
     engine_options.context_tokens = context_for(options, static_cast<int>(request.prompt.size()), request.max_tokens,
                                                 model->facts().context_tokens);
-    engine_options.cache_bytes = 0;  // no other request will come
-    request.cache.keep = KeepLevel::none;
+    if (!options.kv_report) {  // no other request will come
+      engine_options.cache_bytes = 0;
+      request.cache.keep = KeepLevel::none;
+    }
   }
   Engine engine(model, engine_options);
   show_plan(engine);
@@ -149,6 +152,7 @@ int run_once(const RunOptions& options) {
     tokens.insert(tokens.end(), generated.tokens.begin(), generated.tokens.end());
     engine.save_session(*options.session, {std::move(tokens), 0, ""});
   }
+  if (options.kv_report) write_kv_report(*options.kv_report, engine);
   if (options.json) {
     write_json(report(*model, options, prompt, generated));
   } else {
@@ -172,6 +176,7 @@ int run(const RunOptions& options) {
   chat.system = options.system;
   chat.stats = options.stats;
   chat.session = options.session;
+  chat.kv_report = options.kv_report;
   if (options.prompt || options.file) chat.first_message = prompt_text(options);
   const std::shared_ptr<const Model> model = options.model.load(options.context);
   EngineOptions engine_options = options.model.engine_options();
@@ -217,6 +222,11 @@ void add_run_command(CLI::App& program, Action& chosen) {
                     "control tokens in the text, such as <bos>, are meant as such");
   command->add_flag("--ignore-end", options->ignore_end, "go on when the model wants to end");
   command->add_flag("--stats", options->stats, "one JSON line on stderr with what the engine did and holds");
+  command
+      ->add_option("--kv-report", options->kv_report,
+                   "a page about the cache, written after each answer: layers and positions that are\n"
+                   "held, shared and given back, bytes by group beside the plan, what requests found")
+      ->type_name("OUT.html");
   command->add_flag("--json", options->json, "one JSON object on stdout instead of the text");
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -22,11 +22,18 @@ nlohmann::ordered_json json_of(const KvGroupStats& group) {
   return {{"kind", group.kind},
           {"window", group.window > 0 ? nlohmann::ordered_json(group.window) : nlohmann::ordered_json()},
           {"layers", group.layers},
+          {"codec", group.codec},
           {"page_tokens", group.page_tokens},
           {"page_bytes", group.page_bytes},
           {"held_pages", group.held_pages},
           {"kept_pages", group.kept_pages},
-          {"capacity_pages", group.capacity_pages}};
+          {"pinned_pages", group.pinned_pages},
+          {"peak_held_pages", group.peak_held_pages},
+          {"capacity_pages", group.capacity_pages},
+          {"held_bytes", group.held_bytes},
+          {"kept_bytes", group.kept_bytes},
+          {"pinned_bytes", group.pinned_bytes},
+          {"planned_bytes", group.planned_bytes}};
 }
 
 }  // namespace
@@ -64,6 +71,9 @@ nlohmann::ordered_json json_of(const RunTimes& times) {
 nlohmann::ordered_json json_of(const EngineStats& stats) {
   nlohmann::ordered_json object = {{"computed_tokens", stats.computed_tokens},
                                    {"reused_tokens", stats.reused_tokens},
+                                   {"replayed_tokens", stats.replayed_tokens},
+                                   {"requests", stats.requests},
+                                   {"reuse_hits", stats.reuse_hits},
                                    {"steps", stats.steps},
                                    {"prefill_tokens", stats.prefill_tokens},
                                    {"prefill_seconds", stats.prefill_seconds},
@@ -75,6 +85,7 @@ nlohmann::ordered_json json_of(const EngineStats& stats) {
                                    {"scratch_bytes", stats.scratch_bytes}};
   object["part_seconds"] = stats.part_seconds;
   object["reuse_reasons"] = stats.reuse_reasons;
+  object["miss_reasons"] = stats.miss_reasons;
   object["kv"] = nlohmann::ordered_json::array();
   for (const KvGroupStats& group : stats.kv) object["kv"].push_back(json_of(group));
   return object;

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "base/clock.h"
 #include "base/memory_info.h"
 #include "base/thread_pool.h"
+#include "engine/cache_report.h"
 #include "engine/fingerprint.h"
 #include "engine/model_state.h"
 #include "engine/scheduler.h"
@@ -20,6 +22,7 @@
 namespace fovea {
 namespace {
 
+constexpr int kUsualStates = 16;  // kept beside those of running requests: one serves one position
 constexpr int64_t kMostMemory = int64_t{1} << 60;  // where the system does not say what is free
 
 kv::CacheOptions cache_options(const EngineOptions& options) {
@@ -40,7 +43,12 @@ void settle_cache(EngineOptions& options, const model::ModelSpec& spec) {
   if (options.cache_bytes != EngineOptions::kAsMuchAgain) return;
   kv::CacheOptions running = cache_options(options);
   running.retained_bytes = 0;
-  const auto needed = static_cast<double>(kv::limit_bytes(kv_groups(spec, options.kv_local, options.kv_global), running));
+  const std::vector<kv::GroupSpec> groups = kv_groups(spec, options.kv_local, options.kv_global);
+  int64_t wanted = kv::limit_bytes(groups, running);
+  for (const kv::GroupSpec& group : groups) {
+    if (group.state_bytes > 0) wanted += kUsualStates * kv::page_bytes(group);
+  }
+  const auto needed = static_cast<double>(wanted);
   const auto available = static_cast<double>(available_memory_bytes());
   options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
 }
@@ -94,15 +102,14 @@ struct Engine::State {
                 compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
         scratch(spec(), options.chunk_tokens, options.context_tokens),
         scheduler(cache, options.chunk_tokens) {
-    scheduler.on_start = [this](const ReuseReport& report) {
-      stats.reused_tokens += report.reused_tokens;
-      ++stats.reuse_reasons[std::string(name_of(report.reason))];
-    };
+    scheduler.on_start = [this](RequestId id, const ReuseReport& report) { count_start(id, report); };
   }
 
   const model::ModelSpec& spec() const { return model->state().spec; }
 
   void check(const Request& request) const;
+  void count_start(RequestId id, const ReuseReport& report);
+  std::vector<KvGroupStats> group_stats() const;
   bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
   void count_step(bool generates_only, double seconds);
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
@@ -121,7 +128,20 @@ struct Engine::State {
   model::Batch batch;
   RequestId next_id = 1;
   EngineStats stats;
+  std::deque<CacheRequest> started;  // the newest
 };
+
+void Engine::State::count_start(RequestId id, const ReuseReport& report) {
+  stats.reused_tokens += report.reused_tokens;
+  stats.replayed_tokens += report.replayed_tokens;
+  ++stats.requests;
+  stats.reuse_hits += report.reused_tokens > 0;
+  const std::string reason(name_of(report.reason));
+  ++stats.reuse_reasons[reason];
+  if (report.reused_tokens == 0) ++stats.miss_reasons[reason];
+  started.push_back({id, report});
+  if (started.size() > CacheMap::kMostRequests) started.pop_front();
+}
 
 void Engine::State::check(const Request& request) const {
   if (request.prompt.empty()) throw Error("the prompt is empty", "request", "give at least one token");
@@ -163,6 +183,10 @@ Event Engine::State::sample(RunningRequest& request, std::span<const float> logi
 }
 
 namespace {
+
+kv::SessionModel session_model(const Model& model) {
+  return {fingerprint(model.state().spec, model.state().weights), model.facts().name};
+}
 
 bool wants_logits(const RunningRequest& request, int position) {
   return request.request.on_logits && position >= request.request.logits_from;
@@ -233,6 +257,20 @@ void Engine::State::count_step(bool generates_only, double seconds) {
   stats.computed_tokens += batch.rows();
   (generates_only ? stats.decode_seconds : stats.prefill_seconds) += seconds;
   (generates_only ? stats.decode_tokens : stats.prefill_tokens) += batch.rows();
+}
+
+std::vector<KvGroupStats> Engine::State::group_stats() const {
+  std::vector<KvGroupStats> all;
+  const std::vector<kv::GroupSpec> specs = cache.group_specs();
+  const std::vector<kv::GroupStats> groups = cache.stats();
+  kv::CacheOptions running = cache_options(options);
+  running.retained_bytes = 0;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    KvGroupStats& stats_of_group = all.emplace_back(public_stats(groups[i], specs[i]));
+    stats_of_group.kind = model->facts().layers[static_cast<size_t>(specs[i].layers.front())].kind;
+    stats_of_group.planned_bytes = kv::peak_pages(specs[i], running) * kv::page_bytes(specs[i]);
+  }
+  return all;
 }
 
 Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& options) {
@@ -328,20 +366,14 @@ EngineStats Engine::stats() const {
     const auto part = static_cast<model::Part>(i);
     if (const double seconds = state_->scratch.times.seconds(part); seconds > 0) stats.part_seconds[std::string(model::name_of(part))] = seconds;
   }
-  const std::vector<kv::GroupStats> paged = state_->cache.stats();  // groups with a state have no pages
-  auto next = paged.begin();
-  for (const kv::GroupSpec& spec : model::kv_groups(state_->spec(), state_->options.kv_local, state_->options.kv_global)) {
-    const std::string& kind = state_->model->facts().layers[static_cast<size_t>(spec.layers.front())].kind;
-    const auto layers = static_cast<int>(spec.layers.size());
-    if (spec.state_bytes > 0) {
-      stats.kv.push_back({kind, 0, layers, 0, spec.state_bytes * layers, 0, 0, state_->options.sequences});
-      continue;
-    }
-    const kv::GroupStats& group = *next++;
-    stats.kv.push_back({kind, group.window, group.layers, kernels::kPageTokens, group.page_bytes,
-                        group.held_pages, group.idle_pages, group.capacity_pages});
-  }
+  stats.kv = state_->group_stats();
   return stats;
+}
+
+CacheMap Engine::cache_map() const {
+  CacheMap map = public_map(state_->cache.map(CacheMap::kMostPaths));
+  map.requests.assign(state_->started.begin(), state_->started.end());
+  return map;
 }
 
 std::optional<ReuseReport> Engine::reuse(RequestId request) const {
@@ -350,12 +382,11 @@ std::optional<ReuseReport> Engine::reuse(RequestId request) const {
 }
 
 void Engine::save_session(const std::string& path, const Session& session) {
-  state_->cache.save(path, fingerprint(state_->spec(), state_->model->state().weights), "", session.tokens, session.note);
+  state_->cache.save(path, session_model(*state_->model), "", session.tokens, session.note);
 }
 
 Session Engine::restore_session(const std::string& path) {
-  kv::Cache::Restored restored =
-      state_->cache.restore(path, fingerprint(state_->spec(), state_->model->state().weights), "");
+  kv::Cache::Restored restored = state_->cache.restore(path, session_model(*state_->model), "");
   return {std::move(restored.tokens), restored.held, std::move(restored.note)};
 }
 

@@ -45,10 +45,7 @@ uint64_t fingerprint(const model::ModelSpec& spec, const model::Weights& weights
   for (const model::LayerWeights& layer : weights.layers) {
     for (const auto* norm : {&layer.attn_norm, &layer.attn_post_norm, &layer.ffn_norm, &layer.ffn_post_norm})
       hash.add(*norm);
-    for (const auto* matrix :
-         {&layer.q, &layer.k, &layer.v, &layer.attn_out, &layer.gate, &layer.up, &layer.down}) {
-      hash.add(*matrix);
-    }
+    for_each_matrix(layer, [&hash](const kernels::PackedMatrix& matrix) { hash.add(matrix); });
   }
   return hash.value();
 }

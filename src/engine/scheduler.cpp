@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/reuse_report.h"
+#include "engine/cache_report.h"
 
 namespace fovea {
 namespace {
@@ -74,7 +74,7 @@ void Scheduler::start(RunningRequest& request) {
   request.computed = cache_.length(request.sequence);
   request.reuse = report_of(found, request.prompt_tokens());
   if (!request.request.cache.reuse) request.reuse.reason = ReuseReason::off;
-  if (on_start) on_start(request.reuse);
+  if (on_start) on_start(request.id, request.reuse);
 }
 
 void Scheduler::admit() {
@@ -93,6 +93,8 @@ void Scheduler::admit() {
 }
 
 bool Scheduler::add_rows(RunningRequest& request, int tokens, model::Batch& batch) {
+  // A step ends where a boundary is to be left, if only its end can be one.
+  if (cache_.boundaries_end_steps()) tokens = std::min(tokens, cache_.tokens_to_boundary(request.sequence));
   if (tokens <= 0 || !cache_.reserve(request.sequence, tokens)) return false;
   const std::span<const int32_t> all(request.tokens);
   batch.add(request.sequence, request.computed,

@@ -48,7 +48,7 @@ class Scheduler {
   std::vector<RunningRequest*> next(model::Batch& batch);
 
   // Called when a request starts, with what it found in the cache.
-  std::function<void(const ReuseReport&)> on_start;
+  std::function<void(RequestId, const ReuseReport&)> on_start;
 
  private:
   void admit();

@@ -24,12 +24,14 @@ IndexShape index_shape(std::span<const GroupSpec> groups, const CacheOptions& op
   IndexShape shape;
   shape.limit_bytes = limit_bytes(groups, options);
   for (const GroupSpec& group : groups) {
-    if (group.window == kWholePast) continue;
+    shape.state_groups += group.state_bytes > 0;
+    if (group.state_bytes > 0 || group.window == kWholePast) continue;
     shape.windows.push_back(group.window);
     shape.replay_tokens += (group.window - 1) * static_cast<int>(group.layers.size());
   }
   // A page more: boundaries keep whole pages, which may begin before the window.
   if (!shape.windows.empty()) shape.replay_tokens += kPageTokens;
+  if (shape.state_groups > 0) shape.replay_tokens = 0;  // a state depends on the whole past
   return shape;
 }
 
@@ -58,16 +60,18 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
   assert(options.total_tokens == 0 || options.total_tokens >= options.context_tokens);
   for (GroupSpec& spec : groups) {
     if (spec.state_bytes > 0) {
-      states_.push_back(std::make_unique<StateStore>(std::move(spec), options.sequences));
+      states_.push_back(std::make_unique<StateGroup>(std::move(spec), options));
       place_layers(states_.back()->spec(), nullptr, states_.back().get());
       continue;
     }
     groups_.push_back(std::make_unique<Group>(std::move(spec), options));
     place_layers(groups_.back()->spec(), groups_.back().get(), nullptr);
   }
+  for (const auto& group : groups_) pools_.push_back(&group->pool());
+  for (const auto& states : states_) pools_.push_back(&states->pool());
 }
 
-void Cache::place_layers(const GroupSpec& spec, const Group* group, const StateStore* states) {
+void Cache::place_layers(const GroupSpec& spec, const Group* group, const StateGroup* states) {
   size_t offset = 0;
   for (const int layer : spec.layers) {
     places_.resize(std::max(places_.size(), static_cast<size_t>(layer) + 1));
@@ -82,9 +86,7 @@ std::optional<SequenceId> Cache::create() {
   const auto unused = std::ranges::find(sequences_, false, &Sequence::live);
   if (unused == sequences_.end()) return std::nullopt;
   unused->live = true;
-  const auto id = static_cast<SequenceId>(unused - sequences_.begin());
-  for (const auto& states : states_) states->clear(index_of(id));
-  return id;
+  return static_cast<SequenceId>(unused - sequences_.begin());
 }
 
 void Cache::release(SequenceId id) {
@@ -94,6 +96,7 @@ void Cache::release(SequenceId id) {
   sequence = {};
   sequence.tokens = std::move(memory);
   for (const auto& group : groups_) group->release(index_of(id));
+  for (const auto& states : states_) states->release(index_of(id));
 }
 
 int Cache::length(SequenceId id) const { return at(id).extent.length; }
@@ -104,7 +107,6 @@ int Cache::length(SequenceId id) const { return at(id).extent.length; }
 Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   Sequence& sequence = at(id);
   assert(sequence.extent.length == 0 && !sequence.has_prompt);
-  if (!states_.empty()) return begin_without_reuse(sequence, prompt);
   index_.drop_expired(now_ms());
   Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused, prompt.approximate_windows);
   index_.count_use(found);
@@ -123,22 +125,13 @@ Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   for (const int position : prompt.boundaries) mark(id, position, BoundaryKind::message);
   if (found.reuse.matched < static_cast<int>(prompt.tokens.size()))
     mark(id, found.reuse.matched, BoundaryKind::branch);
-  mark(id, static_cast<int>(prompt.tokens.size()), BoundaryKind::prompt);
+  // A window serves the prompt without its last token too; a state serves one position.
+  const int prompt_tokens = static_cast<int>(prompt.tokens.size());
+  mark(id, states_.empty() ? prompt_tokens : prompt_tokens - 1, BoundaryKind::prompt);
   return found.reuse;
 }
 
-Reuse Cache::begin_without_reuse(Sequence& sequence, const Prompt& prompt) {
-  sequence.has_prompt = true;
-  sequence.terms = prompt.terms;
-  sequence.terms.keep = Keep::none;
-  sequence.tokens.reserve(static_cast<size_t>(options_.context_tokens));
-  Reuse nothing;
-  nothing.reason = MissReason::off;
-  return nothing;
-}
-
 int Cache::known_tokens(const Prompt& prompt) {
-  if (!states_.empty()) return prompt.most_reused;  // there is nothing to wait for
   const Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused);
   return found.replay_from < 0 ? found.reuse.tokens : 0;
 }
@@ -156,6 +149,7 @@ void Cache::adopt(SequenceId id, const Found& found, int length) {
     }
     ++(group->has_window() ? windowed : whole);
   }
+  for (size_t i = 0; i < states_.size(); ++i) states_[i]->begin(index_of(id), found.state->states[i].hold());
   at(id).extent = {length, length, length};
 }
 
@@ -174,8 +168,8 @@ bool Cache::adopt_for_replay(SequenceId id, const Found& found) {
       pages.append(page_on_path(found.match, whole, page, kept).hold());
     ++whole;
   }
-  const auto missing = [&](const Group& group) {
-    return group.has_window() ? end_page(from) - first_of(group) : 0;
+  const auto missing = [&](size_t i) {
+    return i < groups_.size() && groups_[i]->has_window() ? end_page(from) - first_of(*groups_[i]) : 0;
   };
   if (!make_room(missing)) {
     for (const auto& group : groups_) group->release(index_of(id));
@@ -209,17 +203,29 @@ void Cache::pin(SequenceId id, int position, BoundaryKind kind) {
   for (const auto& group : groups_) {
     (group->has_window() ? pages.windowed : pages.whole).push_back(&group->table(index_of(id)));
   }
+  for (const auto& states : states_) pages.states.push_back(&states->page(index_of(id)));
   index_.pin(sequence.salt, std::span(sequence.tokens).first(static_cast<size_t>(position)), pages, kind,
              sequence.terms, now_ms());
 }
 
+int Cache::tokens_to_boundary(SequenceId id) const {
+  const Sequence& sequence = at(id);
+  const int length = sequence.extent.length;
+  int next = options_.context_tokens;
+  if (sequence.has_prompt && sequence.terms.keep != Keep::none) {
+    next = std::min(next, next_spaced(length, spacing_tokens_));
+    if (!sequence.marks.empty()) next = std::min(next, sequence.marks.front().position);
+  }
+  return next - length;
+}
+
 // Boundaries up to the new length, before the pages behind it are given back. While windows are being
-// restored they are not what a boundary needs.
+// restored they are not what a boundary needs; and a state is that of the new length.
 void Cache::pin_passed(SequenceId id, int length) {
   Sequence& sequence = at(id);
   const int before = sequence.extent.length;
   const auto pin_if_true = [&](int position, BoundaryKind kind) {
-    if (position >= sequence.extent.kept) pin(id, position, kind);
+    if (position >= sequence.extent.kept && (states_.empty() || position == length)) pin(id, position, kind);
   };
   for (int spaced = next_spaced(before, spacing_tokens_); spaced <= length;
        spaced = next_spaced(spaced, spacing_tokens_)) {
@@ -248,16 +254,16 @@ void Cache::forget() { index_.drop_all(); }
 
 bool Cache::has_room(std::span<const int> pages) const {
   int64_t bytes = used_bytes();
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    if (pages[i] > groups_[i]->pool().free_pages()) return false;
-    bytes += pages[i] * groups_[i]->pool().page_bytes();
+  for (size_t i = 0; i < pools_.size(); ++i) {
+    if (pages[i] > pools_[i]->free_pages()) return false;
+    bytes += pages[i] * pools_[i]->page_bytes();
   }
   return bytes <= limit_bytes_;
 }
 
-bool Cache::make_room(const std::function<int(const Group&)>& missing) {
+bool Cache::make_room(const std::function<int(size_t pool)>& missing) {
   while (true) {
-    for (size_t i = 0; i < groups_.size(); ++i) missing_[i] = missing(*groups_[i]);
+    for (size_t i = 0; i < pools_.size(); ++i) missing_[i] = missing(i);
     if (has_room(missing_)) break;
     if (index_.drop_least(now_ms())) continue;
     if (index_.empty()) return false;
@@ -270,12 +276,11 @@ bool Cache::make_room(const std::function<int(const Group&)>& missing) {
 // Free pages of one group may still have memory that another group now needs.
 void Cache::keep_within_memory(std::span<const int> pages) {
   int64_t bytes = resident_bytes();
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    const PagePool& pool = groups_[i]->pool();
-    bytes += std::max(0, pages[i] - pool.free_resident_pages()) * pool.page_bytes();
+  for (size_t i = 0; i < pools_.size(); ++i) {
+    bytes += std::max(0, pages[i] - pools_[i]->free_resident_pages()) * pools_[i]->page_bytes();
   }
-  for (size_t i = 0; i < groups_.size() && bytes > limit_bytes_; ++i) {
-    PagePool& pool = groups_[i]->pool();
+  for (size_t i = 0; i < pools_.size() && bytes > limit_bytes_; ++i) {
+    PagePool& pool = *pools_[i];
     const int spare = std::max(0, pool.free_resident_pages() - pages[i]);
     const auto excess = static_cast<int>((bytes - limit_bytes_ + pool.page_bytes() - 1) / pool.page_bytes());
     bytes -= pool.return_memory(std::min(spare, excess)) * pool.page_bytes();
@@ -287,11 +292,13 @@ bool Cache::reserve(SequenceId id, int tokens) {
   assert(tokens > 0 && tokens <= options_.chunk_tokens);
   assert(sequence.extent.length <= options_.context_tokens - tokens);
   const int end = sequence.extent.length + tokens;
-  const auto missing = [&](const Group& group) {
-    return group.pages_missing(index_of(id), sequence.extent, end);
+  const auto missing = [&](size_t i) {
+    return i < groups_.size() ? groups_[i]->pages_missing(index_of(id), sequence.extent, end)
+                              : states_[i - groups_.size()]->pages_missing(index_of(id));
   };
   if (!make_room(std::cref(missing))) return false;
   for (const auto& group : groups_) group->extend(index_of(id), sequence.extent, end);
+  for (const auto& states : states_) states->make_writable(index_of(id));
   sequence.extent.reserved_end = std::max(sequence.extent.reserved_end, end);
   return true;
 }
@@ -328,7 +335,7 @@ std::optional<SequenceId> Cache::fork(SequenceId id) {
   copy = parent;
   copy.extent = {length, length, length};
   for (const auto& group : groups_) group->fork(index_of(id), index_of(*child), length);
-  for (const auto& states : states_) states->copy(index_of(id), index_of(*child));
+  for (const auto& states : states_) states->fork(index_of(id), index_of(*child));
   return child;
 }
 
@@ -367,26 +374,19 @@ std::vector<GroupStats> Cache::stats() const {
   std::vector<GroupStats> all;
   all.reserve(groups_.size());
   for (const auto& group : groups_) all.push_back(group->stats());
+  for (const auto& states : states_) all.push_back(states->stats());
   return all;
 }
 
 int64_t Cache::used_bytes() const {
-  int64_t bytes = state_bytes();
-  for (const auto& group : groups_) {
-    bytes += (group->pool().held_pages() + group->pool().idle_pages()) * group->pool().page_bytes();
-  }
-  return bytes;
-}
-
-int64_t Cache::state_bytes() const {
   int64_t bytes = 0;
-  for (const auto& states : states_) bytes += states->reserved_bytes();
+  for (const PagePool* pool : pools_) bytes += (pool->held_pages() + pool->idle_pages()) * pool->page_bytes();
   return bytes;
 }
 
 int64_t Cache::resident_bytes() const {
-  int64_t bytes = state_bytes();
-  for (const auto& group : groups_) bytes += group->pool().resident_pages() * group->pool().page_bytes();
+  int64_t bytes = 0;
+  for (const PagePool* pool : pools_) bytes += pool->resident_pages() * pool->page_bytes();
   return bytes;
 }
 
@@ -411,19 +411,28 @@ void Cache::check() const {
     require(!sequence.has_prompt || static_cast<int>(sequence.tokens.size()) == extent.length,
             "a sequence has not as many tokens as positions");
   }
-  std::vector<std::vector<int>> kept;
-  std::vector<size_t> windowed, whole;
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    kept.emplace_back(static_cast<size_t>(groups_[i]->pool().capacity_pages()));
-    (groups_[i]->has_window() ? windowed : whole).push_back(i);
+  std::vector<std::vector<int>> kept;  // per pool and page: how many keep it
+  for (const PagePool* pool : pools_) kept.emplace_back(static_cast<size_t>(pool->capacity_pages()));
+  std::vector<size_t> pool_of[3];  // by what a group keeps
+  for (size_t i = 0; i < pools_.size(); ++i) {
+    const KeptIn in = i >= groups_.size() ? KeptIn::states : groups_[i]->has_window() ? KeptIn::windows : KeptIn::whole_past;
+    pool_of[static_cast<size_t>(in)].push_back(i);
   }
-  index_.visit_pages([&](bool in_window, size_t group, const PageRef& page) {
-    ++kept[(in_window ? windowed : whole)[group]][static_cast<size_t>(page.id())];
+  index_.visit_pages([&](KeptIn in, size_t group, const PageRef& page) {
+    ++kept[pool_of[static_cast<size_t>(in)][group]][static_cast<size_t>(page.id())];
   });
   for (size_t i = 0; i < groups_.size(); ++i) {
     for (size_t s = 0; s < sequences_.size(); ++s)
       groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent);
     groups_[i]->check_pool(kept[i]);
+  }
+  for (size_t i = 0; i < states_.size(); ++i) {
+    for (size_t s = 0; s < sequences_.size(); ++s) {
+      const bool has_state = states_[i]->has_state(static_cast<int>(s));
+      require(has_state || sequences_[s].extent.reserved_end == 0, "a sequence with positions has no state");
+      require(!has_state || sequences_[s].live, "a released sequence still has a state");
+    }
+    states_[i]->check(kept[groups_.size() + i]);
   }
   index_.check();
   require(used_bytes() <= limit_bytes_ && resident_bytes() <= limit_bytes_, "pages take more than the limit");

@@ -17,12 +17,13 @@
 
 #include "kernels/kv_layout.h"
 #include "kv/boundary.h"
+#include "kv/cache_map.h"
 #include "kv/group.h"
 #include "kv/prefix_index.h"
 #include "kv/reuse.h"
 #include "kv/session_file.h"
-#include "kv/state_store.h"
 #include "kv/spec.h"
+#include "kv/state_group.h"
 
 namespace fovea::kv {
 
@@ -57,8 +58,6 @@ class Cache {
   std::optional<SequenceId> create();  // of length 0; nullopt: all sequences are taken
   void release(SequenceId sequence);   // gives everything back; its views die
 
-  // Where layers carry a state nothing is reused: a state is known at the end of its sequence only.
-  //
   // Lets a sequence of length 0 begin with the longest known prefix of the prompt, and leave its boundaries behind as
   // it grows: what commit() adds has to be the rest of the prompt and what is generated after it. Where windows are
   // restored by replay, length() is the position where that begins.
@@ -67,13 +66,18 @@ class Cache {
   int known_tokens(const Prompt& prompt);
   // One more position worth continuing from, from `length` on.
   void mark(SequenceId sequence, int position, BoundaryKind kind);
+  // Positions after which the next boundary is to be left.
+  int tokens_to_boundary(SequenceId sequence) const;
+  // Where layers carry a state, which is known where a commit ends and nowhere else: a boundary that a commit passes
+  // over is not left.
+  bool boundaries_end_steps() const { return !states_.empty(); }
   // Leaves everything that was computed to later sequences, then releases.
   void retire(SequenceId sequence);
 
   int length(SequenceId sequence) const;  // positions stored
 
   // Makes room for writing positions [length, length + tokens): pages in every group or in none, and of a
-  // page that is shared a copy. false: no room now, and nothing changed. Room that is there already is kept,
+  // page that is shared, and of a state that is, a copy. false: no room now, and nothing changed. Room that is there already is kept,
   // so asking again is harmless; it has to be asked for again after begin, fork, roll_back and a commit that
   // passed a boundary.
   //
@@ -84,7 +88,7 @@ class Cache {
   // every page that no query at or after the new length can read. Reserved positions beyond it stay reserved.
   //
   // REQUIRES positions up to the new length reserved; `tokens` for a sequence that had a prompt, a count for
-  // others.
+  // others. Where layers carry a state, all that was computed is committed.
   void commit(SequenceId sequence, std::span<const int32_t> tokens);
   void commit(SequenceId sequence, int tokens);
 
@@ -93,35 +97,36 @@ class Cache {
   std::optional<SequenceId> fork(SequenceId sequence);
   // Takes back the newest positions. Always possible to CacheOptions::rollback_tokens before the greatest
   // length there was, as far as the sequence computed these positions itself; false, and nothing changed,
-  // where pages that queries at `length` read were given back.
+  // where pages that queries at `length` read were given back, or layers carry a state.
   [[nodiscard]] bool roll_back(SequenceId sequence, int length);
 
   // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until
   // they are written. Valid until the next change of the same sequence.
   kernels::KvPages view(SequenceId sequence, int layer) const;
-  // What a layer of a group with state_bytes carries from position to position; written in place by the step.
+  // What a layer of a group with state_bytes carries from position to position; written in place by the step. REQUIRES
+  // positions reserved. Valid as a view is.
   float* state(SequenceId sequence, int layer) const;
   const kernels::KvLayout& layout(int layer) const;  // REQUIRES, as in view, a layer of some group
 
-  std::vector<GroupStats> stats() const;                // in the order of construction
+  std::vector<GroupStats> stats() const;                // groups of pages, then of states, as constructed
   int64_t limit_bytes() const { return limit_bytes_; }  // pages of all groups never take more
   int64_t used_bytes() const;                           // by pages that are held or idle
-  int64_t state_bytes() const;
   int64_t resident_bytes() const;                       // of pages that have memory
   int boundaries() const { return index_.boundaries(); }
+  std::vector<GroupSpec> group_specs() const;  // as stats()
+  CacheMap map(int most_prefixes) const;       // the sequences, then known prefixes in the order of their tokens
   void forget();  // what is kept for later
 
-  // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. `model`
-  // names the weights; the tokens may be more than those whose keys and values are kept. errors: Error when
+  // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. The tokens may be more than those whose keys and values are kept. errors: Error when
   // the file cannot be written, or is not a session of this model and this form of cache
-  void save(const std::string& path, uint64_t model, std::string_view salt, std::span<const int32_t> tokens,
+  void save(const std::string& path, const SessionModel& model, std::string_view salt, std::span<const int32_t> tokens,
             std::string_view note);
   struct Restored {
     std::vector<int32_t> tokens;
     int held = 0;  // of them, that can be continued from
     std::string note;
   };
-  Restored restore(const std::string& path, uint64_t model, std::string_view salt);
+  Restored restore(const std::string& path, const SessionModel& model, std::string_view salt);
 
   // Recounts everything from scratch; throws std::logic_error naming the invariant that is broken.
   void check() const;
@@ -143,37 +148,36 @@ class Cache {
   };
   struct LayerPlace {
     const Group* group = nullptr;  // null: the layer keeps no K/V here
-    const StateStore* states = nullptr;  // null: the layer carries no state
+    const StateGroup* states = nullptr;  // null: the layer carries no state
     size_t offset = 0;             // bytes from a page's begin
   };
 
-  void place_layers(const GroupSpec& spec, const Group* group, const StateStore* states);
+  void place_layers(const GroupSpec& spec, const Group* group, const StateGroup* states);
   const LayerPlace& place(int layer) const;
   const Sequence& at(SequenceId id) const;
   Sequence& at(SequenceId id);
 
-  // Running sequences win: what is kept goes, the least worthy first, until `missing(group)` pages of every
-  // group are free.
-  bool make_room(const std::function<int(const Group&)>& missing);
+  // Running sequences win: what is kept goes, the least worthy first, until `missing(i)` pages of every pools_[i]
+  // are free.
+  bool make_room(const std::function<int(size_t pool)>& missing);
   bool has_room(std::span<const int> pages) const;
   void keep_within_memory(std::span<const int> pages);
-  Reuse begin_without_reuse(Sequence& sequence, const Prompt& prompt);
   void adopt(SequenceId id, const Found& found, int length);
   bool adopt_for_replay(SequenceId id, const Found& found);
   void advance(SequenceId id, int tokens);
   void pin(SequenceId id, int position, BoundaryKind kind);
   void pin_passed(SequenceId id, int length);
   int64_t now_ms() const;
-  SessionKey session_key(uint64_t model) const;
-  std::vector<int64_t> page_sizes() const;
+  MapPath map_of(SequenceId id) const;
 
   CacheOptions options_;
   std::vector<std::unique_ptr<Group>>
       groups_;                      // in place for life: page references and places point into them
-  std::vector<std::unique_ptr<StateStore>> states_;  // likewise
+  std::vector<std::unique_ptr<StateGroup>> states_;  // likewise
+  std::vector<PagePool*> pools_;                     // of groups_, then of states_
   std::vector<LayerPlace> places_;  // per layer of the model
   std::vector<Sequence> sequences_;
-  std::vector<int> missing_;  // pages per group, while room is made
+  std::vector<int> missing_;  // pages per pool, while room is made
   int64_t limit_bytes_ = 0;
   int spacing_tokens_ = 0;  // between boundaries of a long prefill, at least
   PrefixIndex index_;       // after groups_, whose pages it keeps

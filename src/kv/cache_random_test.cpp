@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kv/cache.h"
+#include "support/operation_count.h"
 
 namespace fovea::kv {
 namespace {
@@ -169,7 +170,7 @@ class RandomOperations {
   int refusals_ = 0;
 };
 
-constexpr int kOperations = 75'000;
+const int kOperations = testing_support::operation_count(20'000);
 const kernels::KvLayout kEven{KvCodec::f16, 1, 4};
 const kernels::KvLayout kOdd{KvCodec::f32, 1, 3};
 
@@ -196,6 +197,14 @@ TEST(PagedCache, BehavesLikeOneBigArrayWithTwoWindowsThatRunOut) {
   RandomOperations(
       {{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 64, .layers = {1, 2}, .layout = kEven}},
       {.context_tokens = 90, .chunk_tokens = 64, .sequences = 6, .total_tokens = 100}, 4)
+      .run(kOperations);
+}
+
+TEST(PagedCache, BehavesLikeOneBigArrayWithRowsThatHoldTheirValues) {
+  RandomOperations({{.window = 48, .layers = {0}, .layout = kEven},
+                    {.layers = {1, 3}, .layout = {KvCodec::f16, 1, 10, 8}},
+                    {.layers = {2}, .layout = {KvCodec::f32, 2, 4, 4}}},
+                   {.context_tokens = 120, .chunk_tokens = 30, .sequences = 4, .total_tokens = 160}, 5)
       .run(kOperations);
 }
 

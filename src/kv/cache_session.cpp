@@ -16,46 +16,30 @@ using kernels::kPageTokens;
 
 int end_page(int end_position) { return (end_position + kPageTokens - 1) / kPageTokens; }
 
-// FNV-1a over numbers.
-class Fingerprint {
- public:
-  void add(int64_t number) {
-    for (int byte = 0; byte < 8; ++byte)
-      value_ = (value_ ^ ((static_cast<uint64_t>(number) >> (8 * byte)) & 0xff)) * 0x100000001b3u;
+// Pages that a session of `held` tokens has of a group, and where they begin.
+struct SessionPages {
+  int first = 0, count = 0;
+  SessionPages(const GroupSpec& group, int held) {
+    if (group.state_bytes > 0) {
+      count = held > 0;
+    } else {
+      first = first_readable(group.window, held) / kPageTokens;
+      count = end_page(held) - first;
+    }
   }
-  uint64_t value() const { return value_; }
-
- private:
-  uint64_t value_ = 0xcbf29ce484222325u;
 };
 
 }  // namespace
 
-SessionKey Cache::session_key(uint64_t model) const {
-  Fingerprint cache;
-  for (const auto& group : groups_) {
-    const GroupSpec& spec = group->spec();
-    for (const int64_t fact :
-         {int64_t{spec.window}, int64_t{spec.layout.kv_heads}, int64_t{spec.layout.head_dim},
-          static_cast<int64_t>(spec.layout.codec), page_bytes(spec)}) {
-      cache.add(fact);
-    }
-    for (const int layer : spec.layers) cache.add(layer);
-  }
-  return {model, cache.value()};
+std::vector<GroupSpec> Cache::group_specs() const {
+  std::vector<GroupSpec> specs;
+  for (const auto& group : groups_) specs.push_back(group->spec());
+  for (const auto& states : states_) specs.push_back(states->spec());
+  return specs;
 }
 
-std::vector<int64_t> Cache::page_sizes() const {
-  std::vector<int64_t> sizes;
-  for (const auto& group : groups_) sizes.push_back(group->pool().page_bytes());
-  return sizes;
-}
-
-void Cache::save(const std::string& path, uint64_t model, std::string_view salt,
+void Cache::save(const std::string& path, const SessionModel& model, std::string_view salt,
                  std::span<const int32_t> tokens, std::string_view note) {
-  if (!states_.empty()) {
-    throw Error("a model whose layers carry a state cannot be saved yet", path, "run without a session");
-  }
   Found found = index_.find(salt, tokens, static_cast<int>(tokens.size()));
   while (found.replay_from >= 0) found = index_.find(salt, tokens, found.replay_from);
   const int held = found.reuse.tokens;
@@ -71,11 +55,16 @@ void Cache::save(const std::string& path, uint64_t model, std::string_view salt,
     }
     ++(group->has_window() ? windowed : whole);
   }
-  write_session(path, session_key(model), page_sizes(), state);
+  for (size_t i = 0; i < states_.size(); ++i) {
+    SessionGroup& pages = state.groups.emplace_back();
+    if (found.state) pages.pages.push_back(found.state->states[i].data());
+  }
+  write_session(path, model, group_specs(), state);
 }
 
-Cache::Restored Cache::restore(const std::string& path, uint64_t model, std::string_view salt) {
-  const SessionReader file(path, session_key(model), page_sizes());
+Cache::Restored Cache::restore(const std::string& path, const SessionModel& model, std::string_view salt) {
+  const std::vector<GroupSpec> groups = group_specs();
+  const SessionReader file(path, session_key(model.fingerprint, groups), groups);
   const SessionState& state = file.state();
   if (state.held > options_.context_tokens) {
     throw Error(fmt::format("the session has {} tokens, more than the context of {}", state.held,
@@ -83,32 +72,32 @@ Cache::Restored Cache::restore(const std::string& path, uint64_t model, std::str
                 path, "ask for a longer context (-c)");
   }
   Restored restored = {{state.tokens.begin(), state.tokens.end()}, state.held, std::string(state.note)};
-  const std::optional<SequenceId> id = create();
-  if (!id) throw Error("no sequence is free to restore into", path, "restore before requests run");
-  std::vector<int> counts;
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    const int first = first_readable(groups_[i]->spec().window, state.held) / kPageTokens;
-    counts.push_back(end_page(state.held) - first);
-    if (state.groups[i].first_page == first &&
-        static_cast<int>(state.groups[i].pages.size()) == counts.back())
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const SessionPages needed(groups[i], state.held);
+    if (state.groups[i].first_page == needed.first && static_cast<int>(state.groups[i].pages.size()) == needed.count)
       continue;
-    release(*id);
     throw Error("the session lacks pages that its tokens need", path,
                 "delete the file or name another to begin anew");
   }
-  size_t asked = 0;
-  if (!make_room([&](const Group&) { return counts[asked++ % counts.size()]; })) {
+  const std::optional<SequenceId> id = create();
+  if (!id) throw Error("no sequence is free to restore into", path, "restore before requests run");
+  if (!make_room([&](size_t i) { return SessionPages(groups[i], state.held).count; })) {
     release(*id);
     throw Error("there is no room for the session", path,
                 "restore before requests run, or ask for a larger cache");
   }
+  const auto copy_of = [](PagePool& pool, const std::byte* bytes) {
+    std::optional<PageRef> page = pool.take();
+    std::memcpy(page->data(), bytes, static_cast<size_t>(pool.page_bytes()));
+    return std::move(*page);
+  };
+  const int sequence_index = static_cast<int>(*id);
   for (size_t i = 0; i < groups_.size(); ++i) {
-    PageTable& pages = groups_[i]->begin(static_cast<int>(*id), state.groups[i].first_page);
-    for (const std::byte* page : state.groups[i].pages) {
-      pages.append(*groups_[i]->pool().take());
-      std::memcpy(pages.page(pages.end_page() - 1).data(), page,
-                  static_cast<size_t>(groups_[i]->pool().page_bytes()));
-    }
+    PageTable& pages = groups_[i]->begin(sequence_index, state.groups[i].first_page);
+    for (const std::byte* page : state.groups[i].pages) pages.append(copy_of(groups_[i]->pool(), page));
+  }
+  for (size_t i = 0; i < states_.size() && state.held > 0; ++i) {
+    states_[i]->begin(sequence_index, copy_of(states_[i]->pool(), state.groups[groups_.size() + i].pages.front()));
   }
   Sequence& sequence = this->at(*id);
   sequence.extent = {state.held, state.held, state.held};

@@ -88,14 +88,22 @@ kernels::KvPages Group::view(int sequence, size_t layer_offset) const {
   return {pages.addresses(), pages.first_page(), pages.page_count(), layer_offset};
 }
 
+GroupStats stats_of(const PagePool& pool) {
+  GroupStats stats;
+  stats.page_bytes = pool.page_bytes();
+  stats.held_pages = pool.held_pages();
+  stats.idle_pages = pool.idle_pages();
+  stats.pinned_pages = pool.kept_pages();
+  stats.capacity_pages = pool.capacity_pages();
+  stats.peak_held_pages = pool.peak_held_pages();
+  return stats;
+}
+
 GroupStats Group::stats() const {
-  return {.window = spec_.window,
-          .layers = static_cast<int>(spec_.layers.size()),
-          .page_bytes = pool_.page_bytes(),
-          .held_pages = pool_.held_pages(),
-          .idle_pages = pool_.idle_pages(),
-          .capacity_pages = pool_.capacity_pages(),
-          .peak_held_pages = pool_.peak_held_pages()};
+  GroupStats stats = stats_of(pool_);
+  stats.window = spec_.window;
+  stats.layers = static_cast<int>(spec_.layers.size());
+  return stats;
 }
 
 void Group::check_sequence(int sequence, const Extent& extent) const {

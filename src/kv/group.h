@@ -15,12 +15,15 @@ namespace fovea::kv {
 struct GroupStats {
   int window = kWholePast;
   int layers = 0;
+  int64_t state_bytes = 0;  // > 0: a page is the state of a sequence (GroupSpec::state_bytes)
   int64_t page_bytes = 0;
-  int held_pages = 0;  // by sequences
-  int idle_pages = 0;  // only kept for requests to come
+  int held_pages = 0;    // by sequences
+  int idle_pages = 0;    // only kept for requests to come
+  int pinned_pages = 0;  // kept for requests to come, whether a sequence holds them too or not
   int capacity_pages = 0;
   int peak_held_pages = 0;  // most ever held at once
 };
+GroupStats stats_of(const PagePool& pool);  // what the pool knows of it
 
 // What a group needs to know of a sequence. Positions [0, length) are computed. Those of groups without a
 // window may be there before, up to `kept`, while positions below are computed again for the groups with one.

@@ -58,6 +58,7 @@ void PagePool::count(PageId page, int by) {
     held_ += by;
   else if (counts.keepers > 0)
     idle_ += by;
+  if (counts.keepers > 0) kept_ += by;
 }
 
 void PagePool::retain(PageId page, bool keeps) {
@@ -101,16 +102,18 @@ void PagePool::check() const {
       is_free[static_cast<size_t>(page)] = true;
     }
   }
-  int held = 0, idle = 0;
+  int held = 0, idle = 0, kept = 0;
   for (size_t page = 0; page < counts_.size(); ++page) {
     const Counts& counts = counts_[page];
     require(counts.holders >= 0 && counts.keepers >= 0, "a reference count is below zero");
     require((counts.total() > 0) != is_free[page], "a page is both free and in use, or neither");
     held += counts.holders > 0;
     idle += counts.holders == 0 && counts.keepers > 0;
+    kept += counts.keepers > 0;
   }
   require(held == held_, "held pages were miscounted");
   require(idle == idle_, "idle pages were miscounted");
+  require(kept == kept_, "kept pages were miscounted");
   require(held_ <= peak_held_ && peak_held_ <= capacity_pages(),
           "the peak is below what is held, or above capacity");
 }

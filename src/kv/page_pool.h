@@ -40,6 +40,7 @@ class PagePool {
   int capacity_pages() const { return static_cast<int>(counts_.size()); }
   int held_pages() const { return held_; }
   int idle_pages() const { return idle_; }
+  int kept_pages() const { return kept_; }  // idle ones, and those that are held as well
   int free_pages() const { return capacity_pages() - held_ - idle_; }
   int peak_held_pages() const { return peak_held_; }
   int holders(PageId page) const { return counts_[static_cast<size_t>(page)].holders; }
@@ -61,7 +62,7 @@ class PagePool {
   std::byte* data(PageId page) const { return memory_.data() + page * page_bytes_; }
   void retain(PageId page, bool keeps);
   void release(PageId page, bool keeps);
-  void count(PageId page, int by);  // adds the page to what is held or idle, by its counts, `by` times
+  void count(PageId page, int by);  // adds the page to what is held, idle and kept, by its counts, `by` times
   PageId take_id();
 
   struct Counts {
@@ -77,6 +78,7 @@ class PagePool {
   PageId untouched_ = 0;            // free pages that were never lent: [untouched_, capacity)
   int held_ = 0;
   int idle_ = 0;
+  int kept_ = 0;
   int peak_held_ = 0;
 };
 

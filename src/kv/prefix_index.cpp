@@ -27,6 +27,17 @@ const Dropped* lost_window(const PrefixMatch& match, int after, int until) {
   return highest;
 }
 
+// The last boundary on the path, up to `most` positions, with states; null: none.
+Boundary* last_with_states(const PrefixMatch& match, int most) {
+  Boundary* last = nullptr;
+  for (PrefixNode* node : match.path) {
+    for (Boundary& boundary : node->boundaries) {
+      if (boundary.position <= most && !boundary.states.empty()) last = &boundary;
+    }
+  }
+  return last;
+}
+
 // The boundary before this one on the path to it that is not a spaced one; null: none.
 const Boundary* before(const PrefixNode& node, const Boundary& boundary) {
   for (const PrefixNode* at = &node; at; at = at->parent) {
@@ -70,8 +81,20 @@ int PrefixIndex::served_by_all(const Found& found, int most) const {
     for (size_t group = 0; group < shape_.windows.size() && most > 0; ++group) {
       most = longest_served(shape_.windows[group], found.runs[group], most);
     }
+    if (shape_.state_groups > 0 && most > 0) {
+      const Boundary* last = last_with_states(found.match, most);
+      most = last ? last->position : 0;
+    }
   }
   return most;
+}
+
+// Why what is known cannot be continued, or only with what was lost.
+MissReason PrefixIndex::reason_without(const Dropped* lost) const {
+  const bool state = shape_.state_groups > 0;
+  if (!lost) return state ? MissReason::no_state : MissReason::no_window;
+  if (lost->expired) return state ? MissReason::state_expired : MissReason::window_expired;
+  return state ? MissReason::state_dropped : MissReason::window_dropped;
 }
 
 void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const PrefixNode& root,
@@ -83,9 +106,7 @@ void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const Prefi
     reuse.reason = MissReason::none;
   } else if (reuse.tokens < known) {
     const Dropped* lost = lost_window(found.match, reuse.tokens, known);
-    reuse.reason = !lost           ? MissReason::no_window
-                   : lost->expired ? MissReason::window_expired
-                                   : MissReason::window_dropped;
+    reuse.reason = reason_without(lost);
     if (lost) reuse.position = lost->position;
   } else {
     const PrefixNode& last = found.match.path.empty() ? root : *found.match.path.back();
@@ -111,6 +132,7 @@ Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, 
 
   const int known = std::min(found.match.tokens, most);
   found.reuse.tokens = served_by_all(found, known);
+  if (shape_.state_groups > 0) found.state = last_with_states(found.match, found.reuse.tokens);
   explain(tokens, most, tree->second.root(), found);
 
   int replay = shape_.replay_tokens;
@@ -135,6 +157,7 @@ void PrefixIndex::count_use(const Found& found) {
   }
   const auto nearest = std::ranges::min_element(found.beyond, {}, &Boundary::position);
   if (nearest != found.beyond.end() && reached > 0) retention_.want(**nearest);
+  if (found.state) retention_.want(*found.state);
 }
 
 void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, const SequencePages& pages,
@@ -172,6 +195,9 @@ void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, co
     }
     std::erase_if(node.dropped,
                   [&](const Dropped& loss) { return loss.token < 0 && loss.position == position; });
+  }
+  if (boundary->states.empty()) {
+    for (const PageRef* state : pages.states) boundary->states.push_back(state->keep());
   }
   if (boundaries_ > kMostBoundaries) drop_least(now_ms);
 }
@@ -226,14 +252,26 @@ namespace {
 
 void visit_node(const PrefixNode& node, const PrefixIndex::Visitor& visit) {
   for (size_t group = 0; group < node.pages.size(); ++group) {
-    for (const PageRef& page : node.pages[group]) visit(false, group, page);
+    for (const PageRef& page : node.pages[group]) visit(KeptIn::whole_past, group, page);
   }
   for (const Boundary& boundary : node.boundaries) {
     for (size_t group = 0; group < boundary.runs.size(); ++group) {
-      for (const PageRef& page : boundary.runs[group].pages) visit(true, group, page);
+      for (const PageRef& page : boundary.runs[group].pages) visit(KeptIn::windows, group, page);
     }
+    for (size_t group = 0; group < boundary.states.size(); ++group)
+      visit(KeptIn::states, group, boundary.states[group]);
   }
   for (const auto& [token, child] : node.children) visit_node(*child, visit);
+}
+
+void visit_leaves(const PrefixNode& node, std::vector<const PrefixNode*>& way,
+                  const std::function<void(const std::vector<const PrefixNode*>&)>& visit) {
+  for (const auto& [token, child] : node.children) {
+    way.push_back(child.get());
+    if (child->children.empty()) visit(way);
+    visit_leaves(*child, way, visit);
+    way.pop_back();
+  }
 }
 
 int count_boundaries(const PrefixNode& node) {
@@ -246,6 +284,13 @@ int count_boundaries(const PrefixNode& node) {
 
 void PrefixIndex::visit_pages(const Visitor& visit) const {
   for (const auto& [salt, tree] : trees_) visit_node(tree.root(), visit);
+}
+
+void PrefixIndex::visit_ways(const WayVisitor& visit) const {
+  for (const auto& [salt, tree] : trees_) {
+    std::vector<const PrefixNode*> way;
+    visit_leaves(tree.root(), way, [&, &name = salt](const auto& found) { visit(name, found); });
+  }
 }
 
 void PrefixIndex::check() const {

@@ -23,6 +23,7 @@ struct IndexShape {
   // That restore every window exactly where global K/V are there: each layer with a window makes what follows
   // exact window - 1 tokens later than what it reads. 0: no group has a window.
   int replay_tokens = 0;
+  int state_groups = 0;  // whose state is known at boundaries only
   int64_t limit_bytes = 0;  // of the cache
 };
 
@@ -30,7 +31,11 @@ struct IndexShape {
 struct SequencePages {
   PageSource whole;
   std::vector<const PageTable*> windowed;
+  std::vector<const PageRef*> states;  // of the position where the pages end
 };
+
+// What a page that the index keeps is part of: a prefix, a boundary's window, a boundary's state.
+enum class KeptIn : uint8_t { whole_past, windows, states };
 
 // What was found for a prompt. Dies with the next change of the index.
 struct Found {
@@ -40,6 +45,7 @@ struct Found {
   PrefixMatch match;
   std::vector<std::vector<UsableRun>> runs;  // per group with a window
   std::vector<Boundary*> beyond;             // of reuse.tokens, with windows that reach back to it
+  Boundary* state = nullptr;                 // at reuse.tokens, where there are groups of states and tokens to reuse
 };
 
 //   owner    one reference (of the kind that keeps) per page and boundary or node
@@ -67,15 +73,19 @@ class PrefixIndex {
 
   bool empty() const { return trees_.empty(); }
   int boundaries() const { return boundaries_; }
-  // Every page reference, with the number of its group among those with a window, or among those without.
-  using Visitor = std::function<void(bool windowed, size_t group, const PageRef&)>;
+  // Every page reference, with the number of its group among those that are kept alike.
+  using Visitor = std::function<void(KeptIn in, size_t group, const PageRef&)>;
   void visit_pages(const Visitor& visit) const;
+  // Every way from the beginning to a leaf, in the order of salts and tokens.
+  using WayVisitor = std::function<void(std::string_view salt, const std::vector<const PrefixNode*>& way)>;
+  void visit_ways(const WayVisitor& visit) const;
   void check() const;  // throws std::logic_error
 
  private:
   void gather(const PrefixNode& node, const PrefixMatch& match, int reach, int& visits, Found& found) const;
   void explain(std::span<const int32_t> tokens, int most, const PrefixNode& root, Found& found) const;
   int served_by_all(const Found& found, int most) const;
+  MissReason reason_without(const Dropped* lost) const;
   void drop_expired(PrefixNode& node, int64_t now_ms);
 
   IndexShape shape_;

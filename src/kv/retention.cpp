@@ -44,14 +44,29 @@ double idle_bytes(const std::vector<PageRef>& pages, size_t begin) {
   return bytes;
 }
 
-// Of the pages that groups without a window would give back with the last boundary of a leaf.
-double idle_tail_bytes(const PrefixNode& leaf, size_t boundary) {
-  const int kept_to = boundary > 0 ? leaf.boundaries[boundary - 1].position : leaf.begin;
-  const int first = (kept_to + kPageTokens - 1) / kPageTokens - leaf.begin / kPageTokens;
-  double bytes = 0;
-  for (const auto& pages : leaf.pages)
-    bytes += idle_bytes(pages, std::min(static_cast<size_t>(first), pages.size()));
+// What idle_bytes() is at the most, without looking at each page.
+double all_bytes(const std::vector<PageRef>& pages, size_t begin) {
+  return begin < pages.size() ? static_cast<double>(pages.size() - begin) *
+                                    static_cast<double>(pages.front().pool().page_bytes())
+                              : 0;
+}
+
+// The pages that would go with a boundary: those of its windows and states, and where it is the last of a leaf, those
+// that groups without a window would give back (`tail`). Counted by idle_bytes() or all_bytes().
+double bytes_of(const PrefixNode& node, size_t index, bool tail, double (*count)(const std::vector<PageRef>&, size_t)) {
+  const Boundary& boundary = node.boundaries[index];
+  double bytes = count(boundary.states, 0);
+  for (const LocalRun& run : boundary.runs) bytes += count(run.pages, 0);
+  if (!tail) return bytes;
+  const int kept_to = index > 0 ? node.boundaries[index - 1].position : node.begin;
+  const int first = (kept_to + kPageTokens - 1) / kPageTokens - node.begin / kPageTokens;
+  for (const auto& pages : node.pages) bytes += count(pages, std::min(static_cast<size_t>(first), pages.size()));
   return bytes;
+}
+
+double worth_of(const Boundary& boundary, int saved, double bytes) {
+  const double wanted = boundary.wanted * (boundary.keep == Keep::priority ? kPriorityFactor : 1);
+  return boundary.age + wanted * saved / (bytes / (1 << 20));
 }
 
 }  // namespace
@@ -82,37 +97,34 @@ void Retention::consider(PrefixTree& tree, int64_t now_ms, Victim& least) const 
 
 void Retention::visit(PrefixNode& node, int before, const Context& context, Victim& least) const {
   for (size_t i = 0; i < node.boundaries.size(); ++i) {
-    const Victim victim = judge(node, i, before, context);
+    const Victim victim = judge(node, i, before, context, least);
     if (victim.node && (!least.node || victim.worth < least.worth)) least = victim;
     if (!node.boundaries[i].runs.empty() || replay_tokens_ == 0) before = node.boundaries[i].position;
   }
   for (const auto& [token, child] : node.children) visit(*child, before, context, least);
 }
 
-Victim Retention::judge(PrefixNode& node, size_t index, int before, const Context& context) const {
+Victim Retention::judge(PrefixNode& node, size_t index, int before, const Context& context,
+                        const Victim& least) const {
   const Boundary& boundary = node.boundaries[index];
   Victim victim = {&node, index, false, 0};
-  double bytes = 0;
-  for (const LocalRun& run : boundary.runs) bytes += idle_bytes(run.pages, 0);
   const bool last = node.children.empty() && index + 1 == node.boundaries.size();
   // Without its window, the end of a leaf can still be continued from by replay.
   const int replay_saves = std::max(0, boundary.position - replay_tokens_ - before);
-  const bool replayable = last && replay_tokens_ > 0 && replay_saves > 0;
   int saved = boundary.position - before;
-  if (replayable && !boundary.runs.empty()) {
+  if (last && replay_tokens_ > 0 && replay_saves > 0 && !boundary.runs.empty()) {
     victim.window_only = true;
     saved = replay_tokens_;
-  } else {
-    if (replay_tokens_ > 0 && boundary.runs.empty()) saved = replay_saves;
-    if (last) bytes += idle_tail_bytes(node, index);
+  } else if (replay_tokens_ > 0 && boundary.runs.empty()) {
+    saved = replay_saves;
   }
-  if (bytes == 0) return {};
-  victim.bytes = bytes;
-  victim.worth = boundary.expires_ms <= context.now_ms
-                     ? -1
-                     : boundary.age + boundary.wanted *
-                                          (boundary.keep == Keep::priority ? kPriorityFactor : 1) * saved /
-                                          (bytes / (1 << 20));
+  const bool tail = last && !victim.window_only, expired = boundary.expires_ms <= context.now_ms;
+  // Fewer bytes make it worth more: mostly this settles it, and its pages need not be looked at one by one.
+  if (!expired && least.node && worth_of(boundary, saved, bytes_of(node, index, tail, all_bytes)) >= least.worth)
+    return {};
+  victim.bytes = bytes_of(node, index, tail, idle_bytes);
+  if (victim.bytes == 0) return {};
+  victim.worth = expired ? -1 : worth_of(boundary, saved, victim.bytes);
   return victim;
 }
 

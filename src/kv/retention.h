@@ -43,7 +43,8 @@ class Retention {
  private:
   struct Context;
   void visit(PrefixNode& node, int before, const Context& context, Victim& least) const;
-  Victim judge(PrefixNode& node, size_t index, int before, const Context& context) const;
+  // Of no node where it frees nothing, or is worth no less than `least`.
+  Victim judge(PrefixNode& node, size_t index, int before, const Context& context, const Victim& least) const;
 
   int replay_tokens_;
   int64_t limit_bytes_;

@@ -16,8 +16,11 @@ enum class MissReason : uint8_t {
   no_window,       // tokens are known beyond, but no window was pinned there
   window_dropped,  // likewise: it was pinned, and dropped because its bytes were wanted
   window_expired,  // likewise: until its time to live was over
+  no_state,        // tokens are known beyond, but no state was kept there
+  state_dropped,   // likewise: it was, and dropped because its bytes were wanted
+  state_expired,   // likewise: until its time to live was over
 };
-inline constexpr int kMissReasons = 10;
+inline constexpr int kMissReasons = 13;
 
 struct Reuse {
   int tokens = 0;   // of the prompt, that need not be computed

@@ -1,15 +1,18 @@
-// Random operations on a cache that reuses, against the dumbest oracle there is: what a position holds is a
-// function of the tokens up to it. Prompts branch off each other everywhere; the budget is far too small for
-// them all.
+// Random operations on a cache that reuses, against the dumbest oracle there is: what a position holds, and what a
+// state is after it, is a function of the tokens up to it. Prompts branch off each other everywhere; the budget is far
+// too small for them all; what is there goes into files and comes back.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "kv/cache.h"
+#include "support/operation_count.h"
+#include "support/temporary_folder.h"
 
 namespace fovea::kv {
 namespace {
@@ -17,6 +20,7 @@ namespace {
 using kernels::kPageTokens;
 
 int64_t test_time_ms = 0;
+constexpr SessionModel kModel = {1, "none"};
 
 struct Live {
   SequenceId id{};
@@ -33,7 +37,7 @@ class ReuseOperations {
   ReuseOperations(std::vector<GroupSpec> groups, const CacheOptions& options, unsigned seed)
       : groups_(groups), options_(with_clock(options)), cache_(std::move(groups), options_), random_(seed) {
     for (const GroupSpec& group : groups_) {
-      for (const int layer : group.layers) layers_.push_back({layer, &group, 0});
+      for (const int layer : group.layers) (group.state_bytes > 0 ? states_ : layers_).push_back({layer, &group, 0});
     }
     std::ranges::sort(layers_, {}, &Layer::index);
     int late = 0;
@@ -55,9 +59,10 @@ class ReuseOperations {
     EXPECT_GT(reused_, operations / 10) << "nothing was reused";
     EXPECT_GT(forks_, 0);
     EXPECT_GT(rollbacks_, 0);
-    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks\n",
-                operations, static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_,
-                rollbacks_);
+    EXPECT_GT(sessions_, 0);
+    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks, %d sessions\n",
+                operations, static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_, rollbacks_,
+                sessions_);
   }
 
  private:
@@ -84,6 +89,7 @@ class ReuseOperations {
     if (choice < 130) return fork(live);
     if (choice < 180) return roll_back(live);
     if (choice < 182) return cache_.forget();
+    if (choice < 186) return save_and_restore(live);
     if (choice < 200) return cache_.mark(live.id, below(options_.context_tokens), BoundaryKind::message);
     if (cache_.length(live.id) == static_cast<int>(live.tokens.size())) return end(which);
     write(live);
@@ -156,7 +162,8 @@ class ReuseOperations {
     if (length < live.kept) return;
     const int back = below(std::min(length, 40) + 1);
     const bool done = cache_.roll_back(live.id, length - back);
-    const bool promised = length - back >= std::max(live.begun, live.furthest - options_.rollback_tokens);
+    const bool promised = states_.empty() && length - back >= std::max(live.begun, live.furthest - options_.rollback_tokens);
+    ASSERT_TRUE(states_.empty() || !done || back == 0);
     ASSERT_TRUE(done || !promised || live.kept > 0);
     rollbacks_ += done;
     ASSERT_EQ(cache_.length(live.id), done ? length - back : length);
@@ -166,11 +173,16 @@ class ReuseOperations {
   void write(Live& live) {
     const int length = cache_.length(live.id);
     const int room = std::min(options_.chunk_tokens, static_cast<int>(live.tokens.size()) - length);
-    const int tokens = 1 + below(room);
+    int tokens = 1 + below(room);
+    if (below(4) > 0) tokens = std::min(tokens, cache_.tokens_to_boundary(live.id));
     ASSERT_TRUE(cache_.reserve(live.id, tokens)) << "running sequences win";
-    const int committed = 1 + below(tokens);  // the others were guesses that did not come true
+    const int committed = states_.empty() ? 1 + below(tokens) : tokens;  // the others were guesses that did not come true
     for (int position = length; position < length + tokens; ++position) {
       for (const Layer& layer : layers_) write(live, layer, position, position < length + committed);
+    }
+    for (const Layer& layer : states_) {
+      const uint64_t value = tag(live, layer, length + committed - 1);
+      std::memcpy(cache_.state(live.id, layer.index), &value, sizeof value);
     }
     cache_.commit(
         live.id, std::span(live.tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(committed)));
@@ -186,6 +198,27 @@ class ReuseOperations {
 
   uint64_t tag(const Live& live, const Layer& layer, int position) const {
     return live.tags[static_cast<size_t>(position)] + static_cast<uint64_t>(layer.index);
+  }
+
+  // Into a file, and back under another salt, where nothing but the file can have left it.
+  void save_and_restore(const Live& live) {
+    const std::string path = (folder_ / "session").string();
+    const std::span<const int32_t> text = std::span(live.tokens).first(static_cast<size_t>(cache_.length(live.id)));
+    cache_.save(path, kModel, "", text, "note");
+    if (live_.size() == static_cast<size_t>(options_.sequences)) return;
+    const Cache::Restored restored = cache_.restore(path, kModel, "file");
+    ASSERT_TRUE(std::ranges::equal(restored.tokens, text));
+    ASSERT_EQ(restored.note, "note");
+    Live back = {*cache_.create(), live.tokens, live.tags};
+    Prompt prompt;
+    prompt.tokens = text;
+    prompt.salt = "file";
+    prompt.most_reused = restored.held;
+    prompt.terms.keep = Keep::none;
+    ASSERT_EQ(cache_.begin(back.id, prompt).tokens, restored.held);
+    expect_as_computed(back);
+    cache_.release(back.id);
+    ++sessions_;
   }
 
   void write(const Live& live, const Layer& layer, int position, bool true_token) const {
@@ -207,19 +240,26 @@ class ReuseOperations {
             << "layer " << layer.index << ", position " << position << " of " << length;
       }
     }
+    for (const Layer& layer : states_) {
+      if (length == 0) continue;
+      const uint64_t expected = tag(live, layer, length - 1);
+      ASSERT_EQ(std::memcmp(cache_.state(live.id, layer.index), &expected, sizeof expected), 0)
+          << "state of layer " << layer.index << " after " << length;
+    }
   }
 
   std::vector<GroupSpec> groups_;
   CacheOptions options_;
   Cache cache_;
   std::mt19937_64 random_;
-  std::vector<Layer> layers_;
+  std::vector<Layer> layers_, states_;
   std::vector<Live> live_;
+  testing_support::TemporaryFolder folder_;
   int64_t reused_ = 0, written_ = 0;
-  int forks_ = 0, rollbacks_ = 0, replays_ = 0;
+  int forks_ = 0, rollbacks_ = 0, replays_ = 0, sessions_ = 0;
 };
 
-constexpr int kOperations = 200'000;
+const int kOperations = testing_support::operation_count(20'000);
 const kernels::KvLayout kEven{KvCodec::f16, 1, 4};
 const kernels::KvLayout kOdd{KvCodec::f32, 1, 3};
 
@@ -258,6 +298,36 @@ TEST(ReusingCache, GivesWhatWasComputedWithLocalLayersOnly) {
 TEST(ReusingCache, GivesWhatWasComputedWithNoRoomBesideTheSequences) {
   ReuseOperations({{.window = 8, .layers = {0, 2}, .layout = kEven}, {.layers = {1}, .layout = kEven}},
                   {.context_tokens = 90, .chunk_tokens = 90, .sequences = 2, .rollback_tokens = 16}, 5)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithChunkedLayersAndRowsThatHoldTheirValues) {
+  ReuseOperations({{.window = 64, .layers = {0, 1, 2}, .layout = kEven},
+                   {.layers = {3}, .layout = {KvCodec::f16, 1, 6, 4}},
+                   {.layers = {4}, .layout = {KvCodec::f32, 2, 4, 4}}},
+                  {.context_tokens = 260, .chunk_tokens = 48, .sequences = 4, .retained_bytes = 60'000}, 6)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithStatesOnly) {
+  ReuseOperations({{.layers = {0, 1, 2}, .state_bytes = 200}},
+                  {.context_tokens = 300, .chunk_tokens = 40, .sequences = 4, .retained_bytes = 12'000}, 7)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithStatesBesideGlobalLayers) {
+  ReuseOperations({{.layers = {0, 2}, .state_bytes = 1'000}, {.layers = {1, 3}, .layout = kEven}, {.layers = {4}, .state_bytes = 64}},
+                  {.context_tokens = 300, .chunk_tokens = 40, .sequences = 3, .retained_bytes = 40'000}, 8)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithEverythingAtOnce) {
+  ReuseOperations({{.window = 7, .layers = {0}, .layout = kOdd},
+                   {.window = 40, .layers = {1, 5}, .layout = kEven},
+                   {.layers = {2}, .layout = {KvCodec::f16, 1, 6, 4}},
+                   {.layers = {3}, .layout = kOdd},
+                   {.layers = {4}, .state_bytes = 300}},
+                  {.context_tokens = 250, .chunk_tokens = 60, .sequences = 4, .retained_bytes = 50'000}, 9)
       .run(kOperations);
 }
 

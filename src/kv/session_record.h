@@ -7,11 +7,16 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kv/spec.h"
 
 namespace fovea::kv {
 
 inline constexpr char kSessionMagic[8] = {'f', 'o', 'v', 'e', 'a', '-', 'k', 'v'};
-inline constexpr uint32_t kSessionVersion = 1;
+inline constexpr uint32_t kSessionVersion = 2;
 
 struct SessionHeader {
   char magic[8];
@@ -22,7 +27,7 @@ struct SessionHeader {
 };
 static_assert(sizeof(SessionHeader) == 40);
 
-enum class RecordKind : uint32_t { page = 1, state = 2 };
+enum class RecordKind : uint32_t { page = 1, state = 2, form = 3 };
 
 struct SessionRecord {
   RecordKind kind;
@@ -39,6 +44,34 @@ struct SessionStateHead {
   uint64_t tokens, held, note_bytes;
   uint64_t groups;
 };
+
+// Takes values off the front of bytes; false when there are too few.
+class ByteReader {
+ public:
+  explicit ByteReader(std::span<const std::byte> bytes) : left_(bytes) {}
+
+  template <typename T> bool take(T& value) {
+    if (left_.size() < sizeof value) return false;
+    std::memcpy(&value, left_.data(), sizeof value);
+    left_ = left_.subspan(sizeof value);
+    return true;
+  }
+  bool take(size_t count, std::span<const std::byte>& part) {
+    if (left_.size() < count) return false;
+    part = left_.first(count);
+    left_ = left_.subspan(count);
+    return true;
+  }
+  size_t left() const { return left_.size(); }
+
+ private:
+  std::span<const std::byte> left_;
+};
+
+// Payload of the form, the first record: what a page of each group holds, and what the model is called.
+std::string form_bytes(std::string_view model_name, std::span<const GroupSpec> groups);
+// False when the bytes are no form.
+bool read_form(std::span<const std::byte> payload, std::string& model_name, std::vector<GroupSpec>& groups);
 
 // The first 8 bytes of SHA-256.
 inline uint64_t checksum(std::span<const std::byte> bytes) {

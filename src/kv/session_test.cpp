@@ -1,11 +1,14 @@
 // Sessions survive: restored as they were saved, whole whenever the writer is killed, refused when a byte is
 // wrong.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -21,7 +24,7 @@ namespace {
 
 using testing_support::TemporaryFolder;
 
-constexpr uint64_t kModel = 7;
+constexpr SessionModel kModel = {7, "a model"}, kOtherModel = {8, "another"};
 constexpr int kContext = 2'000;
 const kernels::KvLayout kSmall{KvCodec::f16, 1, 4};
 
@@ -148,14 +151,14 @@ TEST(Session, OfAnotherModelCodecOrFormatIsRefusedWithTheReason) {
   Cache cache = make_cache();
   compute(cache, text(100));
   cache.save(path, kModel, "", text(100), "");
-  EXPECT_NE(refusal([&] { cache.restore(path, kModel + 1, ""); }).find("another model"), std::string::npos);
+  EXPECT_NE(refusal([&] { cache.restore(path, kOtherModel, ""); }).find("another model"), std::string::npos);
   Cache wide = make_cache(KvCodec::f32);
   EXPECT_NE(refusal([&] { wide.restore(path, kModel, ""); }).find("codecs"), std::string::npos);
   EXPECT_NE(refusal([&] { wide.save(path, kModel, "", text(100), ""); }).find("codecs"), std::string::npos);
   std::string bytes = contents(path);
-  bytes[8] = 2;
+  bytes[8] = 1;
   overwrite(path, bytes);
-  EXPECT_NE(refusal([&] { cache.restore(path, kModel, ""); }).find("format 2"), std::string::npos);
+  EXPECT_NE(refusal([&] { cache.restore(path, kModel, ""); }).find("format 1"), std::string::npos);
   overwrite(path, "something else");
   EXPECT_NE(refusal([&] { cache.restore(path, kModel, ""); }).find("no session"), std::string::npos);
   Cache small(groups(), {.context_tokens = 99, .chunk_tokens = 64});
@@ -198,40 +201,144 @@ TEST(Session, DamagedFilesAreRefused) {
   }
 }
 
-TEST(Session, AProcessKilledWhileSavingLeavesTheLastWholeState) {
-  const TemporaryFolder folder;
-  const std::string path = (folder / "chat").string();
+// How many tokens the writer has saved for certain, told across processes.
+class Confirmed {
+ public:
+  Confirmed() : shared_(mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    tokens() = 0;
+  }
+  ~Confirmed() { munmap(shared_, sizeof(std::atomic<int>)); }
+  std::atomic<int>& tokens() const { return *static_cast<std::atomic<int>*>(shared_); }
+
+ private:
+  void* shared_;
+};
+
+// Saves longer and longer states of the same text until it is killed.
+[[noreturn]] void save_on_and_on(const std::string& path, const Confirmed& confirmed) {
   constexpr int kFirst = 50, kStep = 7, kLast = 900;
+  Cache cache = make_cache();
+  int count = kFirst;
+  if (std::filesystem::exists(path)) count = cache.restore(path, kModel, "").held;
+  for (count += kStep; count < kLast; count += kStep) {
+    compute(cache, text(count));
+    cache.save(path, kModel, "", text(count), std::to_string(count));
+    confirmed.tokens() = count;
+  }
+  _exit(0);
+}
+
+// FOVEA_SESSION_KILLS: how many, for the long form.
+TEST(Session, AProcessKilledWhileSavingLeavesTheLastWholeStateAndEverythingElse) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string(), bystander = (folder / "other").string();
+  const char* wanted = std::getenv("FOVEA_SESSION_KILLS");
+  const int kills = wanted ? std::atoi(wanted) : 40;
+  Cache other = make_cache();
+  compute(other, text(200));
+  other.save(bystander, kModel, "", text(200), "");
+  const std::string before = contents(bystander);
+  const Confirmed confirmed;
   std::mt19937 random(2);
-  int restored_states = 0;
-  for (int kill_number = 0; kill_number < 200; ++kill_number) {
-    if (kill_number % 20 == 0) std::filesystem::remove(path);
+  int restored_states = 0, lengthened = 0, longest = 0;
+  for (int kill_number = 0; kill_number < kills; ++kill_number) {
+    if (kill_number % 20 == 0) {
+      std::filesystem::remove(path);
+      confirmed.tokens() = longest = 0;
+    }
     const pid_t child = fork();
     ASSERT_GE(child, 0);
-    if (child == 0) {  // saves longer and longer states
-      Cache cache = make_cache();
-      int count = kFirst;
-      if (std::filesystem::exists(path)) count = cache.restore(path, kModel, "").held;
-      for (count += kStep; count < kLast; count += kStep) {
-        compute(cache, text(count));
-        cache.save(path, kModel, "", text(count), std::to_string(count));
-      }
-      _exit(0);
-    }
+    if (child == 0) save_on_and_on(path, confirmed);
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
     ASSERT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) != 0) << "the writer failed by itself";
-    if (!std::filesystem::exists(path)) continue;  // killed before the first state was in its place
+    if (!std::filesystem::exists(path)) {
+      ASSERT_EQ(confirmed.tokens(), 0) << "what was saved is gone";
+      continue;  // killed before the first state was in its place
+    }
     Cache cache = make_cache();
     const Cache::Restored restored = cache.restore(path, kModel, "");
     EXPECT_EQ(restored.tokens, text(restored.held));
     EXPECT_EQ(restored.note, std::to_string(restored.held));
+    EXPECT_GE(restored.held, confirmed.tokens()) << "a state that was saved is not the last one";
     expect_there(cache, restored.tokens);
     ++restored_states;
+    lengthened += restored.held > longest;
+    longest = restored.held;
   }
-  EXPECT_GT(restored_states, 100);
+  EXPECT_EQ(contents(bystander), before);
+  for (const auto& entry : std::filesystem::directory_iterator(folder.string())) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_TRUE(name == "chat" || name == "other" || name == "chat.part") << name;
+  }
+  EXPECT_GT(restored_states, kills / 2);
+  EXPECT_GT(lengthened, 0);
+  std::printf("%d kills: %d files restored, %d of them longer than before\n", kills, restored_states, lengthened);
+}
+
+TEST(Session, OfLayersWithAStateComesBackWithIt) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  std::vector<GroupSpec> with_states = groups();
+  with_states.push_back({.layers = {4}, .state_bytes = 256});
+  const CacheOptions options = {.context_tokens = kContext, .chunk_tokens = 64, .retained_bytes = 1 << 20};
+  const std::vector<int32_t> tokens = text(100);
+  for (const int length : {60, 100}) {  // the second is appended
+    Cache cache(with_states, options);
+    if (std::filesystem::exists(path)) cache.restore(path, kModel, "");
+    const SequenceId id = *cache.create();
+    Prompt prompt;
+    prompt.tokens = std::span(tokens).first(static_cast<size_t>(length));
+    prompt.most_reused = length - 1;
+    EXPECT_EQ(cache.begin(id, prompt).tokens, length == 60 ? 0 : 60);
+    while (cache.length(id) < length) {
+      const int count = std::min({length - cache.length(id), 64, cache.tokens_to_boundary(id)});
+      ASSERT_TRUE(cache.reserve(id, count));
+      cache.state(id, 4)[5] += static_cast<float>(count);
+      cache.commit(id, prompt.tokens.subspan(static_cast<size_t>(cache.length(id)), static_cast<size_t>(count)));
+    }
+    cache.retire(id);
+    cache.save(path, kModel, "", prompt.tokens, "");
+    Cache fresh(with_states, options);
+    EXPECT_EQ(fresh.restore(path, kModel, "").held, length);
+    const SequenceId again = *fresh.create();
+    prompt.most_reused = length;
+    EXPECT_EQ(fresh.begin(again, prompt).tokens, length);
+    EXPECT_EQ(fresh.state(again, 4)[5], static_cast<float>(length));
+    fresh.check();
+  }
+}
+
+TEST(Session, TellsWhatItHoldsWithoutTheModelEvenWhenDamaged) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  Cache cache = make_cache();
+  compute(cache, text(100));
+  cache.save(path, kModel, "", text(100), "first");
+  const int64_t first = static_cast<int64_t>(contents(path).size());
+  compute(cache, text(300));
+  cache.save(path, kModel, "", text(300), "second");
+  {
+    const SessionReader whole(path);
+    EXPECT_EQ(whole.model_name(), kModel.name);
+    EXPECT_EQ(whole.key(), session_key(kModel.fingerprint, groups()));
+    ASSERT_EQ(whole.groups().size(), 2u);
+    EXPECT_EQ(whole.groups()[0].window, 40);
+    EXPECT_EQ(whole.groups()[1].layers, (std::vector{2, 5}));
+    EXPECT_EQ(whole.state().tokens.size(), 300u);
+    EXPECT_EQ(whole.counts().states, 2);
+    EXPECT_EQ(whole.damage(), "");
+  }
+  std::string bytes = contents(path);
+  bytes[bytes.size() - 3] ^= 1;
+  overwrite(path, bytes);
+  const SessionReader damaged(path, Damage::told);
+  EXPECT_NE(damaged.damage(), "");
+  EXPECT_EQ(damaged.state().note, "first");
+  EXPECT_EQ(damaged.valid_bytes(), first);
+  EXPECT_THROW(SessionReader{path}, Error);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "fovea/error.h"
 #include "kernels/kv_layout.h"
+#include "kv/formula.h"
 #include "kv/session_file.h"
 #include "kv/session_record.h"
 
@@ -23,12 +24,12 @@ constexpr double kMostDead = 0.5;  // share of a file that nothing refers to, be
 
 std::span<const std::byte> bytes_of(const auto& value) { return std::as_bytes(std::span(&value, 1)); }
 
-// A file that is written from its end on.
+// A file that is written from its end on, by one program at a time.
 class Log {
  public:
   Log(const std::string& path, int flags) : path_(path), file_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {
     if (file_ < 0) fail("cannot be written");
-    if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(file_, LOCK_EX | LOCK_NB) != 0 || !is_at(path)) {
       close(file_);
       throw Error("the session is in use by another program", path, "wait for it, or name another file");
     }
@@ -64,6 +65,12 @@ class Log {
   }
 
  private:
+  // False: somebody renamed or replaced the file before we had it.
+  bool is_at(const std::string& path) const {
+    struct stat ours, there;
+    return fstat(file_, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
+           ours.st_dev == there.st_dev;
+  }
   [[noreturn]] void fail(const char* what) const {
     throw Error(fmt::format("the session {}: {}", what, std::strerror(errno)), path_,
                 "check the folder and the room on the disk");
@@ -85,8 +92,8 @@ struct Earlier {
   int common = 0;  // positions that agree
 
   std::optional<uint64_t> find(size_t group, int page) const {
-    if (!file || (page + 1) * kPageTokens > common)
-      return std::nullopt;  // a page that was not full is written again
+    if (!file || file->groups()[group].state_bytes > 0 || (page + 1) * kPageTokens > common)
+      return std::nullopt;  // a state, and a page that was not full, are written again
     const SessionGroup& known = file->state().groups[group];
     const int at = page - known.first_page;
     if (at < 0 || at >= static_cast<int>(known.pages.size())) return std::nullopt;
@@ -94,7 +101,7 @@ struct Earlier {
   }
 };
 
-void append_state(Log& log, const Earlier& earlier, std::span<const int64_t> page_bytes,
+void append_state(Log& log, const Earlier& earlier, std::span<const GroupSpec> groups,
                   const SessionState& state) {
   std::vector<std::byte> payload;
   const auto add = [&payload](std::span<const std::byte> bytes) {
@@ -111,7 +118,7 @@ void append_state(Log& log, const Earlier& earlier, std::span<const int64_t> pag
       std::optional<uint64_t> offset = earlier.find(group, pages.first_page + static_cast<int>(i));
       if (!offset) {
         offset = log.write_record(RecordKind::page, group,
-                                  {pages.pages[i], static_cast<size_t>(page_bytes[group])});
+                                  {pages.pages[i], static_cast<size_t>(page_bytes(groups[group]))});
       }
       add(bytes_of(*offset));
     }
@@ -123,24 +130,29 @@ void append_state(Log& log, const Earlier& earlier, std::span<const int64_t> pag
   log.sync();
 }
 
-int64_t live_bytes(std::span<const int64_t> page_bytes, const SessionState& state) {
+int64_t live_bytes(std::span<const GroupSpec> groups, const SessionState& state) {
   int64_t bytes = 0;
   for (size_t group = 0; group < state.groups.size(); ++group) {
-    bytes += page_bytes[group] * static_cast<int64_t>(state.groups[group].pages.size());
+    bytes += page_bytes(groups[group]) * static_cast<int64_t>(state.groups[group].pages.size());
   }
   return bytes;
 }
 
-void write_anew(const std::string& path, const SessionKey& key, std::span<const int64_t> page_bytes,
+// Written aside under one name, so that what a killed process left there is overwritten by the next.
+void write_anew(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups,
                 const SessionState& state) {
-  const std::string aside = fmt::format("{}.{}.part", path, getpid());
+  const std::string aside = path + ".part";
+  Log log(aside, O_RDWR | O_CREAT);
   try {
-    Log log(aside, O_RDWR | O_CREAT | O_TRUNC);
+    log.begin_at(0);
+    const SessionKey key = session_key(model.fingerprint, groups);
     SessionHeader header = {{}, kSessionVersion, kPageTokens, key.model, key.cache, 0};
     std::memcpy(header.magic, kSessionMagic, sizeof header.magic);
     header.checksum = checksum_before(header, header.checksum);
     log.write(bytes_of(header));
-    append_state(log, {}, page_bytes, state);
+    const std::string form = form_bytes(model.name, groups);
+    log.write_record(RecordKind::form, 0, std::as_bytes(std::span(form)));
+    append_state(log, {}, groups, state);
     std::filesystem::rename(aside, path);
   } catch (const std::filesystem::filesystem_error& error) {
     std::filesystem::remove(aside);
@@ -155,22 +167,23 @@ void write_anew(const std::string& path, const SessionKey& key, std::span<const 
 
 }  // namespace
 
-void write_session(const std::string& path, const SessionKey& key, std::span<const int64_t> page_bytes,
+void write_session(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups,
                    const SessionState& state) {
   std::error_code absent;
   const auto there = std::filesystem::file_size(path, absent);
-  if (absent || there == 0) return write_anew(path, key, page_bytes, state);
-  const SessionReader file(path, key, page_bytes);  // what cannot be continued is not overwritten either
+  if (absent || there == 0) return write_anew(path, model, groups, state);
+  Log log(path, O_RDWR);  // before it is read, so that nobody else appends in between
+  // What cannot be continued is not overwritten either.
+  const SessionReader file(path, session_key(model.fingerprint, groups), groups);
   Earlier earlier = {&file, common_tokens(file.state().tokens, state.tokens)};
   earlier.common = std::min({earlier.common, file.state().held, state.held});
-  const int64_t live = live_bytes(page_bytes, state);
-  const auto after = static_cast<double>(file.valid_bytes() + live - live_bytes(page_bytes, file.state()));
+  const int64_t live = live_bytes(groups, state);
+  const auto after = static_cast<double>(file.valid_bytes() + live - file.counts().needed_bytes);
   if (earlier.common == 0 || static_cast<double>(live) < (1 - kMostDead) * after) {
-    return write_anew(path, key, page_bytes, state);
+    return write_anew(path, model, groups, state);
   }
-  Log log(path, O_RDWR);
   log.begin_at(file.valid_bytes());
-  append_state(log, earlier, page_bytes, state);
+  append_state(log, earlier, groups, state);
 }
 
 }  // namespace fovea::kv

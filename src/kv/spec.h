@@ -14,7 +14,7 @@ inline constexpr int kWholePast = 0;  // a window that never closes
 struct GroupSpec {
   int window = kWholePast;   // tokens a query sees, itself included
   std::vector<int> layers;   // layer indices of the model, ascending; a layer belongs to one group at most
-  kernels::KvLayout layout;  // the same for every layer of the group
+  kernels::KvLayout layout = {};  // the same for every layer of the group
   // > 0: the layers keep no keys and values but a state of so many bytes per sequence, whatever its length; zero where a
   // sequence begins. Window and layout mean nothing then.
   int64_t state_bytes = 0;

@@ -126,14 +126,13 @@ class GroupPlan {
   kv::GroupSpec spec_;
 };
 
-}  // namespace
+struct Members {
+  LayerRow row;
+  std::vector<int> layers;
+  int readers = 0;  // layers that read this group's state: its own, and those that share it
+};
 
-std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const PlanOptions& options) {
-  struct Members {
-    LayerRow row;
-    std::vector<int> layers;
-    int readers = 0;  // layers that read this group's state: its own, and those that share it
-  };
+std::vector<Members> members_of(const std::vector<LayerRow>& layers) {
   std::vector<Members> all;
   const auto group_of = [&](const LayerRow& row) {
     return std::find_if(all.begin(), all.end(), [&](const Members& m) { return same_group(m.row, row); });
@@ -146,8 +145,21 @@ std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const Pl
     if (row.keeps_state()) group->layers.push_back(static_cast<int>(i));
     ++group->readers;
   }
+  return all;
+}
+
+}  // namespace
+
+std::vector<kv::GroupSpec> cache_groups(const std::vector<LayerRow>& layers, const PlanOptions& options) {
+  std::vector<kv::GroupSpec> groups;
+  for (const Members& members : members_of(layers))
+    groups.push_back(group_spec(members.row, members.layers, codec_of(members.row, options)));
+  return groups;
+}
+
+std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const PlanOptions& options) {
   std::vector<PlanGroup> groups;
-  for (const Members& members : all) {
+  for (const Members& members : members_of(layers)) {
     PlanGroup group = GroupPlan(members.row, members.layers, options).plan();
     if (members.row.kind != LayerKind::state) {
       const int64_t seen =

@@ -1,0 +1,16 @@
+// The page that `fovea run --kv-report` writes.
+#pragma once
+
+#include <string>
+
+#include "fovea/engine.h"
+
+namespace fovea::cli {
+
+// Self-contained HTML: what the cache holds by layer and position, its bytes by group beside the plan, what requests found.
+std::string kv_report(const ModelFacts& facts, const CacheMap& map, const EngineStats& stats);
+
+// errors  Error when the file cannot be written
+void write_kv_report(const std::string& path, const Engine& engine);
+
+}  // namespace fovea::cli
