@@ -85,6 +85,29 @@ TEST(Plan, OfEveryFamilyIsWhatTheEngineTakes) {
   }
 }
 
+// Eviction caps what layers that see everything hold; a static cache takes its pages at once.
+TEST(Plan, OfAnEngineThatForgetsOrIsStaticIsWhatItTakes) {
+  for (const std::string& name : {"gemma4_a1", "llama4_a1", "deepseek_v2_a1", "jamba_a1"}) {
+    SCOPED_TRACE(name);
+    const DrawnModel drawn(name);
+    const auto model = drawn.load();
+    EngineOptions options = engine_options(1000, 1, KvCodec::bf16);
+    const Plan whole = Engine(model, options).plan();
+    options.static_cache = true;
+    const Engine fixed(model, options);
+    EXPECT_EQ(planned_pages_bytes(fixed.plan()), fixed.stats().kv_bytes);
+    EXPECT_EQ(fixed.stats().kv_used_bytes, fixed.stats().kv_bytes);
+    options.static_cache = false;
+    for (const EvictionPolicy policy : {EvictionPolicy::streaming, EvictionPolicy::heavy_hitters}) {
+      options.eviction = {.policy = policy, .budget_tokens = 128, .sinks = 16, .interval_tokens = 32};
+      const Engine lossy(model, options);
+      EXPECT_EQ(planned_pages_bytes(lossy.plan()), lossy.stats().kv_bytes);
+      EXPECT_EQ(lossy.plan().scratch_bytes, lossy.stats().scratch_bytes);
+      EXPECT_LT(lossy.plan().kv_bytes, whole.kv_bytes);
+    }
+  }
+}
+
 TEST(Plan, OfAQuantizedFileIsWhatTheEngineTakes) {
   const TemporaryFolder folder;
   for (const char* quant : {"q4_k_m", "q8_0", "f16"}) {

@@ -27,6 +27,10 @@ struct PerplexityJob {
   std::string text;
   int context = 512;
   int chunks = 0;  // 0: as many as the text has
+  int last_tokens = 0;  // of a chunk are counted; 0: the second half
+  // > 0: what sequences that forget are measured against. The last tokens are expected some at a time, as many as eviction
+  // forgets at a time, each time from a fresh context of so many tokens: the sinks that eviction would keep, and the newest.
+  int fresh_tokens = 0;
   Progress progress;  // tokens
   std::function<void(int chunk, double perplexity_so_far)> on_chunk;
 };

@@ -23,6 +23,28 @@ enum class KvCodec : uint8_t { f32, f16, bf16 };
 KvCodec kv_codec_from_name(std::string_view name);  // throws Error listing the names
 std::string_view name_of(KvCodec codec);
 
+// What long sequences forget, on layers that see everything, so that their keys and values stay within a budget.
+enum class EvictionPolicy : uint8_t {
+  none,
+  streaming,      // all but the first tokens (attention sinks) and the newest: StreamingLLM, arXiv:2309.17453
+  heavy_hitters,  // what was attended to least since it was read: H2O, arXiv:2306.14048
+  persistence,    // what was least often attended to more than the average lately: Scissorhands, arXiv:2305.17118
+};
+EvictionPolicy eviction_policy_from_name(std::string_view name);  // throws Error listing the names
+std::string_view name_of(EvictionPolicy policy);                  // "h2o"
+
+// Sizes are rounded up to whole pages of 16 tokens. When a sequence holds budget_tokens, interval_tokens of them go: what a query
+// sees is a function of its position and of these options, however the prompt is cut.
+struct EvictionOptions {
+  EvictionPolicy policy = EvictionPolicy::none;
+  int budget_tokens = 1024;   // most keys that a query sees
+  int sinks = 16;             // first tokens, never forgotten; streaming: seen where they would be without the gap
+  int recent_tokens = 0;      // newest tokens that heavy_hitters and persistence never forget; 0: half of the budget
+  int interval_tokens = 128;  // forgotten at a time
+
+  bool operator==(const EvictionOptions&) const = default;
+};
+
 struct LoadOptions {
   int threads = 0;      // that pack weights; 0: all processors this process may use
   std::string kernels;  // force an instruction set by name ("scalar", "avx2", "avx512", "avx512bf16"); empty: the best here
@@ -54,6 +76,12 @@ struct EngineOptions {
   // less where memory is short.
   static constexpr int64_t kAsMuchAgain = -1;
   int64_t cache_bytes = kAsMuchAgain;
+  // Static mode: one sequence at a time, for which everything is set aside and resident from the start, in one stretch per layer.
+  // Nothing is shared, kept for requests to come, or forgotten.
+  bool static_cache = false;
+  // Room is set aside for sequences that forget, so that context_tokens, up to kMostContextTokens, cost nothing. Requests
+  // that do not (Request::evict) may be as long as the budget.
+  EvictionOptions eviction = {};
 };
 
 }  // namespace fovea

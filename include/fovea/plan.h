@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "fovea/options.h"
+
 namespace fovea {
 
 // Facts of the model to be replaced, so that the design space can be walked.
@@ -32,6 +34,7 @@ struct PlanOptions {
   int chunk_tokens = 512;        // most tokens computed in one step
   int threads = 0;               // 0: all processors this process may use
   std::string kv_local = "bf16", kv_global = "bf16";  // names of kv_codec_facts()
+  EvictionOptions eviction = {};  // of layers that see everything
   std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file
                              // stores them, bf16 without a file
   WhatIf what_if = {};

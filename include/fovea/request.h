@@ -53,6 +53,10 @@ struct Request {
   LogitsSink on_logits;               // if set, called for positions of the prompt and of the output, in order
   int logits_from = 0;                // first position on_logits is called for; what lies before may come from the cache
   CacheTerms cache;
+  bool evict = true;                  // forget as EngineOptions::eviction says, if it does; false: the budget is the longest it can be
+  // If set: when the context is full, half of what follows the first so many tokens is dropped, as far as no window reaches
+  // it, and generation goes on. Approximate: what is left was computed with what was dropped.
+  std::optional<int> shift_after = {};
 };
 
 enum class FinishReason : uint8_t { none, stop, length, cancelled };
@@ -90,12 +94,21 @@ struct ReuseReport {
 };
 std::string text_of(const ReuseReport& report);  // "reused 4,096 of 6,060 tokens: differs at token 4,096"
 
+// What a request no longer sees of its tokens, beyond what its layers' windows leave out. What follows is approximate, and not
+// kept for later requests.
+struct LossReport {
+  int64_t evicted_tokens = 0;  // EngineOptions::eviction
+  int64_t shifted_tokens = 0;  // Request::shift_after
+  bool exact() const { return evicted_tokens == 0 && shifted_tokens == 0; }
+};
+
 // One thing that happened to one request in one step.
 struct Event {
   RequestId request = 0;
   std::optional<int32_t> token;               // generated; none when the generation ended without one
   FinishReason finished = FinishReason::none; // not none: the request is over, nothing more comes
   ReuseReport reuse = {};                     // complete from the first event of a request on
+  LossReport lost = {};                       // so far
 };
 
 }  // namespace fovea

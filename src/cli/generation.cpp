@@ -1,6 +1,7 @@
 #include "cli/generation.h"
 
 #include <chrono>
+#include <limits>
 
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
@@ -10,7 +11,8 @@ namespace fovea::cli {
 Generated generate_text(Engine& engine, const std::shared_ptr<const Model>& model, Request request,
                         const std::function<void(const std::string&)>& on_text) {
   if (request.max_tokens == kUntilTheEnd) {
-    const int room = engine.options().context_tokens - static_cast<int>(request.prompt.size());
+    const int limit = request.shift_after ? std::numeric_limits<int>::max() : engine.options().context_tokens;
+    const int room = limit - static_cast<int>(request.prompt.size());
     request.max_tokens = room > 0 ? room : 1;  // no room: let the engine say so
   }
   const EngineStats before = engine.stats();
@@ -42,7 +44,9 @@ Generated generate_text(Engine& engine, const std::shared_ptr<const Model>& mode
   result.finish = engine.generate(std::move(request), on_token, on_prefill);
   bar.clear();
   if (stream) pass_on(stream->finish());
-  result.times = times_between(before, engine.stats());
+  const EngineStats after = engine.stats();
+  result.times = times_between(before, after);
+  result.lost = {after.evicted_tokens - before.evicted_tokens, after.shifted_tokens - before.shifted_tokens};
   result.times.first_token_seconds = first_token_seconds;
   return result;
 }

@@ -18,6 +18,7 @@ struct Generated {
   std::vector<int32_t> tokens;
   FinishReason finish = FinishReason::none;  // cancelled: Ctrl-C
   RunTimes times;
+  LossReport lost;
 };
 
 // `on_text` gets the text as it comes, never ending inside a code point. A progress bar stands on stderr

@@ -55,6 +55,34 @@ void ModelOptions::add_cache(CLI::App& command) {
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(true))
       ->check(whole_number(0, EngineLimits::kMostCacheBytes));
+  command.add_flag("--static-cache", static_cache,
+                   "keys and values of one sequence, set aside as a whole and resident from the start;\n"
+                   "nothing is kept for later requests");
+  add_eviction(command, evict, eviction);
+}
+
+void add_eviction(CLI::App& command, std::string& policy, EvictionOptions& options) {
+  command
+      .add_option("--evict", policy,
+                  "what layers that see everything forget beyond a budget: none, streaming\n"
+                  "(all but the first and the newest tokens), h2o (what was attended to least)\n"
+                  "or scissorhands (what lately was not attended to). Approximate, and endless")
+      ->type_name("POLICY")
+      ->check(CLI::IsMember({"none", "streaming", "h2o", "scissorhands"}))
+      ->capture_default_str();
+  const auto tokens = [&](const char* name, int& value, const char* help, long long least) {
+    command.add_option(name, value, help)->type_name("N")->check(whole_number(least, EngineLimits::kMostContextTokens))
+        ->capture_default_str();
+  };
+  tokens("--kv-budget", options.budget_tokens, "with --evict: most tokens such a layer holds", 1);
+  tokens("--sinks", options.sinks, "with --evict: first tokens that are never forgotten", 0);
+  tokens("--recent", options.recent_tokens, "with --evict h2o, scissorhands: newest tokens never forgotten; 0: half", 0);
+  tokens("--evict-interval", options.interval_tokens, "with --evict: tokens forgotten at a time", 1);
+}
+
+EvictionOptions eviction_options(const std::string& policy, EvictionOptions options) {
+  options.policy = eviction_policy_from_name(policy);
+  return options;
 }
 
 std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
@@ -65,6 +93,7 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
   plan.kv_local = kv_local;
   plan.kv_global = kv_global;
   plan.threads = std::min(threads, EngineLimits::kMostThreads);
+  plan.eviction = eviction_options(evict, eviction);
   Planner::open(path, quant).require_fit(plan, free_memory_bytes());
   ProgressBar bar(ProgressUnit::bytes);
   LoadOptions options;
@@ -82,6 +111,8 @@ EngineOptions ModelOptions::engine_options() const {
   options.cache_bytes = cache;
   options.kv_local = kv_codec_from_name(kv_local);
   options.kv_global = kv_codec_from_name(kv_global);
+  options.static_cache = static_cache;
+  options.eviction = eviction_options(evict, eviction);
   return options;
 }
 

@@ -18,16 +18,24 @@ struct ModelOptions {
   std::string kv_local = "bf16", kv_global = "bf16";
   int chunk = 512;
   long long cache = EngineOptions::kAsMuchAgain;
+  bool static_cache = false;
+  std::string evict = "none";
+  EvictionOptions eviction;
 
   void add_model(CLI::App& command);    // -m
   void add_machine(CLI::App& command);  // -t --kernels --quant
-  void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk --cache
+  void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk --cache --static-cache, and add_eviction
 
   // With a progress bar, once the plan fits this machine (context_tokens: as far as it is known before).
   // errors: Error; Stopped after Ctrl-C
   std::shared_ptr<const Model> load(int context_tokens = 1) const;
   EngineOptions engine_options() const;
 };
+
+// --evict --kv-budget --sinks --recent --evict-interval
+void add_eviction(CLI::App& command, std::string& policy, EvictionOptions& options);
+// With the policy of that name.
+EvictionOptions eviction_options(const std::string& policy, EvictionOptions options);
 
 // What a model is called in output: its own name, else the file's.
 std::string display_name(const ModelFacts& facts);

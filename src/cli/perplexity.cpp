@@ -26,13 +26,15 @@ constexpr const char* kExamples =
     "\n"
     "Examples:\n"
     "  fovea perplexity -f book.txt -c 512 --chunks 32\n"
-    "  fovea perplexity -m model.gguf -f book.txt -c 2048 --json\n";
+    "  fovea perplexity -m model.gguf -f book.txt -c 2048 --json\n"
+    "  fovea perplexity -f book.txt -c 90000 --chunks 1 --last 10000 --evict streaming --kv-budget 1024\n"
+    "  fovea perplexity -f book.txt -c 90000 --chunks 1 --last 10000 --fresh 1024\n";
 constexpr int kLeastContext = 4;  // below, nothing is left to count
 
 struct PerplexityOptions {
   ModelOptions model;
   std::optional<std::string> file;
-  int context = 512, chunks = 0;
+  int context = 512, chunks = 0, last = 0, fresh = 0;
   bool json = false;
 };
 
@@ -45,6 +47,8 @@ int run(const PerplexityOptions& options) {
   job.text = *text;
   job.context = options.context;
   job.chunks = options.chunks;
+  job.last_tokens = options.last;
+  job.fresh_tokens = options.fresh;
   std::string stage = "perplexity";
   job.progress = [&](std::string_view, int64_t done, int64_t total) {
     bar.update(stage, done, total);
@@ -96,6 +100,13 @@ void add_perplexity_command(CLI::App& program, Action& chosen) {
       ->type_name("K")
       ->check(whole_number(0, std::numeric_limits<int>::max()))
       ->capture_default_str();
+  const auto tokens = [&](const char* name, int& value, const char* help) {
+    command->add_option(name, value, help)->type_name("N")->check(whole_number(0, EngineLimits::kMostContextTokens));
+  };
+  tokens("--last", options->last, "count only the last N tokens of a chunk; 0: its second half");
+  tokens("--fresh", options->fresh,
+         "expect the last tokens from fresh contexts of N tokens: the first --sinks and the\n"
+         "newest, --evict-interval tokens each time. What --evict streaming is measured against");
   options->model.add_machine(*command);
   options->model.add_cache(*command);
   command->add_flag("--json", options->json, "one JSON object on stdout");

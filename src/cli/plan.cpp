@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/figure_file.h"
 #include "cli/memory_size.h"
+#include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/plan_report.h"
@@ -34,7 +35,7 @@ constexpr const char* kExamples =
 struct PlanCommand {
   std::vector<std::string> models;
   PlanOptions options;
-  std::string quant, ram, ratio, k_eq_v, figure, out;
+  std::string quant, evict = "none", ram, ratio, k_eq_v, figure, out;
   bool fit = false, compare = false, list = false, json = false, no_probe = false;
 };
 
@@ -117,6 +118,7 @@ int run(PlanCommand command) {
   if (command.models.empty()) throw UsageError("no MODEL: name a file, a folder or a configuration (--list)");
   if (!command.ratio.empty()) command.options.what_if.ratio = ratio_from(command.ratio);
   if (!command.k_eq_v.empty()) command.options.what_if.k_eq_v = command.k_eq_v == "on";
+  command.options.eviction = eviction_options(command.evict, command.options.eviction);
   if (!command.figure.empty()) return draw(command);
   if (command.models.size() > 1) throw UsageError("more than one MODEL: only --figure memory takes several");
 
@@ -190,6 +192,7 @@ void add_plan_command(CLI::App& program, Action& chosen) {
                    "another format for all matrices, such as q4_k_m, q8_0 or bf16")
       ->type_name("FORMAT");
   command->add_option("--quant", plan->quant, "a folder's matrices as they are with the same option of fovea run")->type_name("NAME");
+  add_eviction(*command, plan->evict, options.eviction);
   command->add_option("--ram", plan->ram, "memory to fit into, such as 16GiB; otherwise what is free here")
       ->type_name("SIZE")
       ->check(is_memory_size());

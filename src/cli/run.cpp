@@ -44,9 +44,9 @@ struct RunOptions {
   SamplingArguments sampling;
   std::optional<std::string> prompt, file, session, kv_report;
   std::optional<int> tokens;
-  int context = 0;
+  int context = 0, keep = 16;
   std::string system;
-  bool interactive = false, chat = false, special = false, ignore_end = false, stats = false, json = false;
+  bool interactive = false, chat = false, shift = false, special = false, ignore_end = false, stats = false, json = false;
 };
 
 std::string prompt_text(const RunOptions& options) {
@@ -69,6 +69,7 @@ std::vector<int32_t> prompt_tokens(const Model& model, const RunOptions& options
 // What the prompt and -n need, unless -c says.
 int context_for(const RunOptions& options, int prompt, int tokens, int model_limit) {
   if (options.context > 0) return options.context;
+  if (options.model.evict != "none" && tokens == kUntilTheEnd) return EngineLimits::kMostContextTokens;
   const int64_t room = tokens == kUntilTheEnd ? kRoomUntilTheEnd : tokens;
   int64_t needed = static_cast<int64_t>(prompt) + room;
   if (tokens == kUntilTheEnd) {
@@ -99,6 +100,8 @@ nlohmann::ordered_json report(const Model& model, const RunOptions& options,
   object["tokens"] = generated.tokens;
   object["finish"] = std::string(name_of(generated.finish));
   object["seed"] = options.sampling.options.seed;
+  object["evicted_tokens"] = generated.lost.evicted_tokens;
+  object["shifted_tokens"] = generated.lost.shifted_tokens;
   object["timing"] = json_of(generated.times);
   return object;
 }
@@ -135,7 +138,9 @@ int run_once(const RunOptions& options) {
   show_plan(engine);
   if (options.session) request.prompt = continued_session(engine, *options.session, text);
   const std::vector<int32_t> prompt = request.prompt;
-  warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
+  if (options.shift) request.shift_after = options.keep;
+  else if (options.model.evict != "streaming")
+    warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
 
   const bool to_terminal = is_terminal(Stream::out);
   if (to_terminal && !options.json && !options.chat && text.size() <= kLongestEcho) {
@@ -159,6 +164,7 @@ int run_once(const RunOptions& options) {
     if (to_terminal || !generated.text.ends_with('\n')) write_output("\n");
     flush_output();
     write_error(dimmed(timing_line(generated.times), Stream::error) + "\n");
+    if (!generated.lost.exact()) write_error(dimmed(loss_line(generated.lost), Stream::error) + "\n");
   }
   if (options.stats) write_error(json_line(json_of(engine.stats())));
   return interrupted() ? 128 + interrupt_signal() : 0;
@@ -168,6 +174,11 @@ int run(const RunOptions& options) {
   if (options.session && (options.chat || options.special)) {
     throw UsageError("--session continues a text, or with -i a conversation; it does not go with --chat or --special");
   }
+  if (options.session && (options.shift || options.model.evict != "none")) {
+    throw UsageError("--session saves what is exact; it does not go with --evict or --shift");
+  }
+  if (options.session && options.model.static_cache) throw UsageError("--session saves what is kept; with --static-cache nothing is");
+  if (options.shift && options.interactive) throw UsageError("--shift continues one text; for a conversation use --evict streaming");
   if (!options.interactive) return run_once(options);
   if (options.json) throw UsageError("--json is for one answer; it does not go with -i");
   ChatOptions chat;
@@ -181,6 +192,7 @@ int run(const RunOptions& options) {
   const std::shared_ptr<const Model> model = options.model.load(options.context);
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
+  if (options.context == 0 && options.model.evict != "none") engine_options.context_tokens = EngineLimits::kMostContextTokens;
   return talk(model, engine_options, chat);
 }
 
@@ -215,6 +227,13 @@ void add_run_command(CLI::App& program, Action& chosen) {
                    "continue the text or conversation of this file if it is there, and save it there\n"
                    "with its keys and values, so that nothing is read again")
       ->type_name("FILE");
+  command->add_flag("--shift", options->shift,
+                    "when the context is full, drop half of what follows the first tokens\n"
+                    "and go on; what comes then is approximate");
+  command->add_option("--keep", options->keep, "first tokens that --shift does not drop")
+      ->type_name("N")
+      ->check(whole_number(0, EngineLimits::kMostContextTokens))
+      ->capture_default_str();
   options->model.add_machine(*command);
   options->model.add_cache(*command);
   options->sampling.add(*command);

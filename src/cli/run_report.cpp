@@ -54,6 +54,10 @@ std::string timing_line(const RunTimes& times) {
   return line;
 }
 
+std::string loss_line(const LossReport& lost) {
+  return fmt::format("approximate: {} tokens were forgotten on the way", count_text(lost.evicted_tokens + lost.shifted_tokens));
+}
+
 nlohmann::ordered_json json_of(const RunTimes& times) {
   nlohmann::ordered_json object = {
       {"prefill_tokens", times.prefill_tokens},
@@ -74,6 +78,8 @@ nlohmann::ordered_json json_of(const EngineStats& stats) {
                                    {"replayed_tokens", stats.replayed_tokens},
                                    {"requests", stats.requests},
                                    {"reuse_hits", stats.reuse_hits},
+                                   {"evicted_tokens", stats.evicted_tokens},
+                                   {"shifted_tokens", stats.shifted_tokens},
                                    {"steps", stats.steps},
                                    {"prefill_tokens", stats.prefill_tokens},
                                    {"prefill_seconds", stats.prefill_seconds},

@@ -23,6 +23,9 @@ RunTimes times_between(const EngineStats& before, const EngineStats& after);
 std::string timing_line(const RunTimes& times);
 nlohmann::ordered_json json_of(const RunTimes& times);
 
+// "approximate: 4,096 tokens were forgotten"
+std::string loss_line(const LossReport& lost);
+
 // Everything in EngineStats, under the names of its fields.
 nlohmann::ordered_json json_of(const EngineStats& stats);
 

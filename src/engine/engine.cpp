@@ -16,8 +16,10 @@
 #include "fovea/error.h"
 #include "kernels/compute.h"
 #include "kv/cache.h"
+#include "kv/eviction.h"
 #include "kv/formula.h"
 #include "model/forward.h"
+#include "model/turned_keys.h"
 
 namespace fovea {
 namespace {
@@ -29,7 +31,9 @@ kv::CacheOptions cache_options(const EngineOptions& options) {
   return {.context_tokens = options.context_tokens,
           .chunk_tokens = std::min(options.chunk_tokens, options.context_tokens),
           .sequences = options.sequences,
-          .retained_bytes = std::max<int64_t>(0, options.cache_bytes)};
+          .retained_bytes = std::max<int64_t>(0, options.cache_bytes),
+          .contiguous = options.static_cache,
+          .eviction = options.eviction};
 }
 
 void check_range(std::string_view name, int value, int least, int most) {
@@ -53,6 +57,14 @@ void settle_cache(EngineOptions& options, const model::ModelSpec& spec) {
   options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
 }
 
+void check_static(EngineOptions& options) {
+  if (options.eviction.policy != EvictionPolicy::none || options.sequences != 1) {
+    throw Error("a static cache holds one sequence, and all of it", "engine options",
+                "choose one sequence and no eviction, or a paged cache");
+  }
+  options.cache_bytes = 0;
+}
+
 EngineOptions resolve(EngineOptions options, const Model& model) {
   const ModelFacts& facts = model.facts();
   if (options.context_tokens == 0) options.context_tokens = std::min(facts.context_tokens, EngineLimits::kUsualContextTokens);
@@ -65,6 +77,8 @@ EngineOptions resolve(EngineOptions options, const Model& model) {
     throw Error(fmt::format("cache_bytes is {}", options.cache_bytes), "engine options",
                 fmt::format("choose 0 to {}, or -1 for as much again as the sequences need", EngineLimits::kMostCacheBytes));
   }
+  if (options.static_cache) check_static(options);
+  kv::check(options.eviction);
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
   settle_cache(options, model.state().spec);
   return options;
@@ -78,6 +92,7 @@ PlanOptions plan_options(const EngineOptions& options) {
   plan.threads = options.threads;
   plan.kv_local = name_of(options.kv_local);
   plan.kv_global = name_of(options.kv_global);
+  plan.eviction = options.eviction;
   return plan;
 }
 
@@ -90,6 +105,26 @@ EngineOptions fitting(const EngineOptions& options, const Model::State& model) {
   return options;
 }
 
+int whole_pages(int tokens) { return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens * kernels::kPageTokens; }
+
+// Half of what follows the first `keep` positions, in whole pages, as far as no window reaches it; 0 or less: nothing.
+int span_to_drop(int length, int reached, int keep) {
+  const int page = kernels::kPageTokens;
+  return std::min((length - keep) / 2 / page * page, reached / page * page - keep);
+}
+
+// Of the longest sequence that forgets nothing.
+int held_tokens(const EngineOptions& options) {
+  if (options.eviction.policy == EvictionPolicy::none) return options.context_tokens;
+  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
+}
+
+// The longest distance at which a key is seen.
+int seen_tokens(const EngineOptions& options) {
+  if (!kv::moves_sinks(options.eviction.policy)) return options.context_tokens;
+  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -100,14 +135,16 @@ struct Engine::State {
         cache(kv_groups(spec(), options.kv_local, options.kv_global), cache_options(options)),
         compute(*model->state().kernels, pool,
                 compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
-        scratch(spec(), options.chunk_tokens, options.context_tokens),
-        scheduler(cache, options.chunk_tokens) {
+        scratch(spec(), options.chunk_tokens, seen_tokens(options)),
+        scheduler(cache, options.chunk_tokens, options.eviction.policy != EvictionPolicy::none) {
+    scheduler.on_full = [this](RunningRequest& request) { return forget(request); };
     scheduler.on_start = [this](RequestId id, const ReuseReport& report) { count_start(id, report); };
   }
 
   const model::ModelSpec& spec() const { return model->state().spec; }
 
   void check(const Request& request) const;
+  void check_shift(const Request& request) const;
   void count_start(RequestId id, const ReuseReport& report);
   std::vector<KvGroupStats> group_stats() const;
   bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
@@ -115,6 +152,8 @@ struct Engine::State {
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
   Event sample(RunningRequest& request, std::span<const float> logits);
+  bool forget(RunningRequest& request);
+  int tokens_to_shift(kv::SequenceId sequence, int keep) const;
   int scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const;
 
   std::shared_ptr<const Model> model;
@@ -160,17 +199,62 @@ void Engine::State::check(const Request& request) const {
     throw Error("ttl_seconds or approximate_windows is negative", "request", "give 0 or more");
   }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
-  const int64_t needed = static_cast<int64_t>(request.prompt.size()) + std::max(0, request.max_tokens - 1);
-  if (needed > options.context_tokens) {
-    throw Error(fmt::format("{} prompt tokens and {} to generate do not fit the context of {}", request.prompt.size(),
-                            request.max_tokens, options.context_tokens),
+  if (request.shift_after) check_shift(request);
+  const int64_t generated = request.shift_after ? 0 : std::max(0, request.max_tokens - 1);
+  const int64_t needed = static_cast<int64_t>(request.prompt.size()) + generated;
+  const int longest = request.evict ? options.context_tokens : held_tokens(options);
+  if (needed > longest) {
+    throw Error(fmt::format("{} prompt tokens and {} to generate do not fit the {} of {}", request.prompt.size(), generated,
+                            longest < options.context_tokens ? "budget" : "context", longest),
                 "request", "ask for a longer context (-c) or fewer tokens (-n)");
   }
 }
 
+void Engine::State::check_shift(const Request& request) const {
+  if (options.eviction.policy != EvictionPolicy::none) {
+    throw Error("a sequence that forgets within a budget has no full context to shift", "request", "choose one of them");
+  }
+  if (options.static_cache) throw Error("a static cache cannot be shifted", "request", "run with a paged cache");
+  model::require_shiftable(spec());
+  const int keep = *request.shift_after;
+  int widest = 0;
+  for (const model::LayerSpec& layer : spec().layers) widest = std::max({widest, layer.attention.window, layer.attention.chunk});
+  const int context = options.context_tokens, reached = widest == 0 ? context : context - widest + 1;
+  const bool fits = keep >= 0 && keep < context - 2 * kernels::kPageTokens;
+  if (fits && span_to_drop(context, reached, whole_pages(keep)) > 0) return;
+  throw Error(fmt::format("nothing can be dropped of a context of {} after {} tokens, before windows of {}",
+                          options.context_tokens, keep, widest),
+              "request", "ask for a longer context (-c), or keep fewer tokens");
+}
+
+int Engine::State::tokens_to_shift(kv::SequenceId sequence, int keep) const {
+  return span_to_drop(cache.length(sequence), keep + cache.longest_shift(sequence, keep), keep);
+}
+
+// Makes room for further tokens of a sequence that has none left.
+bool Engine::State::forget(RunningRequest& request) {
+  const kv::SequenceId sequence = request.sequence;
+  if (!request.request.shift_after) {
+    const int before = cache.forgotten(sequence);
+    if (!cache.evict(sequence)) return false;
+    const int after = cache.forgotten(sequence);
+    turn_keys(spec(), cache, sequence, model::TurnedLayers::forgetful, 0, cache.moved_sinks(sequence), after,
+              scratch.context_tokens, compute);
+    request.lost.evicted_tokens = after;
+    stats.evicted_tokens += after - before;
+    return true;
+  }
+  const int keep = whole_pages(*request.request.shift_after), drop = tokens_to_shift(sequence, keep);
+  if (!cache.shift(sequence, keep, drop)) return false;
+  turn_keys(spec(), cache, sequence, model::TurnedLayers::all, keep, cache.length(sequence), -drop, scratch.context_tokens, compute);
+  request.lost.shifted_tokens += drop;
+  stats.shifted_tokens += drop;
+  return true;
+}
+
 Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
   const int32_t token = request.sampler.next(logits);
-  Event event{request.id, token, FinishReason::none, request.reuse};
+  Event event{request.id, token, FinishReason::none, request.reuse, request.lost};
   const auto& stops = request.request.stop_tokens;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
     event.token.reset();
@@ -199,7 +283,7 @@ void Engine::State::take_row(RunningRequest& request, int position, std::span<co
                              std::vector<Event>& events) {
   if (wants_logits(request, position)) request.request.on_logits(position, logits);
   if (position + 1 < request.prompt_tokens()) return;
-  if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse});
+  if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
   else events.push_back(sample(request, logits));
 }
 
@@ -226,11 +310,11 @@ void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, s
     RunningRequest& request = *scheduled[s];
     const kernels::SequenceRows& sequence = batch.sequences[s];
     for (int i = 0; i < sequence.rows; ++i) {
-      const int position = sequence.first_position + i;
+      const int position = request.computed + i;
       const bool last = position + 1 >= request.prompt_tokens();
       const bool is_wanted = wants_logits(request, position);
       if (last && request.request.max_tokens == 0 && !is_wanted) {
-        events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse});
+        events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
         continue;
       }
       if (!last && !is_wanted) continue;
@@ -286,10 +370,10 @@ RequestId Engine::submit(Request request) {
   s.check(request);
   sampling::Sampler sampler(request.sampling, s.spec().vocabulary, request.prompt);
   std::vector<int32_t> tokens = request.prompt;
-  tokens.reserve(tokens.size() + static_cast<size_t>(request.max_tokens));
+  tokens.reserve(tokens.size() + static_cast<size_t>(std::min(request.max_tokens, s.options.context_tokens)));
   const RequestId id = s.next_id++;
   s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, std::move(sampler), {}}));
+      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, std::move(sampler), {}, {}}));
   return id;
 }
 

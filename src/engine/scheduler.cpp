@@ -54,11 +54,12 @@ const RunningRequest* Scheduler::find(RequestId id) const {
 bool Scheduler::follows_another(const RunningRequest& request) {
   const CacheTerms& terms = request.request.cache;
   const kv::Prompt prompt = prompt_of(request);
-  if (prompt.most_reused < kWorthWaiting) return false;
+  if (prompt.most_reused < kWorthWaiting || (evicts_ && request.request.evict)) return false;
   int known = -1;
   for (const auto& leader : running_) {
     const CacheTerms& its = leader->request.cache;
     if (!leader->in_prompt() || its.keep == KeepLevel::none || its.salt != terms.salt) continue;
+    if (evicts_ && leader->request.evict) continue;
     const int common = std::min(common_tokens(leader->request.prompt, prompt.tokens), prompt.most_reused);
     if (common <= leader->computed) continue;
     if (known < 0) known = cache_.known_tokens(prompt);
@@ -70,7 +71,9 @@ bool Scheduler::follows_another(const RunningRequest& request) {
 }
 
 void Scheduler::start(RunningRequest& request) {
-  const kv::Reuse found = cache_.begin(request.sequence, prompt_of(request));
+  kv::Prompt prompt = prompt_of(request);
+  prompt.forgets = evicts_ && request.request.evict;
+  const kv::Reuse found = cache_.begin(request.sequence, prompt);
   request.computed = cache_.length(request.sequence);
   request.reuse = report_of(found, request.prompt_tokens());
   if (!request.request.cache.reuse) request.reuse.reason = ReuseReason::off;
@@ -93,11 +96,13 @@ void Scheduler::admit() {
 }
 
 bool Scheduler::add_rows(RunningRequest& request, int tokens, model::Batch& batch) {
+  if (tokens <= 0 || (cache_.room_tokens(request.sequence) == 0 && !on_full(request))) return false;
+  tokens = std::min(tokens, cache_.room_tokens(request.sequence));
   // A step ends where a boundary is to be left, if only its end can be one.
   if (cache_.boundaries_end_steps()) tokens = std::min(tokens, cache_.tokens_to_boundary(request.sequence));
   if (tokens <= 0 || !cache_.reserve(request.sequence, tokens)) return false;
   const std::span<const int32_t> all(request.tokens);
-  batch.add(request.sequence, request.computed,
+  batch.add(request.sequence, cache_.length(request.sequence),
             all.subspan(static_cast<size_t>(request.computed), static_cast<size_t>(tokens)));
   return true;
 }

@@ -24,6 +24,7 @@ struct RunningRequest {
   kv::SequenceId sequence{};
   sampling::Sampler sampler;
   ReuseReport reuse;
+  LossReport lost;
 
   int prompt_tokens() const { return static_cast<int>(request.prompt.size()); }
   bool in_prompt() const { return computed < prompt_tokens(); }
@@ -35,7 +36,8 @@ struct RunningRequest {
 // threads  one at a time
 class Scheduler {
  public:
-  Scheduler(kv::Cache& cache, int chunk_tokens) : cache_(cache), chunk_tokens_(chunk_tokens) {}
+  // evicts: requests forget, unless they say otherwise
+  Scheduler(kv::Cache& cache, int chunk_tokens, bool evicts) : cache_(cache), chunk_tokens_(chunk_tokens), evicts_(evicts) {}
 
   void add(std::unique_ptr<RunningRequest> request) { waiting_.push_back(std::move(request)); }
   // Gives back everything the request holds, and leaves what it computed to later ones. False for unknown ids.
@@ -49,6 +51,8 @@ class Scheduler {
 
   // Called when a request starts, with what it found in the cache.
   std::function<void(RequestId, const ReuseReport&)> on_start;
+  // Called when a sequence has no room left for a further token; false: it waits.
+  std::function<bool(RunningRequest&)> on_full;
 
  private:
   void admit();
@@ -58,6 +62,7 @@ class Scheduler {
 
   kv::Cache& cache_;
   int chunk_tokens_;
+  bool evicts_;
   std::deque<std::unique_ptr<RunningRequest>> waiting_;
   std::vector<std::unique_ptr<RunningRequest>> running_;
 };

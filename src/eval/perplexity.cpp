@@ -36,16 +36,70 @@ std::optional<int32_t> leading_bos(const Model& model, const std::vector<int32_t
   return bos && !tokens.empty() && tokens.front() == *bos ? bos : std::nullopt;
 }
 
-// Runs one chunk to its end. `done` is what earlier chunks computed.
-void run_chunk(Engine& engine, Request request, const PerplexityJob& job, int64_t done, int64_t total) {
-  const int64_t length = static_cast<int64_t>(request.prompt.size());
-  const RequestId id = engine.submit(std::move(request));
-  while (!engine.idle()) {
-    engine.step();
-    const int64_t here = engine.idle() ? length : engine.prompt_tokens_done(id);
-    if (job.progress && !job.progress("measuring perplexity", done + here, total)) throw Stopped();
+void check_counted(const PerplexityJob& job, const EvictionOptions& fresh) {
+  if (job.last_tokens < 0 || job.last_tokens >= job.context) {
+    throw Error(fmt::format("the last {} tokens are to be counted of {}", job.last_tokens, job.context), "perplexity",
+                "count fewer");
   }
+  const bool fits = job.fresh_tokens > fresh.sinks + fresh.interval_tokens && job.fresh_tokens <= job.context - job.last_tokens;
+  if (job.fresh_tokens == 0 || (fits && job.last_tokens > 0)) return;
+  throw Error(fmt::format("fresh contexts of {} tokens do not go with the last {} of {}", job.fresh_tokens, job.last_tokens,
+                          job.context),
+              "perplexity", "give more than sinks and tokens at a time, and less than what comes before the last tokens");
 }
+
+// Expects the tokens of chunks and adds up what that costs.
+class ChunkMeter {
+ public:
+  ChunkMeter(Engine& engine, const PerplexityJob& job, int chunks)
+      : engine_(engine), job_(job), total_(int64_t{chunks} * tokens_per_chunk()) {}
+
+  void measure(const std::vector<int32_t>& chunk) {
+    if (job_.fresh_tokens == 0) return measure(chunk, job_.last_tokens > 0 ? job_.last_tokens + 1 : job_.context - job_.context / 2);
+    const EvictionOptions& kept = engine_.options().eviction;
+    for (int end = job_.context - job_.last_tokens; end < job_.context;) {
+      const int more = std::min(kept.interval_tokens, job_.context - end);
+      end += more;
+      std::vector<int32_t> fresh(chunk.begin(), chunk.begin() + kept.sinks);
+      fresh.insert(fresh.end(), chunk.begin() + end - (job_.fresh_tokens - kept.sinks), chunk.begin() + end);
+      measure(fresh, more + 1);
+    }
+  }
+  const eval::TokenLoss& loss() const { return loss_; }
+
+ private:
+  int64_t tokens_per_chunk() const {
+    const int at_a_time = engine_.options().eviction.interval_tokens;
+    if (job_.fresh_tokens == 0) return job_.context;
+    return int64_t{(job_.last_tokens + at_a_time - 1) / at_a_time} * job_.fresh_tokens;
+  }
+
+  // The logits at position i say what they expect at i + 1: those of the last `positions` count, but for the very last.
+  void measure(const std::vector<int32_t>& tokens, int positions) {
+    const auto length = static_cast<int>(tokens.size());
+    Request request;
+    request.prompt = tokens;
+    request.logits_from = length - positions;
+    request.cache = {.keep = KeepLevel::none, .reuse = false};
+    request.evict = job_.fresh_tokens == 0;
+    request.on_logits = [&](int position, std::span<const float> logits) {
+      if (position + 1 >= length) return;
+      loss_.add(-eval::log_probability(logits, tokens[static_cast<size_t>(position) + 1]));
+    };
+    const RequestId id = engine_.submit(std::move(request));
+    while (!engine_.idle()) {
+      engine_.step();
+      const int here = engine_.idle() ? length : engine_.prompt_tokens_done(id);
+      if (job_.progress && !job_.progress("measuring perplexity", done_ + here, total_)) throw Stopped();
+    }
+    done_ += length;
+  }
+
+  Engine& engine_;
+  const PerplexityJob& job_;
+  int64_t total_, done_ = 0;
+  eval::TokenLoss loss_;
+};
 
 }  // namespace
 
@@ -54,30 +108,21 @@ Perplexity measure_perplexity(const std::shared_ptr<const Model>& model, EngineO
   const std::vector<int32_t> tokens = model->tokenize(job.text);
   const int chunks = chunk_count(job, tokens.size());
   const std::optional<int32_t> bos = leading_bos(*model, tokens);
-  options.context_tokens = job.context;
+  check_counted(job, options.eviction);
+  options.context_tokens = job.fresh_tokens > 0 ? job.fresh_tokens : job.context;
   options.sequences = 1;
+  if (job.fresh_tokens > 0) options.eviction.policy = EvictionPolicy::none;
   Engine engine(model, options);
 
-  eval::TokenLoss loss;
-  const int64_t total = static_cast<int64_t>(chunks) * job.context;
+  ChunkMeter meter(engine, job, chunks);
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(chunk) * job.context;
-    Request request;
-    request.prompt.assign(begin, begin + job.context);
-    if (bos) request.prompt.front() = *bos;
-    // The logits at position i say what they expect at i + 1. Positions before the middle have seen too
-    // little.
-    const std::vector<int32_t> expected = request.prompt;
-    request.logits_from = job.context / 2;
-    request.cache = {.keep = KeepLevel::none, .reuse = false};
-    request.on_logits = [&](int position, std::span<const float> logits) {
-      if (position + 1 >= job.context) return;
-      loss.add(-eval::log_probability(logits, expected[static_cast<size_t>(position) + 1]));
-    };
-    run_chunk(engine, std::move(request), job, static_cast<int64_t>(chunk) * job.context, total);
-    if (job.on_chunk) job.on_chunk(chunk + 1, loss.perplexity());
+    std::vector<int32_t> text(begin, begin + job.context);
+    if (bos) text.front() = *bos;
+    meter.measure(text);
+    if (job.on_chunk) job.on_chunk(chunk + 1, meter.loss().perplexity());
   }
-  return {loss.perplexity(), loss.standard_error(), chunks, job.context, loss.count()};
+  return {meter.loss().perplexity(), meter.loss().standard_error(), chunks, job.context, meter.loss().count()};
 }
 
 }  // namespace fovea

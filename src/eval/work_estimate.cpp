@@ -9,14 +9,13 @@ namespace {
 double scale_from_f16(KvCodec codec) { return codec == KvCodec::f32 ? 2 : 1; }
 
 // Keys that the query at `position` sees, itself included.
-double keys_seen(const LayerFacts& layer, int64_t position) {
-  const int64_t past = position + 1;
-  return static_cast<double>(layer.window ? std::min<int64_t>(past, *layer.window) : past);
+double keys_seen(const LayerFacts& layer, int64_t budget, int64_t position) {
+  return static_cast<double>(std::min<int64_t>(position + 1, layer.window ? *layer.window : budget));
 }
 
 // Distinct keys that the queries at first .. first + tokens - 1 see together.
-double keys_read(const LayerFacts& layer, int64_t first, int tokens) {
-  return keys_seen(layer, first) + (tokens - 1);
+double keys_read(const LayerFacts& layer, int64_t budget, int64_t first, int tokens) {
+  return keys_seen(layer, budget, first) + (tokens - 1);
 }
 
 double cache_bytes(const std::vector<LayerFacts>& layers, const LayerFacts& layer) {
@@ -32,15 +31,17 @@ WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, int64
       layer_macs_(static_cast<double>(layer_macs)),
       logit_macs_(static_cast<double>(facts.vocabulary) * facts.hidden),
       local_value_scale_(scale_from_f16(options.kv_local)),
-      global_value_scale_(scale_from_f16(options.kv_global)) {}
+      global_value_scale_(scale_from_f16(options.kv_global)),
+      budget_tokens_(options.eviction.policy == EvictionPolicy::none ? EngineLimits::kMostContextTokens
+                                                                     : options.eviction.budget_tokens) {}
 
 Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {
   Work work{weights_bytes_, layer_macs_ * tokens + logit_macs_ * logit_rows};
   for (const LayerFacts& layer : facts_.layers) {
     const double scale = layer.window ? local_value_scale_ : global_value_scale_;
-    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, first_position, tokens);
+    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, budget_tokens_, first_position, tokens);
     double pairs = 0;
-    for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, static_cast<int64_t>(first_position) + i);
+    for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, budget_tokens_, static_cast<int64_t>(first_position) + i);
     work.macs += 2.0 * pairs * layer.q_heads * layer.head_dim;  // scores, and the sum of values
   }
   return work;

@@ -27,6 +27,7 @@ class WorkEstimate {
  private:
   ModelFacts facts_;
   double weights_bytes_, layer_macs_, logit_macs_, local_value_scale_, global_value_scale_;
+  int64_t budget_tokens_;  // that layers without a window see at most
 };
 
 }  // namespace fovea::eval

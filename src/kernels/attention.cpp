@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <limits>
 #include <utility>
@@ -38,6 +39,7 @@ struct Call {
   const float* queries;
   float* out;
   TileGrid grid;
+  std::span<const AttendedPages> attended;
 };
 
 // A tile made concrete: which rows and heads, which spans they see.
@@ -47,6 +49,7 @@ struct Tile {
   std::array<int32_t, kTileRows> positions;
   std::array<float, kTileRows> sinks;
   AttentionTile work;
+  AttendedPages attended;
   int first_span, end_span;
 };
 
@@ -80,6 +83,7 @@ void make_tile(const Call& call, int index, Tile& tile) {
   }
   tile.work = {rows,         tile.queries.data(), tile.positions.data(), call.shape.window, call.shape.scale,
                &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap};
+  tile.attended = call.attended.empty() ? AttendedPages{} : call.attended[s];
   tile.first_span = oldest_seen(call.shape.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
   tile.end_span = tile.positions[static_cast<size_t>(rows - 1)] / kSpanTokens + 1;
 }
@@ -109,6 +113,27 @@ void write_out(const Tile& tile, const AttentionState& state, int head_dim, int 
     const float weight = state.weights[r];
     float* out = tile.outputs[static_cast<size_t>(r)];
     for (int d = 0; d < head_dim; ++d) out[d] = sums[d] / weight;
+  }
+}
+
+// Adds what the rows of a tile attended to in one span.
+void add_attended(const KernelSet& set, const Tile& tile, const std::byte* queries, int span, const AttentionState& whole,
+                  std::byte* scratch) {
+  constexpr int kPages = kSpanTokens / kPageTokens;
+  constexpr float kSharesUnit = 0x1p20f;
+  std::array<float, kTileRows * kPages> shares;
+  set.page_shares(tile.work, queries, span, whole, shares.data(), scratch);
+  const int first = span * kPages, end = tile.work.pages.first_page + tile.work.pages.page_count;
+  for (int page = 0; page < kPages && first + page < end; ++page) {
+    int64_t sum = 0;
+    for (int r = 0; r < tile.work.rows; ++r) {
+      const float share = shares[static_cast<size_t>(r * kPages + page)];
+      const auto keys = static_cast<float>(tile.positions[static_cast<size_t>(r)] + 1);
+      if (!(share > 0)) continue;
+      sum += tile.attended.unit == AttendedPages::Unit::share ? static_cast<int64_t>(share * kSharesUnit) : share * keys > kPageTokens;
+    }
+    int64_t& total = tile.attended.pages[first + page - tile.work.pages.first_page];
+    if (sum > 0) std::atomic_ref(total).fetch_add(sum, std::memory_order_relaxed);
   }
 }
 
@@ -166,8 +191,12 @@ void attend_group(Compute& compute, const Call& call, TileGroup group, int threa
     }
   }
   for (size_t i = 0; i < group.count; ++i) {
-    if (call.shape.sinks) merge_sinks(compute.set(), group.tiles[i], memory.part, memory.running[i], stride);
-    write_out(group.tiles[i], memory.running[i], call.layout.value_dim(), stride);
+    const Tile& tile = group.tiles[i];
+    if (call.shape.sinks) merge_sinks(compute.set(), tile, memory.part, memory.running[i], stride);
+    for (int span = tile.first_span; tile.attended.pages && span < tile.end_span; ++span) {
+      add_attended(compute.set(), tile, memory.queries[i], span, memory.running[i], memory.scratch);
+    }
+    write_out(tile, memory.running[i], call.layout.value_dim(), stride);
   }
 }
 
@@ -220,6 +249,11 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
       merge_spans(compute, tile.work.rows, stride, count, state, running);
     }
     if (call.shape.sinks) merge_sinks(compute.set(), tile, state(0), running, stride);
+    if (tile.attended.pages) {
+      compute.pool().run(tile.end_span - tile.first_span, [&](int i, int thread) {
+        add_attended(compute.set(), tile, compute.arranged_queries(), tile.first_span + i, running, compute.scratch(thread));
+      });
+    }
     write_out(tile, running, call.layout.value_dim(), stride);
   }
 }
@@ -228,9 +262,10 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
 
 void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
             std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
-            float* out) {
+            float* out, std::span<const AttendedPages> attended) {
   assert(sequences.size() == pages.size() && shape.q_heads % layout.kv_heads == 0);
-  const Call call = {shape, layout, sequences, pages, queries, out, TileGrid(shape.q_heads, layout.kv_heads)};
+  assert(attended.empty() || attended.size() == sequences.size());
+  const Call call = {shape, layout, sequences, pages, queries, out, TileGrid(shape.q_heads, layout.kv_heads), attended};
   int tiles = 0;
   for (const SequenceRows& sequence : sequences) tiles += call.grid.tiles(sequence, layout.kv_heads);
   if (tiles >= 4 * compute.pool().threads() || compute.pool().threads() == 1) {

@@ -25,13 +25,25 @@ struct AttentionShape {
   const float* sinks = nullptr;  // [q_heads]: a score per head that takes part in the softmax and has no value; null: none
 };
 
+// How much rows attended to the pages of their sequence. Whole numbers, so that the sum does not depend on the order of rows,
+// on threads, or on how a prompt is cut.
+struct AttendedPages {
+  enum class Unit : uint8_t {
+    share,          // 2^-20 of the softmax of one query head
+    above_average,  // query heads of which the page has a larger share than it has of the keys they see
+  };
+  int64_t* pages = nullptr;  // [pages of the view], added to; null: nobody asks
+  Unit unit = Unit::share;
+};
+
 // out[row][head] = sum over the keys j that the row sees of softmax(scale * q.k_j) * v_j. Query head h reads K/V head
 // h / (q_heads / kv_heads). Keys and values of the rows themselves must have been stored.
 //   queries       [rows][q_heads * head_dim]
 //   out           [rows][q_heads * value_dim]
 //   pages         one per sequence, of this layer
+//   attended      likewise, or empty
 void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
             std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
-            float* out);
+            float* out, std::span<const AttendedPages> attended = {});
 
 }  // namespace fovea::kernels

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string_view>
 #include <vector>
 
@@ -234,6 +235,30 @@ TEST_P(AttendSpan, GathersNothingWhereNoKeyIsSeen) {
   for (const float largest : states.maxima) EXPECT_EQ(largest, -std::numeric_limits<float>::infinity());
 }
 
+TEST_P(AttendSpan, SharesOfPagesAreThoseOfTheSpecificationAndAddUpToOne) {
+  constexpr int kPages = kSpanTokens / kPageTokens;
+  for_tiles(set(), [&](const AttentionTile& tile) {
+    const int stride = tile.layout->value_stride(), spans = tile.positions[tile.rows - 1] / kSpanTokens + 1;
+    States whole(tile.rows, stride);
+    std::fill(whole.maxima.begin(), whole.maxima.end(), -std::numeric_limits<float>::infinity());
+    for (int span = 0; span < spans; ++span) {
+      States part = attended(set(), tile, 0, tile.rows, span);
+      set().merge(tile.rows, stride, part.view(), whole.view());
+    }
+    std::vector<double> sums(static_cast<size_t>(tile.rows));
+    for (int span = 0; span < spans; ++span) {
+      std::vector<float> expected(static_cast<size_t>(tile.rows * kPages), 7.0f), found = expected;
+      std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(tile.layout->head_dim));
+      scalar_kernels().page_shares(tile, arranged.data(), span, whole.view(), expected.data(), scratch.data());
+      set().arrange_queries(tile, arranged.data());
+      set().page_shares(tile, arranged.data(), span, whole.view(), found.data(), scratch.data());
+      ASSERT_TRUE(same_bits(expected, found));
+      for (size_t i = 0; i < found.size(); ++i) sums[i / kPages] += static_cast<double>(found[i]);
+    }
+    for (const double sum : sums) ASSERT_NEAR(sum, 1, 4e-2);  // in bf16 the weights that were added up are rounded
+  });
+}
+
 // ---- attend: the whole of it
 // ---------------------------------------------------------------------------------------
 
@@ -381,6 +406,36 @@ TEST_P(Attend, GivesTheBitsOfTheSpecification) {
   for_batches(set(), [&](const Batch& batch) {
     ASSERT_TRUE(same_bits(batch.attended(scalar_kernels(), 1), batch.attended(set(), 2)));
   });
+}
+
+// The pages that a query attends to add up to all it attends to, in whole numbers that no order of additions can change.
+TEST_P(Attend, CountsWhatPagesAreAttendedToAlikeForAnyThreadsAndRowsTogether) {
+  RandomNumbers random(27);
+  const Batch batch(set(), {4, 0, 0.5f}, {KvCodec::f32, 2, 24}, {{300, 1}, {70, 40}}, random);
+  const auto counted = [&](int threads, AttendedPages::Unit unit) {
+    ThreadPool pool(threads);
+    Compute compute(set(), pool, {batch.rows, 32, batch.layout.head_dim});
+    std::vector<std::vector<int64_t>> totals;
+    std::vector<AttendedPages> attended;
+    for (const KvPages& pages : batch.pages) totals.emplace_back(static_cast<size_t>(pages.page_count));
+    for (auto& total : totals) attended.push_back({total.data(), unit});
+    std::vector<float> out(static_cast<size_t>(batch.rows) * batch.out_width());
+    attend(compute, batch.shape, batch.layout, batch.sequences, batch.pages, batch.queries.data(), out.data(), attended);
+    EXPECT_TRUE(same_bits(batch.attended(set(), 1), out));
+    return totals;
+  };
+  const auto shares = counted(1, AttendedPages::Unit::share), counts = counted(1, AttendedPages::Unit::above_average);
+  for (size_t s = 0; s < shares.size(); ++s) {
+    const int64_t all = std::accumulate(shares[s].begin(), shares[s].end(), int64_t{0});
+    const int queries = batch.sequences[s].rows * batch.shape.q_heads;
+    EXPECT_NEAR(static_cast<double>(all) * 0x1p-20, queries, 1e-3 * queries);
+    EXPECT_LE(*std::max_element(counts[s].begin(), counts[s].end()), queries);
+    EXPECT_GT(*std::max_element(counts[s].begin(), counts[s].end()), 0);
+  }
+  for (const int threads : {2, 3}) {
+    EXPECT_EQ(shares, counted(threads, AttendedPages::Unit::share));
+    EXPECT_EQ(counts, counted(threads, AttendedPages::Unit::above_average));
+  }
 }
 
 // More spans than there is room for results at once: they are merged in waves.

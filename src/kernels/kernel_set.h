@@ -112,6 +112,10 @@ struct KernelSet {
                       std::byte* scratch);
   // state = state merged with part, `rows` rows of `stride` values. Spans are merged in ascending order.
   void (*merge)(int rows, int stride, const AttentionState& part, const AttentionState& state);
+  // Which share of each row's softmax falls on each page of a span, now that `whole`, all spans merged, is known.
+  // shares: [rows][kSpanTokens / kPageTokens]; scratch: as attend_span.
+  void (*page_shares)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& whole,
+                      float* shares, std::byte* scratch);
 };
 
 // Bytes of scratch for one panel widened to 8 bits with float scales.

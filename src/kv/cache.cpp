@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "kv/eviction.h"
 #include "kv/formula.h"
 
 namespace fovea::kv {
@@ -57,28 +58,34 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
       spacing_tokens_(least_spacing(index_shape(groups, options))),
       index_(index_shape(groups, options)) {
   assert(options.context_tokens > 0 && options.chunk_tokens > 0 && options.sequences > 0);
+  kv::check(options.eviction);
   assert(options.total_tokens == 0 || options.total_tokens >= options.context_tokens);
+  assert(!options.contiguous || (options.sequences == 1 && options.eviction.policy == EvictionPolicy::none));
   for (GroupSpec& spec : groups) {
     if (spec.state_bytes > 0) {
       states_.push_back(std::make_unique<StateGroup>(std::move(spec), options));
-      place_layers(states_.back()->spec(), nullptr, states_.back().get());
-      continue;
+      place_layers({.states = states_.back().get(), .spec = &states_.back()->spec()});
+    } else if (options.contiguous) {
+      contiguous_.push_back(std::make_unique<StaticGroup>(std::move(spec), options));
+      place_layers({.contiguous = contiguous_.back().get(), .spec = &contiguous_.back()->spec()});
+    } else {
+      groups_.push_back(std::make_unique<Group>(std::move(spec), options));
+      place_layers({.group = groups_.back().get(), .spec = &groups_.back()->spec()});
     }
-    groups_.push_back(std::make_unique<Group>(std::move(spec), options));
-    place_layers(groups_.back()->spec(), groups_.back().get(), nullptr);
   }
   for (const auto& group : groups_) pools_.push_back(&group->pool());
   for (const auto& states : states_) pools_.push_back(&states->pool());
 }
 
-void Cache::place_layers(const GroupSpec& spec, const Group* group, const StateGroup* states) {
-  size_t offset = 0;
-  for (const int layer : spec.layers) {
+void Cache::place_layers(const LayerPlace& of_group) {
+  LayerPlace next = of_group;
+  for (const int layer : of_group.spec->layers) {
     places_.resize(std::max(places_.size(), static_cast<size_t>(layer) + 1));
     LayerPlace& place = places_[static_cast<size_t>(layer)];
-    assert(!place.group && !place.states);
-    place = {group, states, offset};
-    offset += layer_stride_bytes(spec);
+    assert(!place.spec);
+    place = next;
+    next.offset += layer_stride_bytes(*of_group.spec);
+    ++next.member;
   }
 }
 
@@ -86,6 +93,7 @@ std::optional<SequenceId> Cache::create() {
   const auto unused = std::ranges::find(sequences_, false, &Sequence::live);
   if (unused == sequences_.end()) return std::nullopt;
   unused->live = true;
+  for (const auto& group : contiguous_) group->clear();
   return static_cast<SequenceId>(unused - sequences_.begin());
 }
 
@@ -107,8 +115,12 @@ int Cache::length(SequenceId id) const { return at(id).extent.length; }
 Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   Sequence& sequence = at(id);
   assert(sequence.extent.length == 0 && !sequence.has_prompt);
+  if (prompt.forgets) let_forget(id);
+  // What attention said of pages is not kept with them.
+  const bool computes_all = options_.contiguous || (prompt.forgets && goes_by_attention(options_.eviction.policy));
   index_.drop_expired(now_ms());
-  Found found = index_.find(prompt.salt, prompt.tokens, prompt.most_reused, prompt.approximate_windows);
+  const int most = computes_all ? 0 : std::min(prompt.most_reused, room_tokens(id));
+  Found found = index_.find(prompt.salt, prompt.tokens, most, prompt.approximate_windows);
   index_.count_use(found);
   if (found.replay_from >= 0 && !adopt_for_replay(id, found)) {
     found = index_.find(prompt.salt, prompt.tokens, found.replay_from);  // no room: what is there without
@@ -118,7 +130,8 @@ Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   sequence.has_prompt = true;
   sequence.salt = prompt.salt;
   sequence.terms = prompt.terms;
-  if (!found.reuse.exact) sequence.terms.keep = Keep::none;
+  if (computes_all) found.reuse.reason = MissReason::off;
+  if (!found.reuse.exact || sequence.forgets || options_.contiguous) sequence.terms.keep = Keep::none;
   sequence.tokens.reserve(static_cast<size_t>(options_.context_tokens));
   const auto begin = prompt.tokens.begin();
   sequence.tokens.assign(begin, begin + sequence.extent.length);
@@ -290,25 +303,32 @@ void Cache::keep_within_memory(std::span<const int> pages) {
 bool Cache::reserve(SequenceId id, int tokens) {
   Sequence& sequence = at(id);
   assert(tokens > 0 && tokens <= options_.chunk_tokens);
-  assert(sequence.extent.length <= options_.context_tokens - tokens);
+  assert(sequence.extent.length <= options_.context_tokens - tokens && tokens <= room_tokens(id));
   const int end = sequence.extent.length + tokens;
   const auto missing = [&](size_t i) {
-    return i < groups_.size() ? groups_[i]->pages_missing(index_of(id), sequence.extent, end)
-                              : states_[i - groups_.size()]->pages_missing(index_of(id));
+    if (i >= groups_.size()) return states_[i - groups_.size()]->pages_missing(index_of(id));
+    const int gone = forgotten(sequence, *groups_[i]);
+    return groups_[i]->pages_missing(index_of(id), sequence.extent.without(gone), end - gone);
   };
   if (!make_room(std::cref(missing))) return false;
-  for (const auto& group : groups_) group->extend(index_of(id), sequence.extent, end);
+  for (const auto& group : groups_) {
+    const int gone = forgotten(sequence, *group);
+    group->extend(index_of(id), sequence.extent.without(gone), end - gone);
+  }
   for (const auto& states : states_) states->make_writable(index_of(id));
   sequence.extent.reserved_end = std::max(sequence.extent.reserved_end, end);
   return true;
 }
 
 void Cache::advance(SequenceId id, int tokens) {
-  Extent& extent = at(id).extent;
+  Sequence& sequence = at(id);
+  Extent& extent = sequence.extent;
   assert(tokens >= 0 && tokens <= extent.reserved_end - extent.length);
   extent.length += tokens;
   extent.kept = std::max(extent.kept, extent.length);
-  for (const auto& group : groups_) group->give_back_unreadable(index_of(id), extent.length);
+  for (const auto& group : groups_)
+    group->give_back_unreadable(index_of(id), extent.length - forgotten(sequence, *group));
+  if (options_.contiguous) sequence.restored = std::max(sequence.restored, extent.length - options_.rollback_tokens);
 }
 
 void Cache::commit(SequenceId id, std::span<const int32_t> tokens) {
@@ -334,7 +354,8 @@ std::optional<SequenceId> Cache::fork(SequenceId id) {
   Sequence& copy = at(*child);
   copy = parent;
   copy.extent = {length, length, length};
-  for (const auto& group : groups_) group->fork(index_of(id), index_of(*child), length);
+  for (const auto& group : groups_)
+    group->fork(index_of(id), index_of(*child), length - forgotten(parent, *group));
   for (const auto& states : states_) states->fork(index_of(id), index_of(*child));
   return child;
 }
@@ -344,9 +365,9 @@ bool Cache::roll_back(SequenceId id, int length) {
   assert(length >= 0 && length <= sequence.extent.length && sequence.extent.kept == sequence.extent.length);
   if (length < sequence.restored || (!states_.empty() && length < sequence.extent.length)) return false;
   for (const auto& group : groups_) {
-    if (!group->can_roll_back(index_of(id), length)) return false;
+    if (!group->can_roll_back(index_of(id), length - forgotten(sequence, *group))) return false;
   }
-  for (const auto& group : groups_) group->roll_back(index_of(id), length);
+  for (const auto& group : groups_) group->roll_back(index_of(id), length - forgotten(sequence, *group));
   if (sequence.has_prompt) sequence.tokens.resize(static_cast<size_t>(length));
   sequence.extent = {length, length, length};
   return true;
@@ -357,8 +378,10 @@ bool Cache::roll_back(SequenceId id, int length) {
 
 kernels::KvPages Cache::view(SequenceId id, int layer) const {
   assert(at(id).live);
+  if (const StaticGroup* group = place(layer).contiguous)
+    return group->view(place(layer).member, at(id).extent.length, at(id).extent.reserved_end);
   kernels::KvPages pages = place(layer).group->view(index_of(id), place(layer).offset);
-  if (!place(layer).group->has_window()) pages.first_writable = at(id).extent.kept;
+  if (!place(layer).group->has_window()) pages.first_writable = at(id).extent.kept - at(id).forgotten;
   return pages;
 }
 
@@ -368,24 +391,27 @@ float* Cache::state(SequenceId id, int layer) const {
   return reinterpret_cast<float*>(place.states->state(index_of(id), place.offset));
 }
 
-const kernels::KvLayout& Cache::layout(int layer) const { return place(layer).group->spec().layout; }
+const kernels::KvLayout& Cache::layout(int layer) const { return place(layer).spec->layout; }
 
 std::vector<GroupStats> Cache::stats() const {
   std::vector<GroupStats> all;
-  all.reserve(groups_.size());
+  all.reserve(groups_.size() + contiguous_.size());
   for (const auto& group : groups_) all.push_back(group->stats());
+  for (const auto& group : contiguous_) all.push_back(group->stats());
   for (const auto& states : states_) all.push_back(states->stats());
   return all;
 }
 
 int64_t Cache::used_bytes() const {
   int64_t bytes = 0;
+  for (const auto& group : contiguous_) bytes += group->bytes();
   for (const PagePool* pool : pools_) bytes += (pool->held_pages() + pool->idle_pages()) * pool->page_bytes();
   return bytes;
 }
 
 int64_t Cache::resident_bytes() const {
   int64_t bytes = 0;
+  for (const auto& group : contiguous_) bytes += group->bytes();
   for (const PagePool* pool : pools_) bytes += pool->resident_pages() * pool->page_bytes();
   return bytes;
 }
@@ -422,8 +448,10 @@ void Cache::check() const {
     ++kept[pool_of[static_cast<size_t>(in)][group]][static_cast<size_t>(page.id())];
   });
   for (size_t i = 0; i < groups_.size(); ++i) {
-    for (size_t s = 0; s < sequences_.size(); ++s)
-      groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent);
+    for (size_t s = 0; s < sequences_.size(); ++s) {
+      const int gone = forgotten(sequences_[s], *groups_[i]);
+      groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent.without(gone));
+    }
     groups_[i]->check_pool(kept[i]);
   }
   for (size_t i = 0; i < states_.size(); ++i) {
@@ -440,7 +468,7 @@ void Cache::check() const {
 
 const Cache::LayerPlace& Cache::place(int layer) const {
   const LayerPlace& found = places_[static_cast<size_t>(layer)];
-  assert(found.group);
+  assert(found.group || found.contiguous);
   return found;
 }
 

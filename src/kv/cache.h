@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/kv_layout.h"
 #include "kv/boundary.h"
 #include "kv/cache_map.h"
@@ -24,6 +25,7 @@
 #include "kv/session_file.h"
 #include "kv/spec.h"
 #include "kv/state_group.h"
+#include "kv/static_group.h"
 
 namespace fovea::kv {
 
@@ -39,6 +41,7 @@ struct Prompt {
       {};  // positions that are worth continuing from, such as beginnings of messages
   KeepTerms terms = {};
   int approximate_windows = 0;  // > 0: replay of so many windows is good enough; nothing is kept then
+  bool forgets = false;         // as CacheOptions::eviction says; nothing is kept then
 };
 
 //   owner      all memory for keys and values; a view owns nothing
@@ -100,6 +103,30 @@ class Cache {
   // where pages that queries at `length` read were given back, or layers carry a state.
   [[nodiscard]] bool roll_back(SequenceId sequence, int length);
 
+  // --- lossy: what a sequence forgets. Nothing of it is kept for others from then on
+
+  // The sequence is to forget as CacheOptions::eviction says. REQUIRES length 0, a policy, no prompt (or Prompt::forgets).
+  void let_forget(SequenceId sequence);
+  // Positions that can be added before evict() is called for, or, where the sequence does not forget, at all.
+  int room_tokens(SequenceId sequence) const;
+  // Forgets pages of groups that see the whole past; the others stay as they are. Keys of sinks that move are as
+  // computed afterwards: it is for the caller to turn those of the first moved_sinks() positions by forgotten(). false: no
+  // room for copies of sinks now, and nothing changed. REQUIRES room_tokens 0, no replay under way.
+  [[nodiscard]] bool evict(SequenceId sequence);
+  int moved_sinks(SequenceId sequence) const;
+  // How many positions before the newest are not there: position p of the layer is the (p - forgotten)th key of view().
+  int forgotten(SequenceId sequence, int layer) const;
+  int forgotten(SequenceId sequence) const { return at(sequence).forgotten; }  // of layers that see the whole past
+  // Per page of view(), how much it was attended to since it is held; null where eviction does not go by that.
+  kernels::AttendedPages attended(SequenceId sequence, int layer) const;
+
+  // Drops positions [keep, keep + drop) of every layer; those behind become [keep, length - drop), in pages of the
+  // sequence's own: it is for the caller to turn their keys by -drop. false: no room for copies now, and nothing changed.
+  // REQUIRES whole pages, drop <= longest_shift, no layer with a state, nothing forgotten, no replay under way.
+  [[nodiscard]] bool shift(SequenceId sequence, int keep, int drop);
+  // Most positions that can be dropped behind the first `keep`: those that no window reaches, in whole pages.
+  int longest_shift(SequenceId sequence, int keep) const;
+
   // Pages of the layer for readable and reserved positions, whose slots are numbers, whatever they are, until
   // they are written. Valid until the next change of the same sequence.
   kernels::KvPages view(SequenceId sequence, int layer) const;
@@ -142,17 +169,22 @@ class Cache {
     Extent extent;
     std::string salt;
     KeepTerms terms;
-    int restored = 0;  // windows were restored by replay up to here: what lies behind may be approximate
+    int restored = 0;  // windows were restored by replay up to here: what lies behind may be approximate; or forgotten
+    bool forgets = false;
+    int forgotten = 0;  // positions, of groups that see the whole past
     std::vector<int32_t> tokens;  // those stored
     std::vector<Mark> marks;      // ascending, beyond length
   };
   struct LayerPlace {
     const Group* group = nullptr;  // null: the layer keeps no K/V here
     const StateGroup* states = nullptr;  // null: the layer carries no state
+    const StaticGroup* contiguous = nullptr;
     size_t offset = 0;             // bytes from a page's begin
+    size_t member = 0;             // number in its group
+    const GroupSpec* spec = nullptr;
   };
 
-  void place_layers(const GroupSpec& spec, const Group* group, const StateGroup* states);
+  void place_layers(const LayerPlace& of_group);
   const LayerPlace& place(int layer) const;
   const Sequence& at(SequenceId id) const;
   Sequence& at(SequenceId id);
@@ -164,6 +196,7 @@ class Cache {
   void keep_within_memory(std::span<const int> pages);
   void adopt(SequenceId id, const Found& found, int length);
   bool adopt_for_replay(SequenceId id, const Found& found);
+  static int forgotten(const Sequence& sequence, const Group& group) { return group.has_window() ? 0 : sequence.forgotten; }
   void advance(SequenceId id, int tokens);
   void pin(SequenceId id, int position, BoundaryKind kind);
   void pin_passed(SequenceId id, int length);
@@ -174,6 +207,7 @@ class Cache {
   std::vector<std::unique_ptr<Group>>
       groups_;                      // in place for life: page references and places point into them
   std::vector<std::unique_ptr<StateGroup>> states_;  // likewise
+  std::vector<std::unique_ptr<StaticGroup>> contiguous_;  // likewise; instead of groups_
   std::vector<PagePool*> pools_;                     // of groups_, then of states_
   std::vector<LayerPlace> places_;  // per layer of the model
   std::vector<Sequence> sequences_;

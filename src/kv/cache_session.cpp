@@ -34,12 +34,14 @@ struct SessionPages {
 std::vector<GroupSpec> Cache::group_specs() const {
   std::vector<GroupSpec> specs;
   for (const auto& group : groups_) specs.push_back(group->spec());
+  for (const auto& group : contiguous_) specs.push_back(group->spec());
   for (const auto& states : states_) specs.push_back(states->spec());
   return specs;
 }
 
 void Cache::save(const std::string& path, const SessionModel& model, std::string_view salt,
                  std::span<const int32_t> tokens, std::string_view note) {
+  if (options_.contiguous) throw Error("nothing is kept that could be saved", path, "run with a paged cache");
   Found found = index_.find(salt, tokens, static_cast<int>(tokens.size()));
   while (found.replay_from >= 0) found = index_.find(salt, tokens, found.replay_from);
   const int held = found.reuse.tokens;

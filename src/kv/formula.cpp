@@ -6,6 +6,7 @@
 
 #include "base/aligned.h"
 #include "fovea/error.h"
+#include "kv/eviction.h"
 
 namespace fovea::kv {
 namespace {
@@ -25,6 +26,11 @@ int first_readable(int window, int length) {
 int pages_needed(const GroupSpec& group, const CacheOptions& options) {
   if (group.state_bytes > 0) return 1;
   const int64_t whole_past = ceil_div(options.context_tokens, kPageTokens);
+  if (group.window == kWholePast && options.eviction.policy != EvictionPolicy::none) {
+    const EvictionPages forgetting = in_pages(options.eviction);
+    const int copies = moves_sinks(options.eviction.policy) ? forgetting.sinks : 0;
+    if (forgetting.budget < whole_past) return forgetting.budget + copies;
+  }
   if (group.window == kWholePast) return static_cast<int>(whole_past);
   const int64_t positions = int64_t{group.window} - 1 + options.rollback_tokens + options.chunk_tokens;
   // Of n consecutive positions, one may stand alone at the end of a page; the other n - 1 begin the next.

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "kv/eviction.h"
 #include "kv/formula.h"
 
 namespace fovea::kv {
@@ -26,8 +28,18 @@ Group::Group(GroupSpec spec, const CacheOptions& options)
     : spec_(std::move(spec)),
       rollback_tokens_(options.rollback_tokens),
       pool_(page_bytes(spec_), pool_pages(spec_, options)),
-      tables_(static_cast<size_t>(options.sequences)) {
+      tables_(static_cast<size_t>(options.sequences)),
+      sinks_(static_cast<size_t>(options.sequences)),
+      attended_(static_cast<size_t>(options.sequences)) {
   for (PageTable& pages : tables_) pages.reserve(pages_needed(spec_, options), has_window());
+  if (has_window() || !goes_by_attention(options.eviction.policy)) return;
+  for (auto& attended : attended_) attended.resize(static_cast<size_t>(pages_needed(spec_, options)));
+}
+
+void Group::release(int sequence) {
+  pages_of(sequence).clear();
+  sinks_[static_cast<size_t>(sequence)].clear();
+  forget_attention(sequence);
 }
 
 int Group::page_to_copy(int sequence, const Extent& extent) const {
@@ -44,17 +56,21 @@ int Group::pages_missing(int sequence, const Extent& extent, int end) const {
 void Group::extend(int sequence, const Extent& extent, int end) {
   if (end <= first_written(extent)) return;
   if (const int shared = page_to_copy(sequence, extent); shared >= 0) {
-    std::optional<PageRef> own = pool_.take();
-    assert(own);
-    // Slots beyond the length are copied too: they are written before they are read.
-    std::memcpy(own->data(), table(sequence).page(shared).data(), static_cast<size_t>(pool_.page_bytes()));
-    pages_of(sequence).replace(shared, std::move(*own));
+    replace_by_copy(sequence, shared);
   }
   while (table(sequence).end_page() < end_page(end)) {
     std::optional<PageRef> page = pool_.take();
     assert(page);
     pages_of(sequence).append(std::move(*page));
   }
+}
+
+// Slots beyond the length are copied too: they are written before they are read.
+void Group::replace_by_copy(int sequence, int page) {
+  std::optional<PageRef> own = pool_.take();
+  assert(own);
+  std::memcpy(own->data(), table(sequence).page(page).data(), static_cast<size_t>(pool_.page_bytes()));
+  pages_of(sequence).replace(page, std::move(*own));
 }
 
 int Group::first_page(int length) const {
@@ -76,6 +92,67 @@ void Group::fork(int from, int to, int length) {
   PageTable& pages = begin(to, source.first_page());
   for (int page = source.first_page(); page < end_page(length); ++page)
     pages.append(source.page(page).hold());
+  for (const PageRef& sink : sinks_[static_cast<size_t>(from)]) sinks_[static_cast<size_t>(to)].push_back(sink.hold());
+  attended_[static_cast<size_t>(to)] = attended_[static_cast<size_t>(from)];
+}
+
+void Group::forget(int sequence, std::span<const int> pages) {
+  pages_of(sequence).erase(pages);
+  std::vector<int64_t>& attended = attended_[static_cast<size_t>(sequence)];
+  if (attended.empty()) return;
+  for (auto page = pages.rbegin(); page != pages.rend(); ++page) {
+    attended.erase(attended.begin() + *page);
+    attended.push_back(0);
+  }
+}
+
+int Group::pages_for_sinks(int sequence, int pages) const {
+  const auto computed = static_cast<int>(sinks_[static_cast<size_t>(sequence)].size());
+  int missing = pages - computed;
+  for (int page = 0; page < computed; ++page) missing += table(sequence).page(page).shared();
+  return missing;
+}
+
+void Group::move_sinks(int sequence, int pages) {
+  std::vector<PageRef>& sinks = sinks_[static_cast<size_t>(sequence)];
+  for (int page = 0; page < pages; ++page) {
+    if (page == static_cast<int>(sinks.size())) sinks.push_back(table(sequence).page(page).hold());
+    if (table(sequence).page(page).shared()) replace_by_copy(sequence, page);
+    std::memcpy(table(sequence).page(page).data(), sinks[static_cast<size_t>(page)].data(),
+                static_cast<size_t>(pool_.page_bytes()));
+  }
+}
+
+int64_t* Group::attended(int sequence) const {
+  std::vector<int64_t>& attended = attended_[static_cast<size_t>(sequence)];
+  return attended.empty() ? nullptr : attended.data();
+}
+
+void Group::forget_attention(int sequence) { std::ranges::fill(attended_[static_cast<size_t>(sequence)], 0); }
+
+int Group::shared_pages(int sequence, int first) const {
+  int count = 0;
+  const PageTable& pages = table(sequence);
+  for (int page = std::max(first, pages.first_page()); page < pages.end_page(); ++page) count += pages.page(page).shared();
+  return count;
+}
+
+void Group::own_pages(int sequence, int first) {
+  const PageTable& pages = table(sequence);
+  for (int page = std::max(first, pages.first_page()); page < pages.end_page(); ++page) {
+    if (pages.page(page).shared()) replace_by_copy(sequence, page);
+  }
+}
+
+void Group::shift(int sequence, int keep, int drop) {
+  PageTable& pages = pages_of(sequence);
+  if (has_window()) {
+    assert(pages.first_page() >= keep + drop);
+    return pages.renumber(pages.first_page() - drop);
+  }
+  std::vector<int> between(static_cast<size_t>(drop));
+  std::iota(between.begin(), between.end(), keep);
+  forget(sequence, between);
 }
 
 PageTable& Group::begin(int sequence, int first_page) {
@@ -127,6 +204,9 @@ void Group::check_pool(const std::vector<int>& kept) const {
     for (int page = pages.first_page(); page < pages.end_page(); ++page) {
       ++holders[static_cast<size_t>(pages.page(page).id())];
     }
+  }
+  for (const std::vector<PageRef>& sinks : sinks_) {
+    for (const PageRef& page : sinks) ++holders[static_cast<size_t>(page.id())];
   }
   for (int page = 0; page < pool_.capacity_pages(); ++page) {
     require(holders[static_cast<size_t>(page)] == pool_.holders(page) &&

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/kv_layout.h"
@@ -31,9 +32,14 @@ struct Extent {
   int length = 0;
   int kept = 0;          // >= length
   int reserved_end = 0;  // >= length
+
+  // As a group sees it that forgot so many positions.
+  Extent without(int forgotten) const { return {length - forgotten, kept - forgotten, reserved_end - forgotten}; }
 };
 
 // Sequences are numbered [0, options.sequences) by the cache.
+// Positions are those among the keys that are held: a sequence that forgot is so much shorter here.
+//
 //   invariant  of the pages up to its last reserved position, a sequence holds exactly those that a query at
 //              its length (less what can be rolled back) or later can read
 //   threads    one at a time
@@ -48,7 +54,7 @@ class Group {
   int pages_missing(int sequence, const Extent& extent, int end) const;
   void extend(int sequence, const Extent& extent, int end);  // REQUIRES pages_missing() free pages
   void give_back_unreadable(int sequence, int length);       // what no query at `length` or later can read
-  void release(int sequence) { pages_of(sequence).clear(); }
+  void release(int sequence);
 
   // First page that a sequence of this length holds.
   int first_page(int length) const;
@@ -57,6 +63,23 @@ class Group {
   void roll_back(int sequence, int length);  // REQUIRES can_roll_back
   // `to`, which holds nothing, shares the pages of `from` that `length` positions need.
   void fork(int from, int to, int length);
+  // --- what a sequence forgets; pages are numbered as they are held, and those behind move up
+
+  void forget(int sequence, std::span<const int> pages);
+  // Pages that move_sinks() needs beyond those held.
+  int pages_for_sinks(int sequence, int pages) const;
+  // The first `pages` pages hold again what was computed, in copies of the sequence's own, for keys to be moved in.
+  void move_sinks(int sequence, int pages);
+  // How much each page held was attended to (kernels/attention.h); null where nobody asks.
+  int64_t* attended(int sequence) const;
+  void forget_attention(int sequence);
+
+  // Pages from `first` on that are shared, and copies of them for the sequence's own.
+  int shared_pages(int sequence, int first) const;
+  void own_pages(int sequence, int first);  // REQUIRES shared_pages() free pages
+  // Positions from (keep + drop) pages on become those from `keep` pages on; what lay between is forgotten.
+  void shift(int sequence, int keep, int drop);
+
   // The sequence, which holds nothing, begins at this page with the pages appended.
   PageTable& begin(int sequence, int first_page);
 
@@ -75,6 +98,7 @@ class Group {
  private:
   // The page that the first position to be written shares with others; -1: none.
   int page_to_copy(int sequence, const Extent& extent) const;
+  void replace_by_copy(int sequence, int page);  // REQUIRES a free page
   int first_written(const Extent& extent) const { return has_window() ? extent.length : extent.kept; }
   PageTable& pages_of(int sequence) { return tables_[static_cast<size_t>(sequence)]; }
 
@@ -82,6 +106,8 @@ class Group {
   int rollback_tokens_;
   PagePool pool_;
   std::vector<PageTable> tables_;  // per sequence; after pool_, whose pages they hold
+  std::vector<std::vector<PageRef>> sinks_;            // per sequence, as computed, once copies of them were moved
+  mutable std::vector<std::vector<int64_t>> attended_;  // per sequence and page; written by steps
 };
 
 }  // namespace fovea::kv

@@ -41,6 +41,27 @@ void PageTable::drop_before(int page) {
   for (; first_page_ < page; ++first_page_) refs_[dropped_++].reset();
 }
 
+void PageTable::erase(std::span<const int> pages) {
+  size_t to = dropped_, next = 0;
+  for (size_t from = dropped_; from < refs_.size(); ++from) {
+    const int page = first_page_ + static_cast<int>(from - dropped_);
+    if (next < pages.size() && pages[next] == page) {
+      ++next;
+      continue;
+    }
+    if (to != from) {
+      refs_[to] = std::move(refs_[from]);
+      addresses_[to] = addresses_[from];
+    }
+    ++to;
+  }
+  assert(next == pages.size());
+  refs_.resize(to);
+  addresses_.resize(to);
+}
+
+void PageTable::renumber(int first_page) { first_page_ = first_page; }
+
 void PageTable::clear() {
   refs_.clear();
   addresses_.clear();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "kv/page_pool.h"
@@ -24,6 +25,8 @@ class PageTable {
   void replace(int page, PageRef by);  // REQUIRES first_page <= page < end_page
   void drop_from(int page);            // gives back [page, end_page)
   void drop_before(int page);  // REQUIRES page <= end_page()
+  void erase(std::span<const int> pages);  // ascending, held; those behind move up
+  void renumber(int first_page);           // the same pages, counted from here
   void clear();                // gives everything back and starts over at page 0
 
   int first_page() const { return first_page_; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "fovea/options.h"
 #include "kernels/kv_layout.h"
 
 namespace fovea::kv {
@@ -33,6 +34,10 @@ struct CacheOptions {
   int64_t retained_bytes = 0;
   // Positions that rollback() can take back at any time: groups with a window hold as many more.
   int rollback_tokens = 0;
+  // One sequence, whose memory is set aside and resident from the start; nothing is shared, kept or forgotten.
+  bool contiguous = false;
+  // What sequences that are to forget hold of groups that see the whole past; every sequence may hold as much.
+  EvictionOptions eviction = {};
   int64_t (*clock_ms)() = nullptr;  // for times to live; null: the monotonic clock
 };
 

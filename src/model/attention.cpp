@@ -184,9 +184,20 @@ Rows values_from_latent(const Step& step, const AttentionSpec& a, const LayerWei
 
 // ---- the cache
 
-void store(const Step& step, const kernels::KvLayout& layout, std::span<const kernels::KvPages> pages, Rows k, Rows v) {
-  for (size_t s = 0; s < step.batch.sequences.size(); ++s) {
-    const kernels::SequenceRows& sequence = step.batch.sequences[s];
+// Pages of the layer, and where among them the rows of each sequence stand: behind what it has forgotten, they move up.
+void find_pages(const Step& step, int layer) {
+  for (size_t i = 0; i < step.batch.ids.size(); ++i) {
+    step.s.pages[i] = step.cache.view(step.batch.ids[i], layer);
+    step.s.places[i] = step.batch.sequences[i];
+    step.s.places[i].first_position -= step.cache.forgotten(step.batch.ids[i], layer);
+    step.s.attended[i] = step.cache.attended(step.batch.ids[i], layer);
+  }
+}
+
+void store(const Step& step, const kernels::KvLayout& layout, Rows k, Rows v) {
+  const std::vector<kernels::KvPages>& pages = step.s.pages;
+  for (size_t s = 0; s < step.s.places.size(); ++s) {
+    const kernels::SequenceRows& sequence = step.s.places[s];
     step.compute.for_rows(sequence.rows, kernels::kPageTokens, [&](int begin, int end) {
       for (int i = begin; i < end; ++i) {
         const int position = sequence.first_position + i, row = sequence.first_row + i;
@@ -219,14 +230,13 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
     q = step.rows(step.s.stored_q, a.q_heads * layout.head_dim);
     k = v = step.rows(step.s.stored_k, layout.kv_heads * layout.head_dim);
   }
-  for (size_t i = 0; i < step.batch.ids.size(); ++i) step.s.pages[i] = step.cache.view(step.batch.ids[i], owner);
-  const std::span<const kernels::KvPages> pages(step.s.pages.data(), step.batch.ids.size());
-  if (own) store(step, layout, pages, k, v);
+  find_pages(step, owner);
+  if (own) store(step, layout, k, v);
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
   const kernels::AttentionShape shape = {a.q_heads, a.window, a.score_scale, a.chunk, a.score_softcap, weight_of(w.sinks)};
   time.emplace(step.s.times, a.window > 0 || a.chunk > 0 ? Part::local_attention : Part::global_attention);
-  kernels::attend(step.compute, shape, layout, step.batch.sequences, pages, q.data, mix.data);
+  kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, q.data, mix.data, step.s.attended);
   time.emplace(step.s.times, Part::projections);
   if (latent) mix = values_from_latent(step, a, w, mix);
   step.project(mix, w.attn_out, out);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "model/rope.h"
 #include "model/step.h"
 
 namespace fovea::model {
@@ -13,9 +14,7 @@ void embed(const Step& step, Rows x) {
   kernels::embed(step.compute, step.weights.embedding, step.batch.tokens, step.spec.embedding_scale, x);
   for (size_t i = 0; i < step.spec.ropes.size(); ++i) {
     const Rope& rope = step.spec.ropes[i];
-    const bool far = !rope.far_frequencies.empty() && step.s.context_tokens > rope.near_tokens;
-    kernels::rotation_tables(step.compute, far ? rope.far_frequencies : rope.frequencies, rope.magnitude,
-                             step.batch.positions, step.s.cosines[i], step.s.sines[i]);
+    kernels::rotation_tables(step.compute, frequencies_for(rope, step.s.context_tokens), rope.magnitude, step.batch.positions, step.s.cosines[i], step.s.sines[i]);
   }
 }
 
@@ -100,6 +99,8 @@ void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, 
   const Step step = {spec, weights, batch, cache, compute, s};
   const Rows x = step.hidden(s.x), h = step.hidden(s.h);
   s.pages.resize(batch.ids.size());
+  s.places.resize(batch.ids.size());
+  s.attended.resize(batch.ids.size());
 
   embed(step, x);
   if (spec.layer_input.width > 0) prepare_layer_inputs(step);

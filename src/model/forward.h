@@ -56,6 +56,8 @@ class Scratch {
   kernels::Rows logits;        // [kLogitRows][vocabulary]
   std::vector<float*> cosines, sines;   // per rope: [rows][dims / 2]
   std::vector<kernels::KvPages> pages;  // per sequence
+  std::vector<kernels::AttendedPages> attended;  // likewise, where eviction goes by it
+  std::vector<kernels::SequenceRows> places;  // likewise: its rows, with positions as the layer's pages count them
   std::vector<int> chosen, order, begins;  // of experts: [rows * used]; by expert; [experts + 1]
   std::vector<float> shares;               // weight of each chosen
   int context_tokens;

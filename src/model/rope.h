@@ -42,6 +42,12 @@ double yarn_magnitude(double factor, double weight);
 // 100,000. REQUIRES: dims even and positive, base and factors positive, low_freq_factor < high_freq_factor.
 Rope make_rope(Rope::Pairing pairing, int dims, double base, const RopeScaling& scaling = {});
 
+// Those of a rope that differs for contexts beyond near_tokens.
+inline const std::vector<double>& frequencies_for(const Rope& rope, int context_tokens) {
+  const bool far = !rope.far_frequencies.empty() && context_tokens > rope.near_tokens;
+  return far ? rope.far_frequencies : rope.frequencies;
+}
+
 // Divides frequency k by divisors[k]: how GGUF stores scalings that are not a plain factor.
 // where   the tensor, for messages
 // errors  Error unless there is one positive, finite divisor per frequency

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/aligned.h"
+#include "kv/eviction.h"
 #include "kv/formula.h"
 #include "planner/kv_codec.h"
 
@@ -23,6 +24,12 @@ bool has_window(const LayerRow& row) {
 
 const KvCodecFacts& codec_of(const LayerRow& row, const PlanOptions& options) {
   return codec_named(has_window(row) ? options.kv_local : options.kv_global);
+}
+
+// Tokens that a query at the end of the context sees in a layer without a window.
+int seen_by_global(const PlanOptions& options) {
+  if (options.eviction.policy == EvictionPolicy::none) return options.context_tokens;
+  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
 }
 
 // Of one position in one layer. Codec blocks do not reach over heads.
@@ -91,7 +98,7 @@ class GroupPlan {
   int64_t layer_count() const { return static_cast<int64_t>(spec_.layers.size()); }
   int64_t state_bytes() const { return layer_count() * row_.state_values * kStateBytes; }
   int64_t held() const {  // positions of one sequence
-    return has_window(row_) ? std::min(row_.window, options_.context_tokens) : options_.context_tokens;
+    return has_window(row_) ? std::min(row_.window, options_.context_tokens) : seen_by_global(options_);
   }
   // Of the positions that a sequence holds, those that lie in the prefix all have in common.
   int64_t shared(int64_t positions) const {
@@ -110,7 +117,8 @@ class GroupPlan {
   void add_pages(PlanGroup& group) const {
     kv::CacheOptions cache{.context_tokens = options_.context_tokens,
                            .chunk_tokens = std::min(options_.chunk_tokens, options_.context_tokens),
-                           .sequences = options_.sequences};
+                           .sequences = options_.sequences,
+                           .eviction = options_.eviction};
     const int64_t page = page_bytes(row_, spec_, codec_);
     const int64_t common = shared(held()) / kernels::kPageTokens * (options_.sequences - 1);
     const int64_t peak = kv::peak_pages(spec_, cache);
@@ -162,8 +170,7 @@ std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const Pl
   for (const Members& members : members_of(layers)) {
     PlanGroup group = GroupPlan(members.row, members.layers, options).plan();
     if (members.row.kind != LayerKind::state) {
-      const int64_t seen =
-          group.window ? std::min(*group.window, options.context_tokens) : options.context_tokens;
+      const int64_t seen = group.window ? std::min(*group.window, options.context_tokens) : seen_by_global(options);
       group.read_bytes =
           group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers * seen;
     }

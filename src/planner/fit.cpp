@@ -38,6 +38,7 @@ class ChangeSearch {
     add_sequences();
     add_codecs(false);
     add_context();
+    add_eviction();
     add_weights();
     return std::move(changes_);
   }
@@ -92,6 +93,20 @@ class ChangeSearch {
     options.context_tokens = std::min(longer, now_.context_tokens);
     add(fmt::format("-c {} --chunk {}", options.context_tokens, options.chunk_tokens),
         "prompts are read more slowly", options);
+  }
+
+  // The largest budget that fits.
+  void add_eviction() {
+    if (options_.eviction.policy != EvictionPolicy::none) return;
+    const size_t before = changes_.size();
+    for (int budget = 32768; budget >= 1024 && changes_.size() == before; budget /= 2) {
+      PlanOptions options = options_;
+      options.eviction.policy = EvictionPolicy::streaming;
+      options.eviction.budget_tokens = budget;
+      if (budget < now_.context_tokens)
+        add(fmt::format("--evict streaming --kv-budget {}", budget),
+            "approximate: layers that see everything see only the first and the newest tokens", options);
+    }
   }
 
   void add_weights() {

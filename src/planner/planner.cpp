@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "fovea/error.h"
 #include "fovea/options.h"
+#include "kv/eviction.h"
 #include "planner/cache_plan.h"
 #include "planner/known_models.h"
 #include "planner/kv_codec.h"
@@ -117,6 +118,7 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   LayerTable table = changed(original, wanted.what_if);
   if (!wanted.weights.empty()) choose_formats(table, wanted.weights);
   const PlanOptions options = resolved(wanted, table);
+  kv::check(options.eviction);
   require_countable(table, options);
   Plan plan;
   plan.model = table.name;

@@ -11,6 +11,7 @@ namespace {
 #include "kernels/generic/rows.inl"
 
 #include "kernels/generic/attention.inl"
+#include "kernels/generic/page_shares.inl"
 #include "kernels/generic/matmul.inl"
 
 bool supported() {
@@ -21,6 +22,7 @@ bool supported() {
 
 const KernelSet kKernels = {
     "avx2", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
-    add,     scale,     softcap,      gate,          rotate,          store_kv,      arrange_queries, attend_span, merge};
+    add,     scale,     softcap,      gate,          rotate,          store_kv,      arrange_queries, attend_span, merge,
+    page_shares};
 
 }  // namespace fovea::kernels::avx2

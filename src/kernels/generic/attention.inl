@@ -281,9 +281,9 @@ void arrange_queries(const AttentionTile& tile, std::byte* arranged) {
   return arrange_queries_of<KvCodec::f32>(tile, arranged);
 }
 
+// Scores of the keys of a span that some row sees; which those are.
 template <KvCodec kCodec>
-void attend_span_of(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
-                    std::byte* scratch) {
+Seen score_seen(const AttentionTile& tile, const std::byte* arranged, int span, float* scores) {
   int begin = kSpanTokens, end = 0;  // what some row sees
   for (int r = 0; r < tile.rows; ++r) {
     const Seen seen = seen_by(tile, r, span);
@@ -294,11 +294,20 @@ void attend_span_of(const AttentionTile& tile, const std::byte* arranged, int sp
   if (begin >= end) begin = end = 0;
   const int first_page = span * (kSpanTokens / kPageTokens);
   const int begin_page = begin / kPageTokens, end_page = (end + kPageTokens - 1) / kPageTokens;
-  auto* scores = reinterpret_cast<float*>(scratch);
   score_rows<kCodec>(tile, first_page, begin_page, end_page, arranged, scores);
   for (int r = 0; tile.softcap > 0 && r < tile.rows; ++r) {
     softcap(tile.softcap, (end_page - begin_page) * kPageTokens, scores + r * kSpanTokens + begin_page * kPageTokens);
   }
+  return {begin, end};
+}
+
+template <KvCodec kCodec>
+void attend_span_of(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
+                    std::byte* scratch) {
+  auto* scores = reinterpret_cast<float*>(scratch);
+  const auto [begin, end] = score_seen<kCodec>(tile, arranged, span, scores);
+  const int first_page = span * (kSpanTokens / kPageTokens);
+  const int begin_page = begin / kPageTokens, end_page = (end + kPageTokens - 1) / kPageTokens;
   if (tile.layout->values_in_key > 0) {  // weights meet the keys as floats, in every codec
     for (int r = 0; r < tile.rows; ++r) {
       softmax_row<KvCodec::f32>(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r],

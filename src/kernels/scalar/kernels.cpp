@@ -313,12 +313,25 @@ void merge(int rows, int stride, const AttentionState& part, const AttentionStat
   }
 }
 
+void page_shares(const AttentionTile& tile, const std::byte*, int span, const AttentionState& whole, float* shares, std::byte*) {
+  const int first = span * kSpanTokens;
+  for (int row = 0; row < tile.rows; ++row) {
+    const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
+    for (int page = first; page < first + kSpanTokens; page += kPageTokens) {
+      const int begin = std::max(page, oldest), end = std::min(page + kPageTokens, tile.positions[row] + 1);
+      float lanes[kLanes] = {};
+      for (int j = begin; j < end; ++j) lanes[j - page] = exp_of(score(tile, row, j) - whole.maxima[row]);
+      *shares++ = begin < end ? reduce_lanes(lanes) / whole.weights[row] : 0.0f;
+    }
+  }
+}
+
 bool supported() { return true; }
 
 }  // namespace
 
 const KernelSet kKernels = {"scalar",     supported, false, quantize_tile, multiply_panels, byte_products, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
-                            arrange_queries, attend_span, merge};
+                            arrange_queries, attend_span, merge, page_shares};
 
 }  // namespace fovea::kernels::scalar
