@@ -87,7 +87,7 @@ TEST(Plan, OfEveryFamilyIsWhatTheEngineTakes) {
 
 // Eviction caps what layers that see everything hold; a static cache takes its pages at once.
 TEST(Plan, OfAnEngineThatForgetsOrIsStaticIsWhatItTakes) {
-  for (const std::string& name : {"gemma4_a1", "llama4_a1", "deepseek_v2_a1", "jamba_a1"}) {
+  for (const std::string name : {"gemma4_a1", "llama4_a1", "deepseek_v2_a1", "jamba_a1"}) {
     SCOPED_TRACE(name);
     const DrawnModel drawn(name);
     const auto model = drawn.load();

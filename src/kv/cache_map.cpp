@@ -5,6 +5,7 @@
 
 #include "kernels/kv_layout.h"
 #include "kv/cache.h"
+#include "kv/eviction.h"
 
 namespace fovea::kv {
 namespace {
@@ -87,9 +88,14 @@ MapPath Cache::map_of(SequenceId id) const {
   for (const auto& group : groups_) {
     std::vector<MapSpan>& spans = path.groups.emplace_back();
     const PageTable& pages = group->table(static_cast<int>(id));
-    for (int page = pages.first_page(); page < pages.end_page(); ++page)
-      add(spans, pages.page(page), page * kPageTokens, std::min((page + 1) * kPageTokens, path.tokens));
+    const int gone = forgotten(sequence, *group), sinks = in_pages(options_.eviction).sinks;
+    for (int page = pages.first_page(); page < pages.end_page(); ++page) {
+      // What is forgotten is drawn behind the sinks, wherever it was taken from.
+      const int begin = page * kPageTokens + (page < sinks ? 0 : gone);
+      add(spans, pages.page(page), begin, std::min(begin + kPageTokens, path.tokens));
+    }
   }
+  for (size_t i = 0; i < contiguous_.size(); ++i) path.groups.push_back({{0, path.tokens, 1, 0}});
   for (const auto& states : states_) {
     std::vector<MapSpan>& spans = path.groups.emplace_back();
     if (!states->has_state(static_cast<int>(id))) continue;
