@@ -146,7 +146,8 @@ int64_t state_floats(const json& c) {
 
 TEST_P(Families, AStateTakesWhatItsFormulaSays) {
   const DrawnModel drawn(GetParam());
-  for (const LayerFacts& layer : drawn.load()->facts().layers) {
+  const auto model = drawn.load();
+  for (const LayerFacts& layer : model->facts().layers) {
     EXPECT_EQ(layer.state_bytes, layer.kind == "state" ? 4 * state_floats(drawn.config) : 0) << "layer " << layer.index;
   }
 }

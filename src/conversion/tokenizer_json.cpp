@@ -28,7 +28,8 @@ class TokenizerJson {
 
   text::Vocabulary read(const std::string& pre_tokenizer) {
     const json& model = part(root_, "model");
-    if (text_of(model, "type") != "BPE" && model.contains("type")) refuse("is of the kind " + files::in_quotes(text_of(model, "type")), "only BPE is known");
+    const std::string type = text_of(model, "type");
+    if (model.contains("type") && type != "BPE") refuse("is of the kind " + files::in_quotes(type), "only BPE is known");
     if (!model.contains("vocab") || !model["vocab"].is_object()) refuse("has no vocabulary", "fetch the file again");
     made_.source = source_;
     byte_level_ = mentions(root_, "pre_tokenizer", "ByteLevel") || mentions(root_, "decoder", "ByteLevel");

@@ -37,7 +37,10 @@ TEST(MatrixPart, EverySecondRowAndTheTransposedFormAreCopies) {
   const std::array<float, 6> numbers = {1, 2, 3, 4, 5, 6};
   const MatrixPart part = {NumberFormat::f32, 3, 2, std::as_bytes(std::span(numbers)), {}};
   const MatrixPart some = rows_of(part, 0, 2, 2), turned = transposed(part);
-  const auto floats = [](const MatrixPart& p) { return std::vector<float>(reinterpret_cast<const float*>(p.bytes().data()), reinterpret_cast<const float*>(p.bytes().data() + p.bytes().size())); };
+  const auto floats = [](const MatrixPart& p) {
+    const auto* begin = reinterpret_cast<const float*>(p.bytes().data());
+    return std::vector<float>(begin, begin + p.bytes().size() / sizeof(float));
+  };
   EXPECT_EQ(floats(some), (std::vector<float>{1, 2, 5, 6}));
   EXPECT_EQ(floats(turned), (std::vector<float>{1, 3, 5, 2, 4, 6}));
   EXPECT_EQ(turned.outputs, 2);
