@@ -23,6 +23,9 @@ bool is_folder(const std::string& path) {
 
 void refuse_without_tensors(const ModelFiles& model) {
   if (model.tensors.size() > 0) return;
+  if (model.container == Container::hugging_face) {
+    throw Error("holds no tensors in its safetensors files", model.path, "fetch the model's *.safetensors files again");
+  }
   throw Error("holds no tensors", model.path,
               "name a file with the model's weights, not only its vocabulary");
 }
