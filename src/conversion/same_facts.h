@@ -7,12 +7,12 @@
 
 namespace fovea::conversion {
 
-// The first fact in which the computation differs ("the window of layer 3: 4096 there, none here" without the numbers' files), empty where
-// there is none. Names of tensors do not matter, nor how the pairs of a rope lie (matrices are permuted with it), nor the
+// The first fact in which the computation differs, for people: "the window (4096 in the folder, none in the file) of layer 3". Empty
+// where there is none. Names of tensors do not matter, nor how the pairs of a rope lie (matrices are permuted with it), nor the
 // last bits of numbers.
 std::string first_difference(const model::ModelSpec& folder, const model::ModelSpec& file);
 
-// The part of it that is about ropes.
+// Whether two ropes turn alike.
 bool same_rope(const model::Rope& a, const model::Rope& b);
 
 }  // namespace fovea::conversion

@@ -1,7 +1,6 @@
 #include "synthesis/quantization.h"
 
 #include <algorithm>
-
 #include <string>
 
 #include "fovea/error.h"

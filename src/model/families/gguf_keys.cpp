@@ -26,10 +26,6 @@ void GgufKeys::number(const std::string& name, float value) { add(name, value); 
 void GgufKeys::flag(const std::string& name, bool value) { add(name, value); }
 void GgufKeys::text(const std::string& name, const std::string& value) { add(name, value); }
 
-void GgufKeys::number_unless(float usual, const std::string& name, float value) {
-  if (value != usual) number(name, value);
-}
-
 void GgufKeys::per_layer(const std::string& name, const std::vector<int>& values) {
   const bool same = std::all_of(values.begin(), values.end(), [&](int value) { return value == values.front(); });
   if (same) return count(name, values.front());

@@ -22,7 +22,6 @@ class GgufKeys {
   void count(const std::string& name, int value);
   void per_layer(const std::string& name, const std::vector<int>& values);  // one number where all are the same
   void number(const std::string& name, float value);
-  void number_unless(float usual, const std::string& name, float value);
   void flag(const std::string& name, bool value);
   void text(const std::string& name, const std::string& value);
   void tensor(const std::string& name, std::vector<float> values);
