@@ -66,7 +66,13 @@ class PageFetch {
     end_ = lines * (fetch.part + 1) / fetch.parts;
     per_step_ = (end_ - next_ + steps - 1) / steps;
   }
+  // Also fetches keys that lie in one run, a line per step.
+  void and_keys(const std::byte* keys) { next_key_ = keys; }
   void step() {
+    if (next_key_) {
+      __builtin_prefetch(next_key_, 0, 2);
+      next_key_ += kLineBytes;
+    }
     for (int i = 0; i < per_step_ && next_ < end_; ++i, ++next_) {
       __builtin_prefetch(next_ < key_lines_ ? keys_ + next_ * kLineBytes : values_ + (next_ - key_lines_) * kLineBytes, 0, 2);
     }
@@ -74,7 +80,7 @@ class PageFetch {
 
  private:
   static constexpr int kLineBytes = 64;
-  const std::byte *keys_ = nullptr, *values_ = nullptr;
+  const std::byte *keys_ = nullptr, *values_ = nullptr, *next_key_ = nullptr;
   int key_lines_ = 0, next_ = 0, end_ = 0, per_step_ = 0;
 };
 
@@ -133,6 +139,9 @@ void score_span(const AttentionTile& tile, int first_page, int begin_page, int e
   for (int page = begin_page; page < end_page; ++page) {
     keys[page] = tile.pages.slice(first_page + page) + head_bytes;
     fetch[page] = PageFetch(tile, page, steps_of<kCodec>(head_dim));
+  }
+  if (tile.fetch.parts > 0 && tile.fetch.span * (kSpanTokens / kPageTokens) == first_page) {  // nobody else has fetched them
+    for (int page = begin_page; page + kTogether < end_page; ++page) fetch[page].and_keys(keys[page + kTogether]);
   }
   int page = begin_page;
   for (; page + kTogether <= end_page; page += kTogether) {
