@@ -23,7 +23,7 @@ namespace fovea {
 namespace {
 
 constexpr int kDepths = 10;
-const std::vector<std::string> kPlaces = {"lighthouse", "harbour", "library", "station", "museum", "castle"};
+const std::vector<std::string> kPlaces = {"lighthouse", "harbour", "library", "castle"};
 
 struct Needle {
   std::string sentence, number;
