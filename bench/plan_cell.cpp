@@ -110,7 +110,7 @@ int run(char** argv) {
   EngineOptions options;
   options.context_tokens = std::atoi(argv[2]);
   options.sequences = std::atoi(argv[3]);
-  options.kv_local = options.kv_global = kv_codec_from_name(argv[4]);
+  options.kv_local = options.kv_global = kv_codecs_from_name(argv[4]);
   options.threads = std::atoi(argv[5]);
   std::cout << measure(argv[1], options).dump() << "\n";
   return 0;

@@ -41,12 +41,16 @@ TEST_F(Cli, AbsurdValuesAreRefusedByName) {
                                                       {"--context", {"-1", "many"}},
                                                       {"--threads", {"-1", "100000"}},
                                                       {"--chunk", {"0", "-5"}},
-                                                      {"--kv-local", {"", "q9"}},
+                                                      {"--kv-local", {"", "q9", "auto"}},
+                                                      {"--kv", {"", "int5", "k=int8", "int8,int4", "k=int8,k=int4", "k=int8,v=q9"}},
                                                       {"--kv-global", {"F16 "}}}) {
     for (const std::string& value : values)
       expect_usage_error({"run", "-p", "a", option + "=" + value}, option);
   }
   expect_usage_error({"perplexity", "-f", "x", "-c", "3"}, "--context");
+  expect_usage_error({"run", "-p", "a", "--kv", "int8", "--kv-local", "f16"}, "--kv");
+  expect_usage_error({"kv-quality", "-f", "x", "--layers", "some"}, "--layers");
+  expect_usage_error({"kv-quality", "-f", "x", "-c", "0"}, "--notes");
   expect_usage_error({"bench", "-d", "0,-5"}, "--depth");
   expect_usage_error({"bench", "-r", "0"}, "--rounds");
 }

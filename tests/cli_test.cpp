@@ -147,6 +147,10 @@ TEST_F(Cli, LogitsAreTheSameBytesForAnyChunkAndThreads) {
   EXPECT_TRUE((logits({"--chunk", "7", "-t", "1"}) == expected));
   EXPECT_TRUE((logits({"-t", "2"}) == expected));
   EXPECT_FALSE((logits({"--kv-global", "f16"}) == expected));
+  EXPECT_TRUE((logits({"--kv", "auto"}) == expected)) << "there is room for bf16";
+  const std::string apart = logits({"--kv", "v=tq4,k=int8"});
+  EXPECT_FALSE((apart == expected));
+  EXPECT_TRUE((logits({"--kv-local", "k=int8,v=tq4", "--kv-global", "k=int8,v=tq4", "--chunk", "5"}) == apart));
 }
 
 TEST_F(Cli, LogitsAppearCompleteOrNotAtAll) {

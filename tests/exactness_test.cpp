@@ -30,17 +30,18 @@ std::vector<int32_t> random_tokens(int count, int vocabulary, uint32_t seed) {
 struct Form {
   std::string model;
   std::string kernels;
-  KvCodec codec;
+  KvCodecs codec;
 };
 std::ostream& operator<<(std::ostream& out, const Form& form) {
-  return out << form.model << "_" << form.kernels << "_" << name_of(form.codec);
+  return out << form.model << "_" << form.kernels << "_" << name_of(form.codec.keys) << "_" << name_of(form.codec.values);
 }
 
 std::vector<Form> forms() {
   std::vector<Form> all;
   for (const char* model : {"gemma3", "gemma3_odd_untied", "llama3"}) {
     for (const std::string& kernels : supported_kernels()) {
-      for (const KvCodec codec : {KvCodec::f32, KvCodec::f16, KvCodec::bf16})
+      for (const KvCodecs codec : {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::f16), KvCodecs(KvCodec::bf16), KvCodecs(KvCodec::int8),
+                                   KvCodecs(KvCodec::tq3, KvCodec::fp8), KvCodecs(KvCodec::int4, KvCodec::tq2)})
         all.push_back({model, kernels, codec});
     }
   }

@@ -88,6 +88,7 @@ TEST_F(Cli, PlanRefusesWhatIsNoModelOrNoOption) {
                                                            {"plan", "lesson-30", "--ram", "lots"},
                                                            {"plan", "lesson-30", "--ratio", "5"},
                                                            {"plan", "lesson-30", "--kv-global", "q9"},
+                                                           {"plan", "lesson-30", "--kv", "auto", "--kv-local", "f16"},
                                                            {"plan", "lesson-30", "-c", "-1"},
                                                            {"plan", "lesson-30", "--figure", "pie"},
                                                            {"plan", "lesson-30", "--figure", "bars"}}) {

@@ -17,7 +17,7 @@ namespace {
 
 using namespace testing_support;
 
-EngineOptions engine_options(int context, int sequences, KvCodec codec) {
+EngineOptions engine_options(int context, int sequences, KvCodecs codec) {
   EngineOptions options;
   options.context_tokens = context;
   options.sequences = sequences;
@@ -35,7 +35,7 @@ int64_t planned_pages_bytes(const Plan& plan) {
 void expect_plan_is_allocation(const std::string& path) {
   SCOPED_TRACE(path);
   const auto model = Model::load(path);
-  for (const KvCodec codec : {KvCodec::f32, KvCodec::f16}) {
+  for (const KvCodecs codec : {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::f16), KvCodecs(KvCodec::int8), KvCodecs(KvCodec::int4, KvCodec::tq3)}) {
     for (const int context : {1, 7, 100, 1000, 5000}) {
       const Engine engine(model, engine_options(context, 1, codec));
       const Plan plan = engine.plan();
@@ -71,7 +71,8 @@ TEST(Plan, OfEveryFamilyIsWhatTheEngineTakes) {
     SCOPED_TRACE(name);
     const DrawnModel drawn(name);
     const auto model = drawn.load();
-    for (const KvCodec codec : {KvCodec::f32, KvCodec::bf16}) {
+    for (const KvCodecs codec : {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::bf16), KvCodecs(KvCodec::fp8), KvCodecs(KvCodec::int8),
+                                 KvCodecs(KvCodec::tq3), KvCodecs(KvCodec::int8, KvCodec::int4), KvCodecs(KvCodec::tq2, KvCodec::f16)}) {
       for (const int context : {1, 100, 1000}) {
         const Engine engine(model, engine_options(context, 1, codec));
         const Plan plan = engine.plan();

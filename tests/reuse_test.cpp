@@ -20,12 +20,17 @@ using Tokens = std::vector<int32_t>;
 
 constexpr int kContext = 512;
 
-class Reuse : public testing::TestWithParam<const char*> {
+struct Form {
+  const char* model;
+  KvCodecs codecs;
+};
+
+class Reuse : public testing::TestWithParam<Form> {
  protected:
   void SetUp() override {
     LoadOptions load;
     load.threads = 1;
-    model_ = Model::load((kOracle / GetParam()).string(), load);
+    model_ = Model::load((kOracle / GetParam().model).string(), load);
   }
 
   EngineOptions options(int64_t cache_bytes = EngineOptions::kAsMuchAgain, int sequences = 1) const {
@@ -35,6 +40,7 @@ class Reuse : public testing::TestWithParam<const char*> {
     options.chunk_tokens = 64;
     options.threads = 2;
     options.cache_bytes = cache_bytes;
+    options.kv_local = options.kv_global = GetParam().codecs;
     return options;
   }
 
@@ -212,8 +218,14 @@ TEST_P(Reuse, BoundariesOutsideThePromptAreRefused) {
   EXPECT_THROW(run(engine, random_tokens(10, 1), 0, {.ttl_seconds = -1}), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Reuse, testing::Values("gemma3", "gemma3_odd_untied", "llama3"),
-                         [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(Models, Reuse,
+                         testing::Values(Form{"gemma3", KvCodec::bf16}, Form{"gemma3_odd_untied", KvCodec::bf16},
+                                         Form{"llama3", KvCodec::bf16}, Form{"gemma3", KvCodec::int8}, Form{"gemma3", KvCodec::int4},
+                                         Form{"llama3", KvCodecs(KvCodec::int8, KvCodec::tq3)}),
+                         [](const auto& each) {
+                           return std::string(each.param.model) + "_" + std::string(name_of(each.param.codecs.keys)) + "_" +
+                                  std::string(name_of(each.param.codecs.values));
+                         });
 
 // Where the windows of a long prompt were dropped, reading all local layers' worth of windows again restores
 // them, bit for bit; reading less does not, and says so.

@@ -43,6 +43,41 @@ struct Perplexity {
 };
 Perplexity measure_perplexity(const std::shared_ptr<const Model>& model, EngineOptions options, const PerplexityJob& job);
 
+// What another form of keys and values costs in quality, beside that of the engine options: the first `context` tokens of a text are
+// read by several engines at once, and every position's distribution is compared.
+struct KvChoice {
+  KvCodecs local, global;
+};
+struct KvQualityJob {
+  std::string text;
+  int context = 2048;
+  std::vector<KvChoice> choices;  // a megabyte of logits each times 48; engines of all of them live together
+  Progress progress;              // tokens
+};
+struct KvQuality {
+  KvChoice choice;
+  double mean_kl = 0;     // of the reference's distribution to this one's, in nats, over all positions
+  double same_top = 0;    // share of positions with the same most likely token
+  double bytes_per_token = 0;  // of keys and values, all layers, the exact formula
+};
+std::vector<KvQuality> measure_kv_quality(const std::shared_ptr<const Model>& model, const EngineOptions& reference,
+                                          const KvQualityJob& job);
+
+// Whether far away details can still be told: notes such as "the code of the red fox is 4821" are strewn into a text of `context`
+// tokens, and asked for at its end, one after the other. The text is read once, each question continues from the cache.
+struct RetrievalJob {
+  std::string text;  // between the notes
+  int context = 8192;
+  int bands = 4;            // equal parts of the text, the farthest first
+  int notes_per_band = 12;
+  Progress progress;        // questions
+};
+struct Retrieval {
+  std::vector<int> found;         // per band, of notes_per_band: every token of the answer the most likely one
+  std::vector<double> log_prob;   // per band, mean of the answer's log probability
+};
+Retrieval measure_retrieval(const std::shared_ptr<const Model>& model, EngineOptions options, const RetrievalJob& job);
+
 // What this machine can do at most, by short probes that fill all `threads`.
 struct MachineLimits {
   int threads = 0;

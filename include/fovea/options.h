@@ -18,11 +18,23 @@ class Stopped : public std::exception {
   const char* what() const noexcept override { return "stopped"; }
 };
 
-// The form in which keys and values are stored.
-enum class KvCodec : uint8_t { f32, f16, bf16 };
+// The form in which keys or values are stored (docs/kv-codecs.md). From fp8 on a value takes 8, 4, 3 or 2 bits.
+enum class KvCodec : uint8_t { f32, f16, bf16, fp8, int8, int4, tq4, tq3, tq2 };
 KvCodec kv_codec_from_name(std::string_view name);  // throws Error listing the names
 std::string_view name_of(KvCodec codec);
 
+// Of the keys and of the values of a layer. Where values are part of their key (latent attention, K = V), its codec holds for both.
+struct KvCodecs {
+  KvCodec keys = KvCodec::bf16, values = KvCodec::bf16;
+
+  constexpr KvCodecs() = default;
+  constexpr KvCodecs(KvCodec both) : keys(both), values(both) {}
+  constexpr KvCodecs(KvCodec of_keys, KvCodec of_values) : keys(of_keys), values(of_values) {}
+  friend constexpr bool operator==(KvCodecs, KvCodecs) = default;
+};
+// "int8", or "k=int8,v=int4" in either order.
+KvCodecs kv_codecs_from_name(std::string_view name);  // throws Error listing the names
+std::string name_of(KvCodecs codecs);
 // What long sequences forget, on layers that see everything, so that their keys and values stay within a budget.
 enum class EvictionPolicy : uint8_t {
   none,
@@ -69,8 +81,9 @@ struct EngineOptions {
   int sequences = 1;       // that may run together, each up to context_tokens
   int chunk_tokens = 512;  // most tokens computed in one step
   int threads = 0;         // 0: all processors this process may use
-  KvCodec kv_local = KvCodec::bf16;   // layers with a window
-  KvCodec kv_global = KvCodec::bf16;  // layers that see everything
+  KvCodecs kv_local = KvCodec::bf16;   // layers with a window
+  KvCodecs kv_global = KvCodec::bf16;  // layers that see everything
+  bool kv_auto = false;                // instead: the best codecs with which the plan fits this machine (Planner::best_codecs)
   // Bytes of keys and values kept for requests to come, beside what the sequences may need; room that running sequences
   // do not use is kept in too. kAsMuchAgain: as much as the sequences need, and sixteen states where layers carry one;
   // less where memory is short.

@@ -33,7 +33,7 @@ struct PlanOptions {
   int shared_prefix_tokens = 0;  // that all sequences begin with and the cache keeps once
   int chunk_tokens = 512;        // most tokens computed in one step
   int threads = 0;               // 0: all processors this process may use
-  std::string kv_local = "bf16", kv_global = "bf16";  // names of kv_codec_facts()
+  std::string kv_local = "bf16", kv_global = "bf16";  // as kv_codecs_from_name reads them
   EvictionOptions eviction = {};  // of layers that see everything
   std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file
                              // stores them, bf16 without a file
@@ -42,10 +42,10 @@ struct PlanOptions {
 
 // One form of keys and values.
 struct KvCodecFacts {
+  KvCodec codec;
   std::string_view name;
-  int block_values,
-      block_bytes;        // values that share what the codec keeps about them, and the bytes of it all
-  bool runs;              // this engine computes with it today
+  int bits;               // of a value
+  int vector_bytes;       // that a key or value of one head takes beside: its scale
   std::string_view cost;  // what is known of its effect on quality
 };
 const std::vector<KvCodecFacts>& kv_codec_facts();
@@ -146,6 +146,9 @@ class Planner {
   // The largest that fits `memory_bytes`, the other options as they are; 0: not even one.
   int longest_context(const PlanOptions& options, int64_t memory_bytes) const;
   int most_sequences(const PlanOptions& options, int64_t memory_bytes) const;
+
+  // The options with the codecs that lose least of those with which the plan fits; with the narrowest, when none does.
+  PlanOptions best_codecs(const PlanOptions& options, int64_t memory_bytes) const;
 
   // Single changes with which the plan fits, the cheapest first. Empty when it fits as it is, or nothing
   // helps.

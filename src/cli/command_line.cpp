@@ -89,6 +89,7 @@ int run_command_line(int argc, char** argv) {
   add_tokenize_command(program, chosen);
   add_logits_command(program, chosen);
   add_perplexity_command(program, chosen);
+  add_kv_quality_command(program, chosen);
   add_bench_command(program, chosen);
   add_inspect_command(program, chosen);
   add_plan_command(program, chosen);

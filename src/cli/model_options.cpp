@@ -35,14 +35,22 @@ void ModelOptions::add_machine(CLI::App& command) {
 }
 
 void ModelOptions::add_cache(CLI::App& command) {
-  command
-      .add_option("--kv-local", kv_local, "how sliding-window layers store keys and values: f32, f16 or bf16")
+  CLI::Option* both =
+      command
+          .add_option("--kv", kv,
+                      "how keys and values are stored: f32, f16, bf16 (default), fp8, int8, int4, tq4, tq3 or tq2,\n"
+                      "k=CODEC,v=CODEC for keys and values apart, or auto: the best that fits this machine")
+          ->type_name("CODEC")
+          ->check(CLI::IsMember({"auto"}) | kv_codecs());
+  command.add_option("--kv-local", kv_local, "the same for sliding-window layers")
       ->type_name("CODEC")
-      ->check(kv_codec())
+      ->check(kv_codecs())
+      ->excludes(both)
       ->capture_default_str();
   command.add_option("--kv-global", kv_global, "the same for layers that see everything")
       ->type_name("CODEC")
-      ->check(kv_codec())
+      ->check(kv_codecs())
+      ->excludes(both)
       ->capture_default_str();
   command.add_option("--chunk", chunk, "most tokens of a prompt computed in one step")
       ->type_name("N")
@@ -90,11 +98,13 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
   PlanOptions plan;
   plan.context_tokens = std::max(1, context_tokens);
   plan.chunk_tokens = chunk;
-  plan.kv_local = kv_local;
-  plan.kv_global = kv_global;
+  plan.kv_local = kv.empty() || kv_auto() ? kv_local : kv;
+  plan.kv_global = kv.empty() || kv_auto() ? kv_global : kv;
   plan.threads = std::min(threads, EngineLimits::kMostThreads);
   plan.eviction = eviction_options(evict, eviction);
-  Planner::open(path, quant).require_fit(plan, free_memory_bytes());
+  const Planner planner = Planner::open(path, quant);
+  if (kv_auto()) plan = planner.best_codecs(plan, free_memory_bytes());
+  planner.require_fit(plan, free_memory_bytes());
   ProgressBar bar(ProgressUnit::bytes);
   LoadOptions options;
   options.threads = threads;
@@ -109,8 +119,9 @@ EngineOptions ModelOptions::engine_options() const {
   options.threads = threads;
   options.chunk_tokens = chunk;
   options.cache_bytes = cache;
-  options.kv_local = kv_codec_from_name(kv_local);
-  options.kv_global = kv_codec_from_name(kv_global);
+  options.kv_auto = kv_auto();
+  options.kv_local = kv_codecs_from_name(kv.empty() || kv_auto() ? kv_local : kv);
+  options.kv_global = kv_codecs_from_name(kv.empty() || kv_auto() ? kv_global : kv);
   options.static_cache = static_cache;
   options.eviction = eviction_options(evict, eviction);
   return options;

@@ -15,7 +15,7 @@ struct ModelOptions {
   std::string kernels;
   std::string quant;
   int threads = 0;
-  std::string kv_local = "bf16", kv_global = "bf16";
+  std::string kv, kv_local = "bf16", kv_global = "bf16";
   int chunk = 512;
   long long cache = EngineOptions::kAsMuchAgain;
   bool static_cache = false;
@@ -24,12 +24,15 @@ struct ModelOptions {
 
   void add_model(CLI::App& command);    // -m
   void add_machine(CLI::App& command);  // -t --kernels --quant
-  void add_cache(CLI::App& command);    // --kv-local --kv-global --chunk --cache --static-cache, and add_eviction
+  void add_cache(CLI::App& command);    // --kv --kv-local --kv-global --chunk --cache --static-cache, and add_eviction
 
   // With a progress bar, once the plan fits this machine (context_tokens: as far as it is known before).
   // errors: Error; Stopped after Ctrl-C
   std::shared_ptr<const Model> load(int context_tokens = 1) const;
   EngineOptions engine_options() const;
+
+ private:
+  bool kv_auto() const { return kv == "auto"; }
 };
 
 // --evict --kv-budget --sinks --recent --evict-interval

@@ -8,7 +8,6 @@
 
 #include "fovea/error.h"
 #include "fovea/options.h"
-#include "fovea/plan.h"
 
 namespace fovea::cli {
 namespace {
@@ -46,28 +45,14 @@ CLI::Validator number_above(double low, double high) {
   return in_range<double>(fmt::format("a number above {} and at most {}", low, high), low, high, false);
 }
 
-CLI::Validator kv_codec() {
+CLI::Validator kv_codecs() {
   const auto check = [](const std::string& text) -> std::string {
     try {
-      kv_codec_from_name(text);
+      kv_codecs_from_name(text);
       return "";
     } catch (const Error& error) {
       return error.mend().empty() ? error.problem() : error.problem() + " (" + error.mend() + ")";
     }
-  };
-  CLI::Validator validator(check, "");
-  validator.non_modifying();
-  return validator;
-}
-
-CLI::Validator planned_codec() {
-  const auto check = [](const std::string& text) -> std::string {
-    std::string names;
-    for (const KvCodecFacts& codec : kv_codec_facts()) {
-      if (codec.name == text) return "";
-      names += (names.empty() ? "" : ", ") + std::string(codec.name);
-    }
-    return fmt::format("no K/V codec is called '{}' (choose one of {})", text, names);
   };
   CLI::Validator validator(check, "");
   validator.non_modifying();

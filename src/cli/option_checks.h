@@ -9,7 +9,6 @@ namespace fovea::cli {
 CLI::Validator whole_number(long long low, long long high);
 CLI::Validator number(double low, double high);
 CLI::Validator number_above(double low, double high);  // (low, high]
-CLI::Validator kv_codec();
-CLI::Validator planned_codec();  // of plans, which know more codecs than run
+CLI::Validator kv_codecs();
 
 }  // namespace fovea::cli

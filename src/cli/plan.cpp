@@ -35,7 +35,7 @@ constexpr const char* kExamples =
 struct PlanCommand {
   std::vector<std::string> models;
   PlanOptions options;
-  std::string quant, evict = "none", ram, ratio, k_eq_v, figure, out;
+  std::string kv, quant, evict = "none", ram, ratio, k_eq_v, figure, out;
   bool fit = false, compare = false, list = false, json = false, no_probe = false;
 };
 
@@ -119,12 +119,14 @@ int run(PlanCommand command) {
   if (!command.ratio.empty()) command.options.what_if.ratio = ratio_from(command.ratio);
   if (!command.k_eq_v.empty()) command.options.what_if.k_eq_v = command.k_eq_v == "on";
   command.options.eviction = eviction_options(command.evict, command.options.eviction);
+  if (!command.kv.empty() && command.kv != "auto") command.options.kv_local = command.options.kv_global = command.kv;
   if (!command.figure.empty()) return draw(command);
   if (command.models.size() > 1) throw UsageError("more than one MODEL: only --figure memory takes several");
 
   const Planner planner = Planner::open(plannable(command.models.front()), command.quant);
-  const Plan plan = planner.plan(command.options);
   const int64_t memory = command.ram.empty() ? free_memory_bytes() : memory_size(command.ram).value();
+  if (command.kv == "auto") command.options = planner.best_codecs(command.options, memory);
+  const Plan plan = planner.plan(command.options);
   const std::optional<PlanSpeed> speed = speed_of(command, plan);
   nlohmann::ordered_json object = json_of(plan);
   object["memory_bytes"] = memory;
@@ -179,13 +181,21 @@ void add_plan_command(CLI::App& program, Action& chosen) {
   std::string codecs;
   for (const KvCodecFacts& codec : kv_codec_facts())
     codecs += (codecs.empty() ? "" : ", ") + std::string(codec.name);
-  command->add_option("--kv-local", options.kv_local, "codec of layers with a window: " + codecs)
+  CLI::Option* both =
+      command
+          ->add_option("--kv", plan->kv,
+                       "codec of keys and values: " + codecs + ", k=CODEC,v=CODEC, or auto: the best that fits --ram")
+          ->type_name("CODEC")
+          ->check(CLI::IsMember({"auto"}) | kv_codecs());
+  command->add_option("--kv-local", options.kv_local, "codec of layers with a window")
       ->type_name("CODEC")
-      ->check(planned_codec())
+      ->check(kv_codecs())
+      ->excludes(both)
       ->capture_default_str();
   command->add_option("--kv-global", options.kv_global, "codec of layers that see everything")
       ->type_name("CODEC")
-      ->check(planned_codec())
+      ->check(kv_codecs())
+      ->excludes(both)
       ->capture_default_str();
   command
       ->add_option("--weights", options.weights,

@@ -11,6 +11,7 @@
 #include "engine/cache_report.h"
 #include "engine/fingerprint.h"
 #include "engine/model_state.h"
+#include "engine/sample_text.h"
 #include "engine/scheduler.h"
 #include "engine/team_size.h"
 #include "fovea/error.h"
@@ -19,6 +20,7 @@
 #include "kv/eviction.h"
 #include "kv/formula.h"
 #include "model/forward.h"
+#include "model/key_shifts.h"
 #include "model/turned_keys.h"
 
 namespace fovea {
@@ -65,6 +67,53 @@ void check_static(EngineOptions& options) {
   options.cache_bytes = 0;
 }
 
+PlanOptions plan_options(const EngineOptions& options) {
+  PlanOptions plan;
+  plan.context_tokens = options.context_tokens;
+  plan.sequences = options.sequences;
+  plan.chunk_tokens = options.chunk_tokens;
+  plan.threads = options.threads;
+  plan.kv_local = name_of(options.kv_local);
+  plan.kv_global = name_of(options.kv_global);
+  plan.eviction = options.eviction;
+  return plan;
+}
+
+// Of what the process will take in the end, the weights and the vocabulary are there already.
+int64_t memory_for(const Plan& plan, int64_t cache_bytes) {
+  const int64_t present = plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes;
+  return present + std::min(available_memory_bytes(), kMostMemory) - cache_bytes;
+}
+
+void choose_codecs(EngineOptions& options, const Planner& planner) {
+  if (!options.kv_auto) return;
+  const PlanOptions wanted = plan_options(options);
+  const PlanOptions best = planner.best_codecs(wanted, memory_for(planner.plan(wanted), std::max<int64_t>(0, options.cache_bytes)));
+  options.kv_local = kv_codecs_from_name(best.kv_local);
+  options.kv_global = kv_codecs_from_name(best.kv_global);
+}
+
+void check_codecs(const EngineOptions& options, const model::ModelSpec& spec) {
+  for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
+    const kernels::KvLayout& layout = group.layout;
+    if (layout.head_dim <= kernels::kMostNarrowDim) continue;
+    for (const KvCodec codec : {layout.codec.keys, layout.codec.values}) {
+      if (!kernels::is_narrow(codec)) continue;
+      throw Error(fmt::format("keys of {} dimensions cannot be stored as {}", layout.head_dim, name_of(codec)), "K/V codec",
+                  "choose bf16, f16 or f32 for these layers");
+    }
+  }
+}
+
+// Keys that move to other positions are turned where they are stored; codes of narrow codecs cannot be.
+void require_turning_keys(const EngineOptions& options, const model::ModelSpec& spec, const char* place) {
+  for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
+    if (group.state_bytes > 0 || !kernels::is_narrow(group.layout.codec.keys)) continue;
+    throw Error(fmt::format("keys stored as {} cannot be moved to other positions", name_of(group.layout.codec.keys)), place,
+                "store keys as bf16, f16 or f32 (values may be narrow: --kv k=bf16,v=int8), or do without --evict and --shift");
+  }
+}
+
 EngineOptions resolve(EngineOptions options, const Model& model) {
   const ModelFacts& facts = model.facts();
   if (options.context_tokens == 0) options.context_tokens = std::min(facts.context_tokens, EngineLimits::kUsualContextTokens);
@@ -80,28 +129,17 @@ EngineOptions resolve(EngineOptions options, const Model& model) {
   if (options.static_cache) check_static(options);
   kv::check(options.eviction);
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
+  choose_codecs(options, *model.state().planner);
+  check_codecs(options, model.state().spec);
+  if (options.eviction.policy != EvictionPolicy::none) require_turning_keys(options, model.state().spec, "engine options");
   settle_cache(options, model.state().spec);
   return options;
 }
 
-PlanOptions plan_options(const EngineOptions& options) {
-  PlanOptions plan;
-  plan.context_tokens = options.context_tokens;
-  plan.sequences = options.sequences;
-  plan.chunk_tokens = options.chunk_tokens;
-  plan.threads = options.threads;
-  plan.kv_local = name_of(options.kv_local);
-  plan.kv_global = name_of(options.kv_global);
-  plan.eviction = options.eviction;
-  return plan;
-}
-
-// Refuses what cannot fit before anything is reserved. The weights and the vocabulary are there already.
+// Refuses what cannot fit before anything is reserved.
 EngineOptions fitting(const EngineOptions& options, const Model::State& model) {
   const Plan plan = model.planner->plan(plan_options(options));
-  const int64_t present = plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes;
-  const int64_t available = std::min(available_memory_bytes(), kMostMemory) - options.cache_bytes;
-  model.planner->require_fit(plan_options(options), present + available);
+  model.planner->require_fit(plan_options(options), memory_for(plan, options.cache_bytes));
   return options;
 }
 
@@ -139,9 +177,11 @@ struct Engine::State {
         scheduler(cache, options.chunk_tokens, options.eviction.policy != EvictionPolicy::none) {
     scheduler.on_full = [this](RunningRequest& request) { return forget(request); };
     scheduler.on_start = [this](RequestId id, const ReuseReport& report) { count_start(id, report); };
+    shift_keys();
   }
 
   const model::ModelSpec& spec() const { return model->state().spec; }
+  void shift_keys();
 
   void check(const Request& request) const;
   void check_shift(const Request& request) const;
@@ -182,6 +222,16 @@ void Engine::State::count_start(RequestId id, const ReuseReport& report) {
   if (started.size() > CacheMap::kMostRequests) started.pop_front();
 }
 
+void Engine::State::shift_keys() {
+  const std::vector<kv::GroupSpec> groups = kv_groups(spec(), options.kv_local, options.kv_global);
+  const auto scaled = [](const kv::GroupSpec& group) { return group.state_bytes == 0 && kernels::is_scaled(group.layout.codec.keys); };
+  if (std::none_of(groups.begin(), groups.end(), scaled)) return;
+  std::vector<int32_t> tokens = sample_tokens(*model);
+  tokens.resize(std::min(tokens.size(), static_cast<size_t>(model->facts().context_tokens)));
+  scratch.key_shifts =
+      measure_key_shifts(spec(), model->state().weights, groups, tokens, compute, scratch, options.chunk_tokens);
+}
+
 void Engine::State::check(const Request& request) const {
   if (request.prompt.empty()) throw Error("the prompt is empty", "request", "give at least one token");
   for (size_t i = 0; i < request.prompt.size(); ++i) {
@@ -216,6 +266,7 @@ void Engine::State::check_shift(const Request& request) const {
   }
   if (options.static_cache) throw Error("a static cache cannot be shifted", "request", "run with a paged cache");
   model::require_shiftable(spec());
+  require_turning_keys(options, spec(), "request");
   const int keep = *request.shift_after;
   int widest = 0;
   for (const model::LayerSpec& layer : spec().layers) widest = std::max({widest, layer.attention.window, layer.attention.chunk});

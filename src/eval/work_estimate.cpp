@@ -2,11 +2,20 @@
 
 #include <algorithm>
 
+#include "kernels/kv_layout.h"
+
 namespace fovea::eval {
 namespace {
 
-// LayerFacts count cache bytes with f16.
-double scale_from_f16(KvCodec codec) { return codec == KvCodec::f32 ? 2 : 1; }
+// LayerFacts count cache bytes with 16 bits.
+double scale_from_16_bits(const LayerFacts& layer, KvCodecs codec) {
+  if (layer.head_dim == 0) return 1;
+  const auto bytes = [&](KvCodecs codecs) {
+    const kernels::KvLayout head = {codecs, 1, layer.head_dim, layer.values_in_keys ? layer.head_dim : 0};
+    return static_cast<double>(head.bytes_per_token());
+  };
+  return bytes(codec) / bytes(KvCodec::bf16);
+}
 
 // Keys that the query at `position` sees, itself included.
 double keys_seen(const LayerFacts& layer, int64_t budget, int64_t position) {
@@ -30,15 +39,15 @@ WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, int64
       weights_bytes_(static_cast<double>(weights_bytes)),
       layer_macs_(static_cast<double>(layer_macs)),
       logit_macs_(static_cast<double>(facts.vocabulary) * facts.hidden),
-      local_value_scale_(scale_from_f16(options.kv_local)),
-      global_value_scale_(scale_from_f16(options.kv_global)),
+      kv_local_(options.kv_local),
+      kv_global_(options.kv_global),
       budget_tokens_(options.eviction.policy == EvictionPolicy::none ? EngineLimits::kMostContextTokens
                                                                      : options.eviction.budget_tokens) {}
 
 Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {
   Work work{weights_bytes_, layer_macs_ * tokens + logit_macs_ * logit_rows};
   for (const LayerFacts& layer : facts_.layers) {
-    const double scale = layer.window ? local_value_scale_ : global_value_scale_;
+    const double scale = scale_from_16_bits(layer, layer.window ? kv_local_ : kv_global_);
     work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, budget_tokens_, first_position, tokens);
     double pairs = 0;
     for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, budget_tokens_, static_cast<int64_t>(first_position) + i);

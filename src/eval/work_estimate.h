@@ -26,7 +26,8 @@ class WorkEstimate {
 
  private:
   ModelFacts facts_;
-  double weights_bytes_, layer_macs_, logit_macs_, local_value_scale_, global_value_scale_;
+  double weights_bytes_, layer_macs_, logit_macs_;
+  KvCodecs kv_local_, kv_global_;
   int64_t budget_tokens_;  // that layers without a window see at most
 };
 

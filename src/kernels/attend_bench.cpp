@@ -5,7 +5,6 @@
 #include <benchmark/benchmark.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "kernels/compute.h"
@@ -16,7 +15,7 @@ namespace {
 
 constexpr int kSpans = 128, kHeadDim = 256;
 
-void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int rows, int tiles) {
+void measure(benchmark::State& state, const KernelSet& set, KvCodecs codec, int rows, int tiles) {
   RandomNumbers random(1);
   const KvLayout layout = {codec, 1, kHeadDim};
   constexpr int kTokens = kSpans * kSpanTokens;
@@ -40,16 +39,23 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int r
                               1.0f / 16,
                               &layout,
                               {pages.data(), 0, static_cast<int>(pages.size()), 0},
-                              0};
+                              0,
+                              0,
+                              0,
+                              {},
+                              nullptr};
   std::vector<float> sums(static_cast<size_t>(rows * kHeadDim)), maxima(static_cast<size_t>(rows)),
       weights(maxima);
   std::vector<float> part_sums(sums), part_maxima(maxima), part_weights(weights);
   const AttentionState part = {part_sums.data(), part_maxima.data(), part_weights.data()};
   const AttentionState merged = {sums.data(), maxima.data(), weights.data()};
-  std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(kHeadDim));
+  std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(kHeadDim)),
+      unfolded(unfolded_span_bytes(kHeadDim));
+  tile.unfolded = unfolded.data();
   set.arrange_queries(tile, arranged.data());
   for (auto _ : state) {
     for (int span = 0; span < kSpans; ++span) {
+      set.unfold_pages(layout, tile.pages, 0, span * kSpanPages, (span + 1) * kSpanPages, unfolded.data());
       for (int i = 0; i < tiles; ++i) {
         tile.fetch = tiles == 1 ? SpanFetch{span, 1, 2} : SpanFetch{(span + 1) % kSpans, i, tiles};
         set.attend_span(tile, arranged.data(), span, part, scratch.data());
@@ -65,11 +71,11 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int r
 
 const bool kRegistered = [] {
   for (const KernelSet* set : supported_kernel_sets()) {
-    for (const auto& [codec, codec_name] :
-         {std::pair{KvCodec::f32, "f32"}, std::pair{KvCodec::f16, "f16"}, std::pair{KvCodec::bf16, "bf16"}}) {
+    for (const KvCodec codec : {KvCodec::f32, KvCodec::f16, KvCodec::bf16, KvCodec::fp8, KvCodec::int8, KvCodec::int4, KvCodec::tq3,
+                                KvCodec::tq2}) {
       for (const auto& [rows, tiles] : {std::pair{4, 1}, std::pair{kTileRows, kTilesTogether}}) {
         const std::string name =
-            "attend/" + std::string(set->name) + "/" + codec_name + "/rows:" + std::to_string(rows) + "x" + std::to_string(tiles);
+            "attend/" + std::string(set->name) + "/" + std::string(name_of(codec)) + "/rows:" + std::to_string(rows) + "x" + std::to_string(tiles);
         benchmark::RegisterBenchmark(name.c_str(), measure, *set, codec, rows, tiles);
       }
     }

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cassert>
+#include <climits>
 #include <limits>
 #include <utility>
 
@@ -82,7 +83,7 @@ void make_tile(const Call& call, int index, Tile& tile) {
     }
   }
   tile.work = {rows,         tile.queries.data(), tile.positions.data(), call.shape.window, call.shape.scale,
-               &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap};
+               &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap, {}, nullptr};
   tile.attended = call.attended.empty() ? AttendedPages{} : call.attended[s];
   tile.first_span = oldest_seen(call.shape.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
   tile.end_span = tile.positions[static_cast<size_t>(rows - 1)] / kSpanTokens + 1;
@@ -107,22 +108,45 @@ void merge_sinks(const KernelSet& set, const Tile& tile, const AttentionState& p
   set.merge(tile.work.rows, stride, part, state);
 }
 
-void write_out(const Tile& tile, const AttentionState& state, int head_dim, int stride) {
+void write_out(const KernelSet& set, const Tile& tile, const AttentionState& state) {
+  const KvLayout& layout = *tile.work.layout;
   for (int r = 0; r < tile.work.rows; ++r) {
-    const float* sums = state.sums + static_cast<int64_t>(r) * stride;
+    const float* sums = state.sums + static_cast<int64_t>(r) * layout.value_stride();
     const float weight = state.weights[r];
     float* out = tile.outputs[static_cast<size_t>(r)];
-    for (int d = 0; d < head_dim; ++d) out[d] = sums[d] / weight;
+    for (int d = 0; d < layout.value_dim(); ++d) out[d] = sums[d] / weight;
+    set.turn_back(layout, out);
   }
+}
+
+// What tiles [first, first + count) see of a span, unfolded for them; they are of one sequence and one K/V head.
+void unfold(const KernelSet& set, const Tile* first, size_t count, int span, std::byte* unfolded) {
+  const AttentionTile& work = first->work;
+  int oldest = INT_MAX, newest = 0;
+  for (const Tile* tile = first; tile < first + count; ++tile) {
+    const AttentionTile& each = tile->work;
+    oldest = std::min(oldest, oldest_seen(each.window, each.chunk, each.positions[0]));
+    newest = std::max(newest, each.positions[each.rows - 1]);
+  }
+  const int begin = std::max(span * kSpanPages, oldest / kPageTokens);
+  const int end = std::min((span + 1) * kSpanPages, newest / kPageTokens + 1);
+  set.unfold_pages(*work.layout, work.pages, work.kv_head, begin, end, unfolded);
+}
+
+bool is_unfolded(const KvLayout& layout) {
+  return is_narrow(layout.codec.keys) || (layout.own_values() && is_narrow(layout.codec.values));
 }
 
 // Adds what the rows of a tile attended to in one span.
 void add_attended(const KernelSet& set, const Tile& tile, const std::byte* queries, int span, const AttentionState& whole,
                   std::byte* scratch) {
+  AttentionTile work = tile.work;
+  work.unfolded = scratch + attention_scratch_bytes();
+  if (is_unfolded(*work.layout)) unfold(set, &tile, 1, span, work.unfolded);
   constexpr int kPages = kSpanTokens / kPageTokens;
   constexpr float kSharesUnit = 0x1p20f;
   std::array<float, kTileRows * kPages> shares;
-  set.page_shares(tile.work, queries, span, whole, shares.data(), scratch);
+  set.page_shares(work, queries, span, whole, shares.data(), scratch);
   const int first = span * kPages, end = tile.work.pages.first_page + tile.work.pages.page_count;
   for (int page = 0; page < kPages && first + page < end; ++page) {
     int64_t sum = 0;
@@ -140,6 +164,7 @@ void add_attended(const KernelSet& set, const Tile& tile, const std::byte* queri
 // Scratch of a thread: of attend_span, its result, and of each tile arranged queries and what was gathered so far.
 struct ThreadMemory {
   std::byte* scratch;
+  std::byte* unfolded;
   AttentionState part;
   std::array<std::byte*, kTilesTogether> queries;
   std::array<AttentionState, kTilesTogether> running;
@@ -149,6 +174,7 @@ struct ThreadMemory {
     std::byte* at = scratch + attention_scratch_bytes();
     const auto next = [&](size_t bytes) { return std::exchange(at, at + bytes); };
     const auto next_state = [&] { return state_at(reinterpret_cast<float*>(next(state_bytes)), layout.value_stride()); };
+    unfolded = next(unfolded_span_bytes(layout.head_dim));
     part = next_state();
     for (size_t i = 0; i < kTilesTogether; ++i) {
       queries[i] = next(arranged_query_bytes(layout.head_dim));
@@ -171,6 +197,14 @@ struct TileGroup {
       end_span = std::max(end_span, tile.end_span);
     }
   }
+
+  // The first tile after `begin` that reads other keys.
+  size_t end_of_alike(size_t begin) const {
+    const AttentionTile& first = tiles[begin].work;
+    size_t end = begin + 1;
+    while (end < count && tiles[end].work.kv_head == first.kv_head && tiles[end].work.pages.pages == first.pages.pages) ++end;
+    return end;
+  }
 };
 
 void attend_group(Compute& compute, const Call& call, TileGroup group, int thread) {
@@ -181,9 +215,15 @@ void attend_group(Compute& compute, const Call& call, TileGroup group, int threa
     clear(memory.running[i], group.tiles[i].work.rows, stride);
   }
   for (int span = group.first_span; span < group.end_span; ++span) {
+    size_t unfolded_end = 0;
     for (size_t i = 0; i < group.count; ++i) {
       Tile& tile = group.tiles[i];
+      if (is_unfolded(call.layout) && i == unfolded_end) {
+        unfolded_end = group.end_of_alike(i);
+        unfold(compute.set(), &tile, unfolded_end - i, span, memory.unfolded);
+      }
       if (span < tile.first_span || span >= tile.end_span) continue;
+      tile.work.unfolded = memory.unfolded;
       if (span + 1 < group.end_span) tile.work.fetch = {span + 1, static_cast<int>(i), static_cast<int>(group.count)};
       else tile.work.fetch = {};
       compute.set().attend_span(tile.work, memory.queries[i], span, memory.part, memory.scratch);
@@ -196,7 +236,7 @@ void attend_group(Compute& compute, const Call& call, TileGroup group, int threa
     for (int span = tile.first_span; tile.attended.pages && span < tile.end_span; ++span) {
       add_attended(compute.set(), tile, memory.queries[i], span, memory.running[i], memory.scratch);
     }
-    write_out(tile, memory.running[i], call.layout.value_dim(), stride);
+    write_out(compute.set(), tile, memory.running[i]);
   }
 }
 
@@ -243,6 +283,8 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
       const int count = std::min(wave, tile.end_span - span);
       compute.pool().run(count, [&](int i, int thread) {
         AttentionTile work = tile.work;
+        work.unfolded = compute.scratch(thread) + attention_scratch_bytes();
+        if (is_unfolded(call.layout)) unfold(compute.set(), &tile, 1, span + i, work.unfolded);
         work.fetch = {span + i, 1, 2};  // its values, while keys are read
         compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
       });
@@ -254,7 +296,7 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
         add_attended(compute.set(), tile, compute.arranged_queries(), tile.first_span + i, running, compute.scratch(thread));
       });
     }
-    write_out(tile, running, call.layout.value_dim(), stride);
+    write_out(compute.set(), tile, running);
   }
 }
 

@@ -8,25 +8,20 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
-#include <string_view>
 #include <vector>
 
+#include "kernels/decoded_kv.h"
 #include "kernels/kernel_tests.h"
 
 namespace fovea::kernels {
 namespace {
 
-constexpr KvCodec kCodecs[] = {KvCodec::f32, KvCodec::f16, KvCodec::bf16};
-
-std::string_view codec_name(KvCodec codec) {
-  return codec == KvCodec::f32 ? "f32" : codec == KvCodec::f16 ? "f16" : "bf16";
-}
-
-float as_stored(KvCodec codec, float x) {
-  if (codec == KvCodec::f16) return float_from_f16(f16_from_float(x));
-  return codec == KvCodec::bf16 ? float_from_bf16(bf16_from_float(x)) : x;
-}
+const std::vector<KvCodecs> kAllCodecs = {
+    KvCodec::f32,  KvCodec::f16, KvCodec::bf16, KvCodec::fp8, KvCodec::int8, KvCodec::int4, KvCodec::tq4, KvCodec::tq3,
+    KvCodec::tq2,  {KvCodec::int8, KvCodec::int4}, {KvCodec::tq2, KvCodec::f32}, {KvCodec::f16, KvCodec::tq3},
+    {KvCodec::f32, KvCodec::bf16}, {KvCodec::fp8, KvCodec::tq2}};
 
 // The pages of one sequence, each in memory of its exact size, and the keys and values that were put into
 // them.
@@ -40,14 +35,10 @@ class StoredSequence {
     }
     for (auto& page : pages_) pointers_.push_back(page.data());
     const auto width = static_cast<size_t>(layout.kv_heads * layout.head_dim);
-    keys_.resize(static_cast<size_t>(tokens) * width);
-    values_.resize(keys_.size());
     for (int position = first_page * kPageTokens; position < tokens; ++position) {
       const std::vector<float> key = random.floats(width), value = random.floats(width);
       set.store_kv(layout, view().slice(position / kPageTokens), position % kPageTokens, key.data(),
                    value.data());
-      std::copy(key.begin(), key.end(), keys_.begin() + static_cast<std::ptrdiff_t>(width) * position);
-      std::copy(value.begin(), value.end(), values_.begin() + static_cast<std::ptrdiff_t>(width) * position);
     }
   }
 
@@ -56,31 +47,33 @@ class StoredSequence {
   }
   int tokens() const { return tokens_; }
   const std::vector<std::vector<std::byte>>& bytes() const { return pages_; }
-  double key(int position, int head, int d) const {
-    return as_stored(layout_.codec, keys_[at(position, head, d)]);
+  // As stored.
+  const std::vector<double>& key(int position, int head) const {
+    std::vector<double>& key = decoded_[{position, head, 0}];
+    if (key.empty()) key = decoded_key(layout_, view().slice(position / kPageTokens), head, position % kPageTokens);
+    return key;
   }
-  double value(int position, int head, int d) const {
-    return as_stored(layout_.codec, (layout_.values_in_key > 0 ? keys_ : values_)[at(position, head, d)]);
+  const std::vector<double>& value(int position, int head) const {
+    if (!layout_.own_values()) return key(position, head);
+    std::vector<double>& value = decoded_[{position, head, 1}];
+    if (value.empty()) value = decoded_value(layout_, view().slice(position / kPageTokens), head, position % kPageTokens);
+    return value;
   }
 
  private:
   static constexpr size_t kLayerOffset = 64;  // another layer's slice stands before this one's
 
-  size_t at(int position, int head, int d) const {
-    return static_cast<size_t>((position * layout_.kv_heads + head) * layout_.head_dim + d);
-  }
-
   KvLayout layout_;
   int first_page_, tokens_;
   std::vector<std::vector<std::byte>> pages_;
   std::vector<std::byte*> pointers_;
-  std::vector<float> keys_, values_;
+  mutable std::map<std::array<int, 3>, std::vector<double>> decoded_;  // by position, head, and whether it is a value
 };
 
 FOVEA_ON_EVERY_KERNEL_SET(StoreKv);
 
 TEST_P(StoreKv, WritesTheBytesOfTheSpecification) {
-  for (const KvCodec codec : kCodecs) {
+  for (const KvCodecs codec : kAllCodecs) {
     for (const int head_dim : {8, 24, 64, 80, 256}) {
       for (const int kv_heads : {1, 3}) {
         const KvLayout layout = {codec, kv_heads, head_dim};
@@ -88,7 +81,7 @@ TEST_P(StoreKv, WritesTheBytesOfTheSpecification) {
         const StoredSequence expected(scalar_kernels(), layout, 1, 43, random),
             found(set(), layout, 1, 43, again);
         EXPECT_EQ(expected.bytes(), found.bytes())
-            << codec_name(codec) << " " << head_dim << " x " << kv_heads;
+            << name_of(codec) << " " << head_dim << " x " << kv_heads;
       }
     }
   }
@@ -109,12 +102,12 @@ TEST_P(StoreKv, RoundsToTheNearestStoredNumberEvenWhereItIsNone) {
                        -std::numeric_limits<float>::infinity()};
   std::vector<float> numbers(16);
   std::copy(std::begin(odd), std::end(odd), numbers.begin());
-  for (const KvCodec codec : kCodecs) {
+  for (const KvCodecs codec : kAllCodecs) {
     const KvLayout layout = {codec, 1, 16};
     std::vector<std::byte> expected(layout.slice_bytes()), found(layout.slice_bytes());
     scalar_kernels().store_kv(layout, expected.data(), 3, numbers.data(), numbers.data());
     set().store_kv(layout, found.data(), 3, numbers.data(), numbers.data());
-    EXPECT_EQ(expected, found) << codec_name(codec);
+    EXPECT_EQ(expected, found) << name_of(codec);
   }
 }
 
@@ -155,8 +148,13 @@ States attended(const KernelSet& set, AttentionTile tile, int first_row, int row
   tile.positions += first_row;
   tile.rows = rows;
   States states(rows, tile.layout->value_stride());
-  std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(tile.layout->head_dim));
+  std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(tile.layout->head_dim)),
+      unfolded(unfolded_span_bytes(tile.layout->head_dim));
   set.arrange_queries(tile, arranged.data());
+  tile.unfolded = unfolded.data();
+  const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[0]);
+  set.unfold_pages(*tile.layout, tile.pages, tile.kv_head, std::max(span * kSpanPages, oldest / kPageTokens),
+                   std::min((span + 1) * kSpanPages, tile.positions[rows - 1] / kPageTokens + 1), unfolded.data());
   set.attend_span(tile, arranged.data(), span, states.view(), scratch.data());
   return states;
 }
@@ -164,7 +162,7 @@ States attended(const KernelSet& set, AttentionTile tile, int first_row, int row
 // Calls check(tile) for tiles of every codec, shape, window and number of rows.
 template <typename Check> void for_tiles(const KernelSet& set, Check check) {
   RandomNumbers random(22);
-  for (const KvCodec codec : kCodecs) {
+  for (const KvCodecs codec : kAllCodecs) {
     for (const int head_dim : {8, 24, 64, 80, 256}) {
       for (const int kv_heads : {1, 3}) {
         const int values_in_key = random.integer(0, 2) * random.integer(1, head_dim + 1);
@@ -177,10 +175,10 @@ template <typename Check> void for_tiles(const KernelSet& set, Check check) {
           const int last = sequence.tokens() - (rows - 1) / heads;
           const Queries queries(rows, random.integer(0, last), heads, head_dim, random);
           SCOPED_TRACE(testing::Message()
-                       << codec_name(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads
+                       << name_of(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads
                        << " values in key " << values_in_key << " window " << window << " chunk " << chunk << " rows " << rows << " from " << queries.positions[0]);
           check(AttentionTile{rows, queries.pointers.data(), queries.positions.data(), window, 0.3f, &layout,
-                              sequence.view(), random.integer(0, kv_heads), chunk, softcap});
+                              sequence.view(), random.integer(0, kv_heads), chunk, softcap, {}, nullptr});
           if (testing::Test::HasFatalFailure()) return;
         }
       }
@@ -229,7 +227,7 @@ TEST_P(AttendSpan, GathersNothingWhereNoKeyIsSeen) {
   const StoredSequence sequence(set(), layout, 0, 200, random);
   const Queries queries(2, 150, 1, 24, random);
   const AttentionTile tile = {
-      2, queries.pointers.data(), queries.positions.data(), 10, 1, &layout, sequence.view(), 0};
+      2, queries.pointers.data(), queries.positions.data(), 10, 1, &layout, sequence.view(), 0, 0, 0, {}, nullptr};
   const States states = attended(set(), tile, 0, 2, 0);
   for (const float weight : states.weights) EXPECT_EQ(weight, 0);
   for (const float largest : states.maxima) EXPECT_EQ(largest, -std::numeric_limits<float>::infinity());
@@ -321,8 +319,8 @@ struct Batch {
     const int oldest = oldest_seen(shape.window, shape.chunk, position);
     std::vector<double> scores;
     for (int j = oldest; j <= position; ++j) {
-      double dot = 0;
-      for (int d = 0; d < layout.head_dim; ++d) dot += query[d] * stored[s].key(j, kv_head, d);
+      const std::vector<double>& key = stored[s].key(j, kv_head);
+      const double dot = std::inner_product(key.begin(), key.end(), query, 0.0);
       const double score = dot * shape.scale;
       scores.push_back(shape.softcap > 0 ? shape.softcap * std::tanh(score / shape.softcap) : score);
     }
@@ -332,9 +330,8 @@ struct Batch {
     for (size_t i = 0; i < scores.size(); ++i) {
       const double p = std::exp(scores[i] - largest);
       weight += p;
-      for (size_t d = 0; d < out.size(); ++d) {
-        out[d] += p * stored[s].value(oldest + static_cast<int>(i), kv_head, static_cast<int>(d));
-      }
+      const std::vector<double>& value = stored[s].value(oldest + static_cast<int>(i), kv_head);
+      for (size_t d = 0; d < out.size(); ++d) out[d] += p * value[d];
     }
     for (double& x : out) x /= weight;
     return out;
@@ -346,12 +343,12 @@ FOVEA_ON_EVERY_KERNEL_SET(Attend);
 // Calls check(batch) for ragged batches of different shapes.
 template <typename Check> void for_batches(const KernelSet& set, Check check) {
   RandomNumbers random(24);
-  for (const KvCodec codec : kCodecs) {
+  for (const KvCodecs codec : kAllCodecs) {
     for (const int window : {0, 1, 16, 100}) {
       for (const auto& [q_heads, kv_heads, head_dim] :
            {std::array{4, 1, 64}, std::array{6, 3, 24}, std::array{13, 1, 8}}) {
         SCOPED_TRACE(testing::Message()
-                     << codec_name(codec) << " window " << window << " heads " << q_heads << "/" << kv_heads);
+                     << name_of(codec) << " window " << window << " heads " << q_heads << "/" << kv_heads);
         const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
         check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
                     {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
@@ -366,7 +363,7 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
 TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
   for_batches(set(), [&](const Batch& batch) {
     const std::vector<float> out = batch.attended(set(), 2);
-    const double tolerance = batch.layout.paired() ? 1e-2 : 2e-6;  // queries and weights have 8 bits there
+    const double tolerance = is_paired(batch.layout.codec.keys) || is_paired(batch.layout.codec.values) ? 1e-2 : 2e-6;  // queries and weights have 8 bits there
     for (size_t s = 0; s < batch.sequences.size(); ++s) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
         for (int head = 0; head < batch.shape.q_heads; ++head) {

@@ -10,7 +10,7 @@ size_t whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 Compute::Places Compute::places_for(const ComputeLimits& limits, int threads) {
   const int stride = (limits.head_dim + 15) / 16 * 16;
   const size_t state_bytes = span_state_floats(stride) * sizeof(float);
-  const size_t attention_bytes = attention_scratch_bytes() + whole_lines(state_bytes) +
+  const size_t attention_bytes = attention_scratch_bytes() + unfolded_span_bytes(limits.head_dim) + whole_lines(state_bytes) +
                                  kTilesTogether * (arranged_query_bytes(limits.head_dim) + whole_lines(state_bytes));
   Places places;
   const size_t made_rows_bytes = static_cast<size_t>(kTileRows) * static_cast<size_t>(limits.inputs) * sizeof(float);

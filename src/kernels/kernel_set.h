@@ -52,6 +52,7 @@ struct AttentionTile {
   int chunk = 0;      // 0: none; else keys j with j / chunk == position / chunk
   float softcap = 0;  // 0: none; else scores become softcap * tanh(score / softcap)
   SpanFetch fetch = {};
+  std::byte* unfolded = nullptr;  // narrow codecs: what unfold_pages wrote of the span, as far as the tile sees it
 };
 
 // The oldest key that the query at `position` sees.
@@ -101,7 +102,12 @@ struct KernelSet {
   // of a page slice.
   void (*store_kv)(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value);
 
-  // Arranges the tile's queries for attend_span, once for all spans.
+  // Pages [begin_page, end_page) of one span and one head of a narrow codec -> bf16 pairs without scales, for attend_span.
+  // unfolded: unfolded_span_bytes(head_dim), on a cache line.
+  void (*unfold_pages)(const KvLayout& layout, const KvPages& pages, int kv_head, int begin_page, int end_page,
+                       std::byte* unfolded);
+
+  // Arranges the tile's queries for attend_span, once for all spans; rotated, where the codec of the keys rotates them.
   // arranged: arranged_query_bytes(head_dim), on a cache line.
   void (*arrange_queries)(const AttentionTile& tile, std::byte* arranged);
   // Attends to the keys of one span (positions span * kSpanTokens ..) and writes what the rows gather from it.
@@ -110,6 +116,8 @@ struct KernelSet {
   // scratch: at least attention_scratch_bytes(), on a cache line.
   void (*attend_span)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
                       std::byte* scratch);
+  // Rotates the weighted values of one head (value_dim numbers) back, where their codec has rotated them.
+  void (*turn_back)(const KvLayout& layout, float* out);
   // state = state merged with part, `rows` rows of `stride` values. Spans are merged in ascending order.
   void (*merge)(int rows, int stride, const AttentionState& part, const AttentionState& state);
   // Which share of each row's softmax falls on each page of a span, now that `whole`, all spans merged, is known.
@@ -124,7 +132,8 @@ constexpr size_t widened_panel_bytes(int inputs) {
   return static_cast<size_t>(inputs) * kPanelOutputs + 3 * groups * kPanelOutputs * sizeof(float);
 }
 constexpr size_t arranged_query_bytes(int head_dim) {
-  return (static_cast<size_t>(kTileRows) * static_cast<size_t>(head_dim + 1) * sizeof(float) + 63) / 64 * 64;
+  const int padded = head_dim + 16;  // narrow keys: whole groups of each part
+  return (static_cast<size_t>(kTileRows) * static_cast<size_t>(padded) * sizeof(float) + 63) / 64 * 64;
 }
 constexpr size_t attention_scratch_bytes() { return static_cast<size_t>(kTileRows) * kSpanTokens * sizeof(float); }
 

@@ -26,10 +26,10 @@ void read_key(const KvLayout& layout, const std::byte* slice, int head, int slot
   const std::byte* keys = slice + static_cast<size_t>(head) * layout.key_head_bytes();
   for (int d = 0; d < layout.head_dim; ++d) {
     const int64_t at = layout.key_at(d, slot);
-    switch (layout.codec) {
+    switch (layout.codec.keys) {
       case KvCodec::f32: key[d] = number_at<float>(keys, at); break;
       case KvCodec::f16: key[d] = float_from_f16(number_at<uint16_t>(keys, at)); break;
-      case KvCodec::bf16: key[d] = float_from_bf16(number_at<uint16_t>(keys, at)); break;
+      default: key[d] = float_from_bf16(number_at<uint16_t>(keys, at)); break;
     }
   }
 }
@@ -38,10 +38,10 @@ void write_key(const KvLayout& layout, std::byte* slice, int head, int slot, con
   std::byte* keys = slice + static_cast<size_t>(head) * layout.key_head_bytes();
   for (int d = 0; d < layout.head_dim; ++d) {
     const int64_t at = layout.key_at(d, slot);
-    switch (layout.codec) {
+    switch (layout.codec.keys) {
       case KvCodec::f32: put(keys, at, key[d]); break;
       case KvCodec::f16: put(keys, at, f16_from_float(within(kLargestF16, key[d]))); break;
-      case KvCodec::bf16: put(keys, at, bf16_from_float(within(kLargestBf16, key[d]))); break;
+      default: put(keys, at, bf16_from_float(within(kLargestBf16, key[d]))); break;
     }
   }
 }

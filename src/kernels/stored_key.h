@@ -1,4 +1,4 @@
-// One key of a page as floats, and back: for whoever changes keys that are stored already.
+// One key of a page as floats, and back: for whoever changes keys that are stored already. REQUIRES keys of f32, f16 or bf16.
 #pragma once
 
 #include <cstddef>

@@ -231,6 +231,7 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
     k = v = step.rows(step.s.stored_k, layout.kv_heads * layout.head_dim);
   }
   find_pages(step, owner);
+  if (own && !step.s.key_shifts.empty()) step.add_bias(step.s.key_shifts[static_cast<size_t>(index)], k);
   if (own) store(step, layout, k, v);
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/aligned.h"
 #include "base/large_bytes.h"
 #include "kernels/attention.h"
 #include "kernels/compute.h"
@@ -30,7 +31,7 @@ struct Batch {
 };
 
 // Groups of layers as the cache is to hold them: layers with the same window and shape together.
-std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodec local, KvCodec global);
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCodecs global);
 
 // Memory of a step, reserved once for the largest batch. Parts that a model does not need are empty.
 class Scratch {
@@ -60,6 +61,7 @@ class Scratch {
   std::vector<kernels::SequenceRows> places;  // likewise: its rows, with positions as the layer's pages count them
   std::vector<int> chosen, order, begins;  // of experts: [rows * used]; by expert; [experts + 1]
   std::vector<float> shares;               // weight of each chosen
+  std::vector<AlignedArray<float>> key_shifts;  // per layer: added to every key that is stored (key_shifts.h); empty: nothing is
   int context_tokens;
   PartTimes times;  // of all steps so far
 

@@ -147,7 +147,7 @@ void add_state_layer(int layer, int64_t bytes, std::vector<kv::GroupSpec>& group
 
 }  // namespace
 
-std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodec local, KvCodec global) {
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCodecs global) {
   std::vector<kv::GroupSpec> groups;
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const AttentionSpec& a = spec.layers[i].attention;
@@ -164,7 +164,7 @@ std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodec local, KvCod
     };
     auto group = std::find_if(groups.begin(), groups.end(), alike);
     if (group == groups.end()) {
-      const KvCodec codec = window == kWholePast ? global : local;
+      const KvCodecs codec = window == kWholePast ? global : local;
       group = groups.insert(groups.end(), {window, {}, {codec, stored.kv_heads, stored.head_dim, stored.values_in_key}, 0});
     }
     group->layers.push_back(static_cast<int>(i));

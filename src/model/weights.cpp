@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "fovea/error.h"
+#include "model/key_balance.h"
 #include "model/rope.h"
 #include "model/tensor_lookup.h"
 #include "model/tensor_reader.h"
@@ -33,6 +34,7 @@ class Loader {
       read_.find(rope.far_divisors);
     }
     read_.refuse_leftovers(names_.ignored);
+    balance_keys(spec_, weights_);
     return std::move(weights_);
   }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/aligned.h"
 #include "kv/eviction.h"
 #include "kv/formula.h"
 #include "planner/kv_codec.h"
@@ -14,7 +13,7 @@ constexpr int64_t kStateBytes = 4;  // recurrent states are f32
 
 bool same_group(const LayerRow& a, const LayerRow& b) {
   return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
-         a.one_stream == b.one_stream && a.stored_dim == b.stored_dim && a.latent_values == b.latent_values &&
+         a.one_stream == b.one_stream && a.stored_dim == b.stored_dim && a.latent_values == b.latent_values && a.latent_rank == b.latent_rank &&
          a.state_values == b.state_values;
 }
 
@@ -22,8 +21,8 @@ bool has_window(const LayerRow& row) {
   return row.kind == LayerKind::local || row.kind == LayerKind::chunked;
 }
 
-const KvCodecFacts& codec_of(const LayerRow& row, const PlanOptions& options) {
-  return codec_named(has_window(row) ? options.kv_local : options.kv_global);
+KvCodecs codecs_of(const LayerRow& row, const PlanOptions& options) {
+  return kv_codecs_from_name(has_window(row) ? options.kv_local : options.kv_global);
 }
 
 // Tokens that a query at the end of the context sees in a layer without a window.
@@ -32,32 +31,26 @@ int seen_by_global(const PlanOptions& options) {
   return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
 }
 
-// Of one position in one layer. Codec blocks do not reach over heads.
-int64_t bytes_per_token(const LayerRow& row, const KvCodecFacts& codec) {
+// Of one position in one layer.
+int64_t bytes_per_token(const LayerRow& row, KvCodecs codecs) {
   if (row.kind == LayerKind::state) return 0;
-  if (row.kind == LayerKind::latent) return codec_bytes(codec, row.latent_values);
-  return (row.one_stream ? 1 : 2) * row.kv_heads * codec_bytes(codec, row.head_dim);
+  if (row.kind == LayerKind::latent) return codec_bytes(codecs.keys, row.latent_values);
+  const int64_t keys = codec_bytes(codecs.keys, row.head_dim);
+  return row.kv_heads * (row.one_stream ? keys : keys + codec_bytes(codecs.values, row.head_dim));
 }
 
 // How the engine stores a head of this row.
-kernels::KvLayout layout_of(const LayerRow& row, KvCodec codec) {
-  if (row.kind == LayerKind::latent) return {codec, 1, row.latent_values, row.latent_values};
-  if (!row.one_stream) return {codec, row.kv_heads, row.head_dim, 0};
-  return {codec, row.kv_heads, row.stored_dim > 0 ? row.stored_dim : row.head_dim, row.head_dim};
+kernels::KvLayout layout_of(const LayerRow& row, KvCodecs codecs) {
+  if (row.kind == LayerKind::latent) {
+    return {codecs, 1, row.latent_values, row.latent_rank > 0 ? row.latent_rank : row.latent_values};
+  }
+  if (!row.one_stream) return {codecs, row.kv_heads, row.head_dim, 0};
+  return {codecs, row.kv_heads, row.stored_dim > 0 ? row.stored_dim : row.head_dim, row.head_dim};
 }
 
-kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, const KvCodecFacts& codec) {
+kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, KvCodecs codecs) {
   if (row.kind == LayerKind::state) return {kv::kWholePast, layers, {}, row.state_values * kStateBytes};
-  const KvCodec engine = engine_codec(codec).value_or(KvCodec::bf16);
-  return {has_window(row) ? row.window : kv::kWholePast, layers, layout_of(row, engine), 0};
-}
-
-// As the cache lays pages out; by the same rule where the engine does not have the codec yet.
-int64_t page_bytes(const LayerRow& row, const kv::GroupSpec& spec, const KvCodecFacts& codec) {
-  if (row.kind == LayerKind::state || engine_codec(codec)) return kv::page_bytes(spec);
-  const auto line = static_cast<int64_t>(kCacheLineBytes);
-  const int64_t slice = (kernels::kPageTokens * bytes_per_token(row, codec) + line - 1) / line * line;
-  return slice * static_cast<int64_t>(spec.layers.size());
+  return {has_window(row) ? row.window : kv::kWholePast, layers, layout_of(row, codecs), 0};
 }
 
 class GroupPlan {
@@ -65,8 +58,8 @@ class GroupPlan {
   GroupPlan(const LayerRow& row, const std::vector<int>& layers, const PlanOptions& options)
       : row_(row),
         options_(options),
-        codec_(codec_of(row, options)),
-        spec_(group_spec(row, layers, codec_)) {}
+        codecs_(codecs_of(row, options)),
+        spec_(group_spec(row, layers, codecs_)) {}
 
   PlanGroup plan() const {
     PlanGroup group;
@@ -85,8 +78,8 @@ class GroupPlan {
       group.read_bytes = state_bytes();
       return group;
     }
-    group.codec = codec_.name;
-    group.bytes_per_token = layer_count() * bytes_per_token(row_, codec_);
+    group.codec = name_of(codecs_);
+    group.bytes_per_token = layer_count() * bytes_per_token(row_, codecs_);
     group.bytes = entries(held()) * group.bytes_per_token;
     group.pinned_bytes = pinned_entries() * group.bytes_per_token;
     group.all_global_bytes = entries(options_.context_tokens) * group.bytes_per_token;
@@ -119,7 +112,7 @@ class GroupPlan {
                            .chunk_tokens = std::min(options_.chunk_tokens, options_.context_tokens),
                            .sequences = options_.sequences,
                            .eviction = options_.eviction};
-    const int64_t page = page_bytes(row_, spec_, codec_);
+    const int64_t page = kv::page_bytes(spec_);
     const int64_t common = shared(held()) / kernels::kPageTokens * (options_.sequences - 1);
     const int64_t peak = kv::peak_pages(spec_, cache);
     cache.chunk_tokens = 1;
@@ -130,7 +123,7 @@ class GroupPlan {
 
   const LayerRow& row_;
   const PlanOptions& options_;
-  const KvCodecFacts& codec_;
+  KvCodecs codecs_;
   kv::GroupSpec spec_;
 };
 
@@ -161,7 +154,7 @@ std::vector<Members> members_of(const std::vector<LayerRow>& layers) {
 std::vector<kv::GroupSpec> cache_groups(const std::vector<LayerRow>& layers, const PlanOptions& options) {
   std::vector<kv::GroupSpec> groups;
   for (const Members& members : members_of(layers))
-    groups.push_back(group_spec(members.row, members.layers, codec_of(members.row, options)));
+    groups.push_back(group_spec(members.row, members.layers, codecs_of(members.row, options)));
   return groups;
 }
 

@@ -34,9 +34,8 @@ class ChangeSearch {
 
   std::vector<PlanChange> search() {
     if (now_.total_bytes <= memory_bytes_) return {};
-    add_codecs(true);
+    add_codecs();
     add_sequences();
-    add_codecs(false);
     add_context();
     add_eviction();
     add_weights();
@@ -51,19 +50,17 @@ class ChangeSearch {
         {std::move(setting), std::move(cost), options, plan.total_bytes, runs && plan.not_computed.empty()});
   }
 
-  // The codec that changes least, of those that compute here or do not.
-  void add_codecs(bool runs) {
-    const auto smaller = [](const KvCodecFacts& a, const KvCodecFacts& b) {
-      return a.block_bytes * b.block_values < b.block_bytes * a.block_values;
-    };
+  // The codec that changes least.
+  void add_codecs() {
+    const KvCodecs local = kv_codecs_from_name(options_.kv_local), global = kv_codecs_from_name(options_.kv_global);
     const size_t before = changes_.size();
-    for (const KvCodecFacts& codec : kv_codec_facts()) {
-      const KvCodecFacts& global = planner::codec_named(options_.kv_global);
-      if (codec.runs != runs || !smaller(codec, global) || changes_.size() > before) continue;
+    for (const KvCodec narrower : {KvCodec::f16, KvCodec::int8, KvCodec::tq4, KvCodec::tq3}) {  // each the best of its size
+      const KvCodecFacts& codec = planner::facts_of(narrower);
+      if (!planner::is_smaller(codec.codec, global) || changes_.size() > before) continue;
       PlanOptions options = options_;
       options.kv_global = codec.name;
       add(fmt::format("--kv-global {}", codec.name), std::string(codec.cost), options);
-      if (changes_.size() > before || !smaller(codec, planner::codec_named(options_.kv_local))) continue;
+      if (changes_.size() > before || !planner::is_smaller(codec.codec, local)) continue;
       options.kv_local = codec.name;
       add(fmt::format("--kv-local {} --kv-global {}", codec.name, codec.name), std::string(codec.cost),
           options);
@@ -139,6 +136,16 @@ std::string biggest_part(const Plan& plan) {
 }
 
 }  // namespace
+
+PlanOptions Planner::best_codecs(const PlanOptions& options, int64_t memory_bytes) const {
+  PlanOptions tried = options;
+  for (const auto& [local, global] : planner::kCodecLadder) {
+    tried.kv_local = name_of(local);
+    tried.kv_global = name_of(global);
+    if (plan(tried).total_bytes <= memory_bytes) break;
+  }
+  return tried;
+}
 
 int Planner::longest_context(const PlanOptions& options, int64_t memory_bytes) const {
   const auto fits = [&](int context) {

@@ -60,6 +60,28 @@ TEST(Fit, EveryChangeThatIsOfferedFits) {
   }
 }
 
+TEST(Fit, TheBestCodecsAreTheFirstThatFit) {
+  const Planner planner = Planner::open("gemma3-4b");
+  const PlanOptions wide = at(131'072);
+  const int64_t all = planner.plan(wide).total_bytes;
+  const auto best = [&](int64_t memory) { return planner.best_codecs(wide, memory); };
+  EXPECT_EQ(best(all).kv_global, "bf16");
+  int64_t before = all;
+  for (int64_t memory = all - 1; memory > planner.plan(at(1)).total_bytes;) {
+    const PlanOptions options = best(memory);
+    const int64_t total = planner.plan(options).total_bytes;
+    if (total > memory) {  // nothing fits: the narrowest there is
+      EXPECT_EQ(options.kv_local, "tq3");
+      EXPECT_EQ(options.kv_global, "tq3");
+      break;
+    }
+    EXPECT_LT(total, before);
+    before = total;
+    memory = total - 1;
+  }
+  EXPECT_LT(before, all * 3 / 5);
+}
+
 TEST(Fit, WhatFitsNeedsNoChange) {
   const Planner planner = Planner::open("gemma3-270m");
   EXPECT_TRUE(planner.changes_that_fit(at(8192), 16 * kGiB).empty());
@@ -76,8 +98,8 @@ TEST(Fit, ARefusalNamesThePartAndTwoSettingsThatFit) {
     EXPECT_NE(error.problem().find("keys and values of 32 global layers, 64.0 GiB"), std::string::npos)
         << error.problem();
     EXPECT_NE(error.problem().find("24.0 GiB are free"), std::string::npos) << error.problem();
-    EXPECT_NE(error.mend().find("--sequences 1"), std::string::npos) << error.mend();
-    EXPECT_NE(error.mend().find(", or -c "), std::string::npos) << error.mend();
+    EXPECT_NE(error.mend().find("--kv-global tq4"), std::string::npos) << error.mend();
+    EXPECT_NE(error.mend().find(", or --sequences 1"), std::string::npos) << error.mend();
   }
 }
 

@@ -1,22 +1,29 @@
 // Forms of keys and values as a plan counts them.
 #pragma once
 
-#include <optional>
-#include <string_view>
+#include <cstdint>
 
 #include "fovea/options.h"
 #include "fovea/plan.h"
 
 namespace fovea::planner {
 
-// errors  Error listing the names when there is no such codec
-const KvCodecFacts& codec_named(std::string_view name);
+const KvCodecFacts& facts_of(KvCodec codec);
 
-// The engine's own name for it; none for a codec that it does not compute with.
-std::optional<KvCodec> engine_codec(const KvCodecFacts& codec);
-std::string_view codec_name(KvCodec codec);
+// Codecs of local and of global layers, those that lose least first (docs/kv-codecs.md), each smaller than the one before.
+struct CodecStep {
+  KvCodecs local, global;
+};
+inline constexpr CodecStep kCodecLadder[] = {
+    {KvCodec::bf16, KvCodec::bf16}, {KvCodec::bf16, KvCodec::int8}, {KvCodec::int8, KvCodec::int8},
+    {KvCodec::int8, KvCodec::tq4},  {KvCodec::tq4, KvCodec::tq4},   {KvCodec::tq4, KvCodec::tq3},
+    {KvCodec::tq3, KvCodec::tq3},
+};
 
-// Bytes of `values` values, whole blocks.
-int64_t codec_bytes(const KvCodecFacts& codec, int64_t values);
+// Whether keys and values of a take fewer bits together.
+bool is_smaller(KvCodecs a, KvCodecs b);
+
+// Bytes of a key or value of `values` values.
+int64_t codec_bytes(KvCodec codec, int64_t values);
 
 }  // namespace fovea::planner

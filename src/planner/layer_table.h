@@ -26,6 +26,7 @@ struct LayerRow {
   int stored_dim = 0;          // of a head as the engine stores one stream (dimensions that rope turns have a copy); 0: head_dim
   int shares_with = -1;        // reads the K/V of this earlier layer and keeps none
   int latent_values = 0;       // per token, of latent layers
+  int latent_rank = 0;         // of these, the values that are weighted; 0: not known
   int64_t state_values = 0;    // per sequence, of state layers (f32)
   int feed_forward_width = 0;  // of what one token computes
 

@@ -13,7 +13,6 @@
 #include "kv/eviction.h"
 #include "planner/cache_plan.h"
 #include "planner/known_models.h"
-#include "planner/kv_codec.h"
 #include "planner/model_planner.h"
 #include "planner/scratch_plan.h"
 #include "planner/table_from_files.h"
@@ -89,16 +88,6 @@ void add_up(Plan& plan) {
                      plan.program_bytes;
 }
 
-void note_codecs(Plan& plan) {
-  for (const PlanGroup& group : plan.groups) {
-    if (group.kind == name_of(LayerKind::state)) continue;
-    const std::string reason = "it does not store keys and values as " + group.codec;
-    const bool known =
-        std::find(plan.not_computed.begin(), plan.not_computed.end(), reason) != plan.not_computed.end();
-    if (!codec_named(group.codec).runs && !known) plan.not_computed.push_back(reason);
-  }
-}
-
 }  // namespace
 
 PlanOptions resolved(PlanOptions options, const LayerTable& table) {
@@ -137,7 +126,6 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   plan.vocabulary_bytes = int64_t{table.vocabulary} * table.vocabulary_token_bytes;
   plan.program_bytes = kProgramBytes;
   plan.not_computed = table.not_computed;
-  note_codecs(plan);
   add_up(plan);
   return plan;
 }

@@ -1,8 +1,10 @@
 // Compiled with -mavx2 -mfma -mf16c; entered only after supported() said yes.
 #include "kernels/avx2/kernels.h"
 
+#include "kernels/avx2/codes.h"
 #include "kernels/avx2/simd.h"
 #include "kernels/exp_terms.h"
+#include "kernels/narrow_codec.h"
 #include "kernels/panel_layout.h"
 
 namespace fovea::kernels::avx2 {
@@ -22,7 +24,7 @@ bool supported() {
 
 const KernelSet kKernels = {
     "avx2", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
-    add,     scale,     softcap,      gate,          rotate,          store_kv,      arrange_queries, attend_span, merge,
-    page_shares};
+    add,     scale,     softcap,      gate,          rotate,          store_kv,      unfold_pages, arrange_queries,
+    attend_span, turn_back, merge, page_shares};
 
 }  // namespace fovea::kernels::avx2

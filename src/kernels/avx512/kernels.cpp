@@ -1,9 +1,11 @@
 // Compiled with -mavx512f/bw/vl/dq -mavx512vnni; entered only after supported() said yes.
 #include "kernels/avx512/kernels.h"
 
+#include "kernels/avx512/codes.h"
 #include "kernels/avx512/pairs.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/exp_terms.h"
+#include "kernels/narrow_codec.h"
 #include "kernels/panel_layout.h"
 
 namespace fovea::kernels::avx512 {
@@ -25,7 +27,7 @@ bool supported() {
 
 const KernelSet kKernels = {
     "avx512", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
-    add,     scale,     softcap,      gate,          rotate,          store_kv,      arrange_queries, attend_span, merge,
-    page_shares};
+    add,     scale,     softcap,      gate,          rotate,          store_kv,      unfold_pages, arrange_queries,
+    attend_span, turn_back, merge, page_shares};
 
 }  // namespace fovea::kernels::avx512

@@ -1,9 +1,11 @@
 // The lanes of avx512 with products of bf16 pairs. Compiled with -mavx512bf16 on top; entered only after supported() said yes.
 #include "kernels/avx512bf16/kernels.h"
 
+#include "kernels/avx512/codes.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/avx512bf16/pairs.h"
 #include "kernels/exp_terms.h"
+#include "kernels/narrow_codec.h"
 #include "kernels/panel_layout.h"
 
 namespace fovea::kernels::avx512bf16 {
@@ -27,7 +29,7 @@ bool supported() {
 
 const KernelSet kKernels = {
     "avx512bf16", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
-    add,     scale,     softcap,      gate,          rotate,          store_kv,      arrange_queries, attend_span, merge,
-    page_shares};
+    add,     scale,     softcap,      gate,          rotate,          store_kv,      unfold_pages, arrange_queries,
+    attend_span, turn_back, merge, page_shares};
 
 }  // namespace fovea::kernels::avx512bf16

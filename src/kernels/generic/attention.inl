@@ -7,9 +7,47 @@
 //   sums_d  = p_0 v_0d + p_1 v_1d + ..             one chain over ascending positions
 // Keys that a row does not see weigh exactly 0; positions that no row of the tile sees are not read.
 // In bf16 the chains go by pairs, the second of a pair first, and q and p are rounded to bf16.
+//
+// Narrow codecs are unfolded to pairs of bf16 before (unfold.inl) and go the same way. Where they have scales s and t:
+//   score_j = scale * (s_j0 * (chain of part 0) + s_j1 * (chain of part 1))     one multiply-add per part
+//   sums_d  = (p_0 t_0) v_0d + (p_1 t_1) v_1d + ..    p t rounded to bf16, below 2^-126 it is 0; weight sums p as it is
 
 constexpr float kMinusInfinity = -__builtin_inff();
 constexpr size_t kWeightRowBytes = kSpanTokens * sizeof(float);
+
+#include "kernels/generic/rotation.inl"
+
+#include "kernels/generic/narrow_store.inl"
+#include "kernels/generic/unfold.inl"
+
+// How a codec is computed with: narrow ones as bf16.
+constexpr KvCodec computed_as(KvCodec codec) { return is_narrow(codec) ? KvCodec::bf16 : codec; }
+
+// The pages of a span, counted from its first: one head's keys and values as they are computed with, and their scales.
+struct SpanPages {
+  int number;
+  const std::byte* keys[kSpanPages];
+  const std::byte* values[kSpanPages];
+  const uint16_t* key_scales[kSpanPages];
+  const uint16_t* value_scales[kSpanPages];
+};
+
+inline SpanPages span_pages(const AttentionTile& tile, int first_page, int begin_page, int end_page) {
+  const KvLayout& layout = *tile.layout;
+  const auto head = static_cast<size_t>(tile.kv_head);
+  SpanPages span;
+  span.number = first_page / kSpanPages;
+  for (int page = begin_page; page < end_page; ++page) {
+    const std::byte* slice = tile.pages.slice(first_page + page);
+    span.keys[page] = slice + head * layout.key_head_bytes();
+    span.values[page] = slice + layout.value_offset() + head * layout.value_head_bytes();
+    if (is_narrow(layout.codec.keys)) span.keys[page] = reinterpret_cast<const std::byte*>(unfolded_keys(layout, tile.unfolded, page));
+    if (is_narrow(layout.codec.values)) span.values[page] = reinterpret_cast<const std::byte*>(unfolded_values(layout, tile.unfolded, page));
+    span.key_scales[page] = reinterpret_cast<const uint16_t*>(slice + layout.key_scales_offset(tile.kv_head));
+    span.value_scales[page] = reinterpret_cast<const uint16_t*>(slice + layout.value_scales_offset(tile.kv_head));
+  }
+  return span;
+}
 
 // How stored numbers are multiplied: kTogether terms of a sum at once, by factors that stand one after the other.
 template <KvCodec kCodec>
@@ -84,32 +122,60 @@ class PageFetch {
   int key_lines_ = 0, next_ = 0, end_ = 0, per_step_ = 0;
 };
 
+// Steps of a chain of products: all of a key's, or each part's up to its end.
+struct KeySteps {
+  int parts;
+  int ends[2];
+};
+
+template <KvCodec kCodec>
+inline KeySteps key_steps(const KvLayout& layout, bool scaled) {
+  if (!is_narrow(layout.codec.keys)) return {1, {steps_of<kCodec>(layout.head_dim), 0}};
+  if (!scaled || layout.key_parts() == 1) return {1, {layout.key_vectors(), 0}};
+  return {2, {layout.key_part(0).vectors, layout.key_vectors()}};
+}
+
 // Dot products of kRows queries with the 16 keys of each of kPages pages. Several pages where few rows would leave the
 // multiply-add units waiting for each other.
 //   queries  [step][row][kTogether]
-template <KvCodec kCodec, int kRows, int kPages>
-void score_pages(const std::byte* const* keys, int head_dim, const typename Stored<kCodec>::Factor* queries, float scale,
-                 PageFetch* fetch, float* scores) {
+template <KvCodec kCodec, bool kScaled, int kRows, int kPages>
+void score_pages(const std::byte* const* keys, const uint16_t* const* scales, const KeySteps& steps,
+                 const typename Stored<kCodec>::Factor* queries, float scale, PageFetch* fetch, float* scores) {
   using S = Stored<kCodec>;
-  F32x16 acc[kPages][kRows];
-#pragma GCC unroll 12
-  for (int p = 0; p < kPages; ++p) {
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) acc[p][r] = zeros();
+  F32x16 sum[kPages][kRows];
+  if constexpr (kScaled) {
+    for (int p = 0; p < kPages; ++p) {
+      for (int r = 0; r < kRows; ++r) sum[p][r] = zeros();
+    }
   }
-  for (int step = 0; step < steps_of<kCodec>(head_dim); ++step, queries += kRows * S::kTogether) {
-    decltype(S::load_terms(nullptr, 0)) terms[kPages];
-    for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
-    for (int p = 0; p < kPages; ++p) fetch[p].step();
-    for (int r = 0; r < kRows; ++r) {
-      const auto query = S::broadcast(queries + r * S::kTogether);
-      for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
+  int step = 0;
+  for (int part = 0; part < (kScaled ? steps.parts : 1); ++part) {
+    F32x16 acc[kPages][kRows];
+    for (int p = 0; p < kPages; ++p) {
+      for (int r = 0; r < kRows; ++r) acc[p][r] = zeros();
+    }
+    for (; step < steps.ends[part]; ++step, queries += kRows * S::kTogether) {
+      decltype(S::load_terms(nullptr, 0)) terms[kPages];
+      for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
+      for (int p = 0; p < kPages; ++p) fetch[p].step();
+      for (int r = 0; r < kRows; ++r) {
+        const auto query = S::broadcast(queries + r * S::kTogether);
+        for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
+      }
+    }
+    for (int p = 0; p < kPages; ++p) {
+      if constexpr (kScaled) {
+        const F32x16 of_part = load_bf16(scales[p] + part * kPageTokens);
+        for (int r = 0; r < kRows; ++r) sum[p][r] = fma(acc[p][r], of_part, sum[p][r]);
+      } else {
+        for (int r = 0; r < kRows; ++r) sum[p][r] = acc[p][r];
+      }
     }
   }
 #pragma GCC unroll 12
   for (int p = 0; p < kPages; ++p) {
 #pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) store(scores + r * kSpanTokens + p * kPageTokens, mul(acc[p][r], set1(scale)));
+    for (int r = 0; r < kRows; ++r) store(scores + r * kSpanTokens + p * kPageTokens, mul(sum[p][r], set1(scale)));
   }
 }
 
@@ -127,35 +193,33 @@ inline Seen seen_by(const AttentionTile& tile, int row, int span) {
   return {begin, stop > begin ? stop : begin};
 }
 
-template <KvCodec kCodec, int kRows>
-void score_span(const AttentionTile& tile, int first_page, int begin_page, int end_page, const std::byte* arranged,
+template <KvCodec kCodec, bool kScaled, int kRows>
+void score_span(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const std::byte* arranged,
                 float* scores) {
   constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 ? 2 : 1;
-  const size_t head_bytes = static_cast<size_t>(tile.kv_head) * tile.layout->key_head_bytes();
   const auto* queries = reinterpret_cast<const typename Stored<kCodec>::Factor*>(arranged);
-  const int head_dim = tile.layout->head_dim;
-  const std::byte* keys[kSpanTokens / kPageTokens];
-  PageFetch fetch[kSpanTokens / kPageTokens];
-  for (int page = begin_page; page < end_page; ++page) {
-    keys[page] = tile.pages.slice(first_page + page) + head_bytes;
-    fetch[page] = PageFetch(tile, page, steps_of<kCodec>(head_dim));
-  }
-  if (tile.fetch.parts > 0 && tile.fetch.span * (kSpanTokens / kPageTokens) == first_page) {  // nobody else has fetched them
-    for (int page = begin_page; page + kTogether < end_page; ++page) fetch[page].and_keys(keys[page + kTogether]);
+  const KeySteps steps = key_steps<kCodec>(*tile.layout, kScaled);
+  PageFetch fetch[kSpanPages];
+  for (int page = begin_page; page < end_page; ++page) fetch[page] = PageFetch(tile, page, steps.ends[steps.parts - 1]);
+  if (!is_narrow(tile.layout->codec.keys) && tile.fetch.parts > 0 && tile.fetch.span == span.number) {  // nobody else has fetched them
+    for (int page = begin_page; page + kTogether < end_page; ++page) fetch[page].and_keys(span.keys[page + kTogether]);
   }
   int page = begin_page;
   for (; page + kTogether <= end_page; page += kTogether) {
-    score_pages<kCodec, kRows, kTogether>(keys + page, head_dim, queries, tile.scale, fetch + page, scores + page * kPageTokens);
+    score_pages<kCodec, kScaled, kRows, kTogether>(span.keys + page, span.key_scales + page, steps, queries, tile.scale, fetch + page,
+                                                   scores + page * kPageTokens);
   }
   for (; page < end_page; ++page) {
-    score_pages<kCodec, kRows, 1>(keys + page, head_dim, queries, tile.scale, fetch + page, scores + page * kPageTokens);
+    score_pages<kCodec, kScaled, kRows, 1>(span.keys + page, span.key_scales + page, steps, queries, tile.scale, fetch + page,
+                                           scores + page * kPageTokens);
   }
 }
 
-// Scores of one row -> weights, in place; as factors of the stored values. Those outside `seen` become 0 in pages
-// [begin_page, end_page).
+// Scores of one row -> weights, in place; as factors of the stored values, times their scales if there are any. Those outside
+// `seen` become 0 in pages [begin_page, end_page).
 template <KvCodec kCodec>
-inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, float& largest, float& weight) {
+inline void softmax_row(Seen seen, int begin_page, int end_page, const uint16_t* const* scales, float* scores, float& largest,
+                        float& weight) {
   using S = Stored<kCodec>;
   auto* weights = reinterpret_cast<typename S::Factor*>(scores);  // written where the scores have been read already
   if (seen.begin == seen.end) {
@@ -180,8 +244,14 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, 
   largest = reduce_max(lane_max);
   F32x16 lane_sum = zeros();
   for (int page = begin_page; page < end_page; ++page) {
-    const F32x16 p = S::rounded(exp(sub(load(scores + page * kPageTokens), set1(largest))));
-    S::store_weights(weights + page * kPageTokens, p);
+    F32x16 p = exp(sub(load(scores + page * kPageTokens), set1(largest)));
+    if (scales) {
+      const F32x16 scaled = zero_where_below(mul(p, load_bf16(scales[page])), set1(kLeastFactor));
+      S::store_weights(weights + page * kPageTokens, S::rounded(scaled));
+    } else {
+      p = S::rounded(p);
+      S::store_weights(weights + page * kPageTokens, p);
+    }
     lane_sum = add(lane_sum, p);
   }
   weight = reduce_add(lane_sum);
@@ -190,13 +260,13 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, 
 // Weighted sums of the values of positions [begin, end): kRows rows x kVectors vectors of dimensions from `dim` on.
 //   weights  rows of kWeightRowBytes
 template <KvCodec kCodec, int kRows, int kVectors>
-void weigh_values(const AttentionTile& tile, int first_page, int begin, int end, int dim, const std::byte* weights,
+void weigh_values(const AttentionTile& tile, const SpanPages& span, int begin, int end, int dim, const std::byte* weights,
                   float* sums) {
   using S = Stored<kCodec>;
   constexpr int kSteps = kPageTokens / S::kTogether;  // of a page
-  const int stride = tile.layout->value_stride();
-  const size_t head_offset =
-      tile.layout->value_offset() + static_cast<size_t>(tile.kv_head) * tile.layout->value_head_bytes();
+  const KvLayout& layout = *tile.layout;
+  const int stride = layout.value_stride();
+  const int row_vectors = is_narrow(layout.codec.values) ? layout.value_vectors() : stride / 16;
   const auto factors = [&](int row, int step) {
     return reinterpret_cast<const typename S::Factor*>(weights + static_cast<size_t>(row) * kWeightRowBytes) +
            step * S::kTogether;
@@ -210,12 +280,11 @@ void weigh_values(const AttentionTile& tile, int first_page, int begin, int end,
   }
   for (int step = begin / S::kTogether; step < end_step;) {
     const int page = step / kSteps;
-    const std::byte* values = tile.pages.slice(first_page + page) + head_offset;
     const int page_end = (page + 1) * kSteps < end_step ? (page + 1) * kSteps : end_step;
     for (; step < page_end; ++step) {
-      const int64_t vector = (static_cast<int64_t>(step - page * kSteps) * stride + dim) / 16;
+      const int64_t vector = static_cast<int64_t>(step - page * kSteps) * row_vectors + dim / 16;
       decltype(S::load_terms(nullptr, 0)) value[kVectors];
-      for (int v = 0; v < kVectors; ++v) value[v] = S::load_terms(values, vector + v);
+      for (int v = 0; v < kVectors; ++v) value[v] = S::load_terms(span.values[page], vector + v);
       for (int r = 0; r < kRows; ++r) {
         const auto weight = S::broadcast(factors(r, step));
         for (int v = 0; v < kVectors; ++v) acc[r][v] = S::add_products(value[v], weight, acc[r][v]);
@@ -230,18 +299,18 @@ void weigh_values(const AttentionTile& tile, int first_page, int begin, int end,
 }
 
 template <KvCodec kCodec, int kRows>
-void weigh_rows(const AttentionTile& tile, int first_page, int begin, int end, const std::byte* weights, float* sums) {
+void weigh_rows(const AttentionTile& tile, const SpanPages& span, int begin, int end, const std::byte* weights, float* sums) {
   const int stride = tile.layout->value_stride();
   int dim = 0;
-  for (; dim + 64 <= stride; dim += 64) weigh_values<kCodec, kRows, 4>(tile, first_page, begin, end, dim, weights, sums);
-  for (; dim < stride; dim += 16) weigh_values<kCodec, kRows, 1>(tile, first_page, begin, end, dim, weights, sums);
+  for (; dim + 64 <= stride; dim += 64) weigh_values<kCodec, kRows, 4>(tile, span, begin, end, dim, weights, sums);
+  for (; dim < stride; dim += 16) weigh_values<kCodec, kRows, 1>(tile, span, begin, end, dim, weights, sums);
 }
 
 template <KvCodec kCodec>
-void weigh_span(const AttentionTile& tile, int first_page, int begin, int end, const std::byte* weights, float* sums) {
+void weigh_span(const AttentionTile& tile, const SpanPages& span, int begin, int end, const std::byte* weights, float* sums) {
   const int stride = tile.layout->value_stride();
   const auto rows_at = [&](auto rows, int row) {
-    weigh_rows<kCodec, rows.value>(tile, first_page, begin, end, weights + static_cast<size_t>(row) * kWeightRowBytes,
+    weigh_rows<kCodec, rows.value>(tile, span, begin, end, weights + static_cast<size_t>(row) * kWeightRowBytes,
                                    sums + row * stride);
   };
   int row = 0;
@@ -253,22 +322,22 @@ void weigh_span(const AttentionTile& tile, int first_page, int begin, int end, c
 
 #include "kernels/generic/values_in_key.inl"
 
-template <KvCodec kCodec>
-void score_rows(const AttentionTile& tile, int first_page, int begin_page, int end_page, const std::byte* queries,
+template <KvCodec kCodec, bool kScaled>
+void score_rows(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const std::byte* queries,
                 float* scores) {
   switch (tile.rows) {
-    case 1: return score_span<kCodec, 1>(tile, first_page, begin_page, end_page, queries, scores);
-    case 2: return score_span<kCodec, 2>(tile, first_page, begin_page, end_page, queries, scores);
-    case 3: return score_span<kCodec, 3>(tile, first_page, begin_page, end_page, queries, scores);
-    case 4: return score_span<kCodec, 4>(tile, first_page, begin_page, end_page, queries, scores);
-    case 5: return score_span<kCodec, 5>(tile, first_page, begin_page, end_page, queries, scores);
-    case 6: return score_span<kCodec, 6>(tile, first_page, begin_page, end_page, queries, scores);
-    case 7: return score_span<kCodec, 7>(tile, first_page, begin_page, end_page, queries, scores);
-    case 8: return score_span<kCodec, 8>(tile, first_page, begin_page, end_page, queries, scores);
-    case 9: return score_span<kCodec, 9>(tile, first_page, begin_page, end_page, queries, scores);
-    case 10: return score_span<kCodec, 10>(tile, first_page, begin_page, end_page, queries, scores);
-    case 11: return score_span<kCodec, 11>(tile, first_page, begin_page, end_page, queries, scores);
-    default: return score_span<kCodec, 12>(tile, first_page, begin_page, end_page, queries, scores);
+    case 1: return score_span<kCodec, kScaled, 1>(tile, span, begin_page, end_page, queries, scores);
+    case 2: return score_span<kCodec, kScaled, 2>(tile, span, begin_page, end_page, queries, scores);
+    case 3: return score_span<kCodec, kScaled, 3>(tile, span, begin_page, end_page, queries, scores);
+    case 4: return score_span<kCodec, kScaled, 4>(tile, span, begin_page, end_page, queries, scores);
+    case 5: return score_span<kCodec, kScaled, 5>(tile, span, begin_page, end_page, queries, scores);
+    case 6: return score_span<kCodec, kScaled, 6>(tile, span, begin_page, end_page, queries, scores);
+    case 7: return score_span<kCodec, kScaled, 7>(tile, span, begin_page, end_page, queries, scores);
+    case 8: return score_span<kCodec, kScaled, 8>(tile, span, begin_page, end_page, queries, scores);
+    case 9: return score_span<kCodec, kScaled, 9>(tile, span, begin_page, end_page, queries, scores);
+    case 10: return score_span<kCodec, kScaled, 10>(tile, span, begin_page, end_page, queries, scores);
+    case 11: return score_span<kCodec, kScaled, 11>(tile, span, begin_page, end_page, queries, scores);
+    default: return score_span<kCodec, kScaled, 12>(tile, span, begin_page, end_page, queries, scores);
   }
 }
 
@@ -285,15 +354,50 @@ void arrange_queries_of(const AttentionTile& tile, std::byte* arranged) {
   }
 }
 
+// As narrow keys lie: part by part, each rounded up to whole groups.
+void arrange_narrow_queries(const AttentionTile& tile, std::byte* arranged) {
+  using S = Stored<KvCodec::bf16>;
+  auto* to = reinterpret_cast<typename S::Factor*>(arranged);
+  for (int r = 0; r < tile.rows; ++r) {
+    for (int i = 0; i < tile.layout->key_parts(); ++i) {
+      const KeyPart part = tile.layout->key_part(i);
+      alignas(64) float query[kMostNarrowDim];
+      const int dims = part.end - part.begin;
+      for (int d = 0; d < dims; ++d) query[d] = tile.queries[r][part.begin + d];
+      if (is_scaled(tile.layout->codec.keys)) turn(false, dims, query);
+      for (int d = 0; d < 2 * part.vectors; ++d) {
+        to[((part.first_vector + d / 2) * tile.rows + r) * 2 + d % 2] = S::factor(d < dims ? query[d] : 0.0f);
+      }
+    }
+  }
+}
+
 void arrange_queries(const AttentionTile& tile, std::byte* arranged) {
-  if (tile.layout->codec == KvCodec::bf16) return arrange_queries_of<KvCodec::bf16>(tile, arranged);
+  if (is_narrow(tile.layout->codec.keys)) return arrange_narrow_queries(tile, arranged);
+  if (tile.layout->codec.keys == KvCodec::bf16) return arrange_queries_of<KvCodec::bf16>(tile, arranged);
   return arrange_queries_of<KvCodec::f32>(tile, arranged);
 }
 
-// Scores of the keys of a span that some row sees; which those are.
-template <KvCodec kCodec>
-Seen score_seen(const AttentionTile& tile, const std::byte* arranged, int span, float* scores) {
-  int begin = kSpanTokens, end = 0;  // what some row sees
+void score_keys(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const std::byte* queries,
+                float* scores) {
+  switch (tile.layout->codec.keys) {
+    case KvCodec::f32: return score_rows<KvCodec::f32, false>(tile, span, begin_page, end_page, queries, scores);
+    case KvCodec::f16: return score_rows<KvCodec::f16, false>(tile, span, begin_page, end_page, queries, scores);
+    case KvCodec::bf16:
+    case KvCodec::fp8: return score_rows<KvCodec::bf16, false>(tile, span, begin_page, end_page, queries, scores);
+    default: return score_rows<KvCodec::bf16, true>(tile, span, begin_page, end_page, queries, scores);
+  }
+}
+
+// What the rows see of a span, all together.
+struct SpanView {
+  int number;
+  int begin, end;            // positions
+  int begin_page, end_page;  // counted from the span's first, as positions are
+};
+
+inline SpanView view_of(const AttentionTile& tile, int span) {
+  int begin = kSpanTokens, end = 0;
   for (int r = 0; r < tile.rows; ++r) {
     const Seen seen = seen_by(tile, r, span);
     if (seen.begin == seen.end) continue;
@@ -301,42 +405,61 @@ Seen score_seen(const AttentionTile& tile, const std::byte* arranged, int span, 
     end = seen.end > end ? seen.end : end;
   }
   if (begin >= end) begin = end = 0;
-  const int first_page = span * (kSpanTokens / kPageTokens);
-  const int begin_page = begin / kPageTokens, end_page = (end + kPageTokens - 1) / kPageTokens;
-  score_rows<kCodec>(tile, first_page, begin_page, end_page, arranged, scores);
-  for (int r = 0; tile.softcap > 0 && r < tile.rows; ++r) {
-    softcap(tile.softcap, (end_page - begin_page) * kPageTokens, scores + r * kSpanTokens + begin_page * kPageTokens);
+  return {span, begin, end, begin / kPageTokens, (end + kPageTokens - 1) / kPageTokens};
+}
+
+// Scores -> weights as `kCodec` is multiplied by them.
+template <KvCodec kCodec>
+void softmax_rows(const AttentionTile& tile, const SpanView& view, const uint16_t* const* scales, float* scores,
+                  const AttentionState& out) {
+  for (int r = 0; r < tile.rows; ++r) {
+    softmax_row<kCodec>(seen_by(tile, r, view.number), view.begin_page, view.end_page, scales, scores + r * kSpanTokens,
+                        out.maxima[r], out.weights[r]);
   }
-  return {begin, end};
 }
 
 template <KvCodec kCodec>
-void attend_span_of(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
-                    std::byte* scratch) {
-  auto* scores = reinterpret_cast<float*>(scratch);
-  const auto [begin, end] = score_seen<kCodec>(tile, arranged, span, scores);
-  const int first_page = span * (kSpanTokens / kPageTokens);
-  const int begin_page = begin / kPageTokens, end_page = (end + kPageTokens - 1) / kPageTokens;
-  if (tile.layout->values_in_key > 0) {  // weights meet the keys as floats, in every codec
-    for (int r = 0; r < tile.rows; ++r) {
-      softmax_row<KvCodec::f32>(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r],
-                                out.weights[r]);
-    }
-    return weigh_keys<kCodec>(tile, first_page, begin_page, end_page, scores, out.sums);
+void gather_values(const AttentionTile& tile, const SpanView& view, const SpanPages& span, float* scores,
+                   const AttentionState& out) {
+  const auto* scales = is_scaled(tile.layout->codec.values) ? span.value_scales : nullptr;
+  softmax_rows<kCodec>(tile, view, scales, scores, out);
+  weigh_span<kCodec>(tile, span, view.begin, view.end, reinterpret_cast<const std::byte*>(scores), out.sums);
+  const int stride = tile.layout->value_stride();
+  for (int r = 0; is_scaled(tile.layout->codec.values) && r < tile.rows; ++r) {  // codes behind the last dimension say nothing
+    for (int d = tile.layout->value_dim(); d < stride; ++d) out.sums[r * stride + d] = 0;
   }
-  for (int r = 0; r < tile.rows; ++r) {
-    softmax_row<kCodec>(seen_by(tile, r, span), begin_page, end_page, scores + r * kSpanTokens, out.maxima[r],
-                        out.weights[r]);
-  }
-  weigh_span<kCodec>(tile, first_page, begin, end, scratch, out.sums);
 }
 
-void attend_span(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
+// Values that are dimensions of the keys: weights meet them as floats, in every codec.
+template <KvCodec kCodec>
+void gather_keys(const AttentionTile& tile, const SpanView& view, const SpanPages& span, float* scores, const AttentionState& out) {
+  const auto* scales = is_scaled(tile.layout->codec.keys) ? span.key_scales : nullptr;
+  softmax_rows<KvCodec::f32>(tile, view, scales, scores, out);
+  weigh_keys<kCodec>(tile, span, view.begin_page, view.end_page, scores, out.sums);
+}
+
+// Scores of the keys of a span that some row sees.
+void score_seen(const AttentionTile& tile, const SpanView& view, const SpanPages& span, const std::byte* arranged, float* scores) {
+  score_keys(tile, span, view.begin_page, view.end_page, arranged, scores);
+  for (int r = 0; tile.softcap > 0 && r < tile.rows; ++r) {
+    softcap(tile.softcap, (view.end_page - view.begin_page) * kPageTokens, scores + r * kSpanTokens + view.begin_page * kPageTokens);
+  }
+}
+
+void attend_span(const AttentionTile& tile, const std::byte* arranged, int span_number, const AttentionState& out,
                  std::byte* scratch) {
-  switch (tile.layout->codec) {
-    case KvCodec::f32: return attend_span_of<KvCodec::f32>(tile, arranged, span, out, scratch);
-    case KvCodec::f16: return attend_span_of<KvCodec::f16>(tile, arranged, span, out, scratch);
-    case KvCodec::bf16: return attend_span_of<KvCodec::bf16>(tile, arranged, span, out, scratch);
+  const SpanView view = view_of(tile, span_number);
+  const SpanPages span = span_pages(tile, span_number * kSpanPages, view.begin_page, view.end_page);
+  auto* scores = reinterpret_cast<float*>(scratch);
+  score_seen(tile, view, span, arranged, scores);
+  const bool own_values = tile.layout->own_values();
+  switch (computed_as(own_values ? tile.layout->codec.values : tile.layout->codec.keys)) {
+    case KvCodec::f32:
+      return own_values ? gather_values<KvCodec::f32>(tile, view, span, scores, out) : gather_keys<KvCodec::f32>(tile, view, span, scores, out);
+    case KvCodec::f16:
+      return own_values ? gather_values<KvCodec::f16>(tile, view, span, scores, out) : gather_keys<KvCodec::f16>(tile, view, span, scores, out);
+    default:
+      return own_values ? gather_values<KvCodec::bf16>(tile, view, span, scores, out) : gather_keys<KvCodec::bf16>(tile, view, span, scores, out);
   }
 }
 
@@ -371,30 +494,47 @@ inline void store_stored(std::byte* base, F32x16 a) {
   if constexpr (kCodec == KvCodec::bf16) store_bf16(reinterpret_cast<uint16_t*>(base), inside);
 }
 
-template <KvCodec kCodec, typename Number>
-void store_kv_of(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
-  const int head_dim = layout.head_dim;
-  const bool own_values = layout.values_in_key == 0;
-  for (int h = 0; h < layout.kv_heads; ++h, key += head_dim, value += own_values ? head_dim : 0) {
-    auto* keys = reinterpret_cast<Number*>(slice + static_cast<size_t>(h) * layout.key_head_bytes());
-    auto* values =
-        reinterpret_cast<Number*>(slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes());
-    for (int d = 0; d < head_dim; d += 16) {
-      const int count = head_dim - d < 16 ? head_dim - d : 16;
-      alignas(64) Number numbers[16];
-      store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(key + d, count));
-      for (int i = 0; i < count; ++i) keys[layout.key_at(d + i, slot)] = numbers[i];
-      if (!own_values) continue;
-      store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(value + d, count));
-      for (int i = 0; i < 16; ++i) values[layout.value_at(slot, d + i)] = numbers[i];  // pads the row with zeros
-    }
+// A head's key or value, number by number: number i of the vector goes to place(i). Whole vectors of numbers are stored if `padded`.
+template <KvCodec kCodec, typename Number, typename Place>
+inline void store_numbers(const float* x, int n, bool padded, std::byte* base, Place place) {
+  auto* to = reinterpret_cast<Number*>(base);
+  for (int d = 0; d < n; d += 16) {
+    const int count = n - d < 16 ? n - d : 16;
+    alignas(64) Number numbers[16];
+    store_stored<kCodec>(reinterpret_cast<std::byte*>(numbers), load_first(x + d, count));
+    for (int i = 0; i < (padded ? 16 : count); ++i) to[place(d + i)] = numbers[i];
+  }
+}
+
+void store_key(const KvLayout& layout, std::byte* slice, int head, int slot, const float* key) {
+  std::byte* base = slice + static_cast<size_t>(head) * layout.key_head_bytes();
+  const auto place = [&](int d) { return layout.key_at(d, slot); };
+  switch (layout.codec.keys) {
+    case KvCodec::f32: return store_numbers<KvCodec::f32, float>(key, layout.head_dim, false, base, place);
+    case KvCodec::f16: return store_numbers<KvCodec::f16, uint16_t>(key, layout.head_dim, false, base, place);
+    case KvCodec::bf16: return store_numbers<KvCodec::bf16, uint16_t>(key, layout.head_dim, false, base, place);
+    default: return store_narrow_key(layout, slice, head, slot, key);
+  }
+}
+
+void store_value(const KvLayout& layout, std::byte* slice, int head, int slot, const float* value) {
+  std::byte* base = slice + layout.value_offset() + static_cast<size_t>(head) * layout.value_head_bytes();
+  const auto place = [&](int d) { return layout.value_at(slot, d); };  // zeros behind the last dimension
+  switch (layout.codec.values) {
+    case KvCodec::f32: return store_numbers<KvCodec::f32, float>(value, layout.head_dim, true, base, place);
+    case KvCodec::f16: return store_numbers<KvCodec::f16, uint16_t>(value, layout.head_dim, true, base, place);
+    case KvCodec::bf16: return store_numbers<KvCodec::bf16, uint16_t>(value, layout.head_dim, true, base, place);
+    default: return store_narrow_value(layout, slice, head, slot, value);
   }
 }
 
 void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
-  switch (layout.codec) {
-    case KvCodec::f32: return store_kv_of<KvCodec::f32, float>(layout, slice, slot, key, value);
-    case KvCodec::f16: return store_kv_of<KvCodec::f16, uint16_t>(layout, slice, slot, key, value);
-    case KvCodec::bf16: return store_kv_of<KvCodec::bf16, uint16_t>(layout, slice, slot, key, value);
+  for (int head = 0; head < layout.kv_heads; ++head) {
+    store_key(layout, slice, head, slot, key + head * layout.head_dim);
+    if (layout.own_values()) store_value(layout, slice, head, slot, value + head * layout.head_dim);
   }
+}
+
+void turn_back(const KvLayout& layout, float* out) {
+  if (is_scaled(layout.own_values() ? layout.codec.values : layout.codec.keys)) turn(true, layout.value_dim(), out);
 }

@@ -9,28 +9,18 @@ inline F32x16 scores_seen_of_page(Seen seen, int page, const float* scores) {
   return begin == 0 && end == kPageTokens ? all : keep_lanes(all, begin, end, kMinusInfinity);
 }
 
-template <KvCodec kCodec>
-void page_shares_of(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& whole, float* shares,
-                    std::byte* scratch) {
-  constexpr int kPages = kSpanTokens / kPageTokens;
+void page_shares(const AttentionTile& tile, const std::byte* arranged, int span_number, const AttentionState& whole, float* shares,
+                 std::byte* scratch) {
+  const SpanView view = view_of(tile, span_number);
   auto* scores = reinterpret_cast<float*>(scratch);
-  score_seen<kCodec>(tile, arranged, span, scores);
-  for (int r = 0; r < tile.rows; ++r, scores += kSpanTokens, shares += kPages) {
-    const Seen seen = seen_by(tile, r, span);
-    for (int page = 0; page < kPages; ++page) {
+  score_seen(tile, view, span_pages(tile, span_number * kSpanPages, view.begin_page, view.end_page), arranged, scores);
+  for (int r = 0; r < tile.rows; ++r, scores += kSpanTokens, shares += kSpanPages) {
+    const Seen seen = seen_by(tile, r, span_number);
+    for (int page = 0; page < kSpanPages; ++page) {
       shares[page] = 0;
       if (page * kPageTokens >= seen.end || (page + 1) * kPageTokens <= seen.begin) continue;
       const F32x16 weights = exp(sub(scores_seen_of_page(seen, page, scores), set1(whole.maxima[r])));
       shares[page] = reduce_add(weights) / whole.weights[r];
     }
-  }
-}
-
-void page_shares(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& whole, float* shares,
-                 std::byte* scratch) {
-  switch (tile.layout->codec) {
-    case KvCodec::f32: return page_shares_of<KvCodec::f32>(tile, arranged, span, whole, shares, scratch);
-    case KvCodec::f16: return page_shares_of<KvCodec::f16>(tile, arranged, span, whole, shares, scratch);
-    case KvCodec::bf16: return page_shares_of<KvCodec::bf16>(tile, arranged, span, whole, shares, scratch);
   }
 }

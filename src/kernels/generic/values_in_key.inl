@@ -16,11 +16,10 @@ inline void load_dimensions(const std::byte* keys, int vector, F32x16 (&value)[k
 }
 
 template <KvCodec kCodec, int kRows>
-void weigh_key_rows(const AttentionTile& tile, int first_page, int begin_page, int end_page, const float* weights,
+void weigh_key_rows(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const float* weights,
                     float* sums) {
   constexpr int kDims = kDimensionsTogether<kCodec>;
   const int stride = tile.layout->value_stride(), dims = tile.layout->value_dim();
-  const size_t head_offset = static_cast<size_t>(tile.kv_head) * tile.layout->key_head_bytes();
   for (int d = 0; d < dims; d += kDims) {
     F32x16 acc[kDims][kRows];
     for (int i = 0; i < kDims; ++i) {
@@ -28,7 +27,7 @@ void weigh_key_rows(const AttentionTile& tile, int first_page, int begin_page, i
     }
     for (int page = begin_page; page < end_page; ++page) {
       F32x16 value[kDims];
-      load_dimensions<kCodec>(tile.pages.slice(first_page + page) + head_offset, d / kDims, value);
+      load_dimensions<kCodec>(span.keys[page], d / kDims, value);
       for (int r = 0; r < kRows; ++r) {
         const F32x16 weight = load(weights + r * kSpanTokens + page * kPageTokens);
         for (int i = 0; i < kDims; ++i) acc[i][r] = fma(value[i], weight, acc[i][r]);
@@ -44,13 +43,13 @@ void weigh_key_rows(const AttentionTile& tile, int first_page, int begin_page, i
 }
 
 template <KvCodec kCodec>
-void weigh_keys(const AttentionTile& tile, int first_page, int begin_page, int end_page, const float* weights, float* sums) {
+void weigh_keys(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const float* weights, float* sums) {
   const int stride = tile.layout->value_stride();
   int row = 0;
   for (; row + 4 <= tile.rows; row += 4) {
-    weigh_key_rows<kCodec, 4>(tile, first_page, begin_page, end_page, weights + row * kSpanTokens, sums + row * stride);
+    weigh_key_rows<kCodec, 4>(tile, span, begin_page, end_page, weights + row * kSpanTokens, sums + row * stride);
   }
   for (; row < tile.rows; ++row) {
-    weigh_key_rows<kCodec, 1>(tile, first_page, begin_page, end_page, weights + row * kSpanTokens, sums + row * stride);
+    weigh_key_rows<kCodec, 1>(tile, span, begin_page, end_page, weights + row * kSpanTokens, sums + row * stride);
   }
 }

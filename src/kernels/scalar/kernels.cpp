@@ -6,10 +6,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "base/half.h"
 #include "kernels/exp_terms.h"
+#include "kernels/narrow_codec.h"
 #include "kernels/panel_block.h"
+#include "kernels/scalar/narrow.h"
 
 namespace fovea::kernels::scalar {
 namespace {
@@ -210,55 +213,115 @@ void store_stored(KvCodec codec, std::byte* base, int64_t value, float x) {
   std::memcpy(base + 2 * value, &half, 2);
 }
 
+void store_key(const KvLayout& layout, std::byte* slice, int head, int slot, const float* key) {
+  if (is_narrow(layout.codec.keys)) return store_narrow_key(layout, slice, head, slot, key);
+  std::byte* keys = slice + static_cast<size_t>(head) * layout.key_head_bytes();
+  for (int d = 0; d < layout.head_dim; ++d) store_stored(layout.codec.keys, keys, layout.key_at(d, slot), key[d]);
+}
+
+void store_value(const KvLayout& layout, std::byte* slice, int head, int slot, const float* value) {
+  if (is_narrow(layout.codec.values)) return store_narrow_value(layout, slice, head, slot, value);
+  std::byte* values = slice + layout.value_offset() + static_cast<size_t>(head) * layout.value_head_bytes();
+  for (int d = 0; d < layout.head_dim; ++d) store_stored(layout.codec.values, values, layout.value_at(slot, d), value[d]);
+}
+
 void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
-  for (int h = 0; h < layout.kv_heads; ++h) {
-    std::byte* keys = slice + static_cast<size_t>(h) * layout.key_head_bytes();
-    std::byte* values = slice + layout.value_offset() + static_cast<size_t>(h) * layout.value_head_bytes();
-    for (int d = 0; d < layout.head_dim; ++d) {
-      store_stored(layout.codec, keys, layout.key_at(d, slot), key[h * layout.head_dim + d]);
-      if (layout.values_in_key > 0) continue;
-      store_stored(layout.codec, values, layout.value_at(slot, d), value[h * layout.head_dim + d]);
-    }
+  for (int head = 0; head < layout.kv_heads; ++head) {
+    store_key(layout, slice, head, slot, key + head * layout.head_dim);
+    if (layout.own_values()) store_value(layout, slice, head, slot, value + head * layout.head_dim);
   }
 }
 
-// Queries and weights as they meet stored numbers.
-float as_factor(KvCodec codec, float x) { return codec == KvCodec::bf16 ? float_from_bf16(bf16_from_float(x)) : x; }
-
-// Products are summed in ascending order, in bf16 the second of a pair first.
-int nth_of_sum(const KvLayout& layout, int i) { return layout.paired() ? i ^ 1 : i; }
-
-float score(const AttentionTile& tile, int row, int position) {
+// Keys and values as they lie, without scales.
+float key_at(const AttentionTile& tile, int position, int d) {
   const KvLayout& layout = *tile.layout;
-  const std::byte* keys = tile.pages.slice(position / kPageTokens) +
-                          static_cast<size_t>(tile.kv_head) * layout.key_head_bytes();
-  const int dims = layout.paired() ? (layout.head_dim + 1) / 2 * 2 : layout.head_dim;
-  float acc = 0;
-  for (int i = 0; i < dims; ++i) {
-    const int d = nth_of_sum(layout, i);
-    if (d >= layout.head_dim) continue;
-    const float key = load_stored(layout.codec, keys, layout.key_at(d, position % kPageTokens));
-    acc = std::fma(key, as_factor(layout.codec, tile.queries[row][d]), acc);
+  const std::byte* slice = tile.pages.slice(position / kPageTokens);
+  const int slot = position % kPageTokens;
+  if (is_narrow(layout.codec.keys)) return narrow_key(layout, slice, tile.kv_head, slot, d);
+  return load_stored(layout.codec.keys, slice + static_cast<size_t>(tile.kv_head) * layout.key_head_bytes(), layout.key_at(d, slot));
+}
+
+float value_at(const AttentionTile& tile, int position, int d) {
+  const KvLayout& layout = *tile.layout;
+  const std::byte* slice = tile.pages.slice(position / kPageTokens);
+  const int slot = position % kPageTokens;
+  if (is_narrow(layout.codec.values)) return narrow_value(layout, slice, tile.kv_head, slot, d);
+  return load_stored(layout.codec.values,
+                     slice + layout.value_offset() + static_cast<size_t>(tile.kv_head) * layout.value_head_bytes(),
+                     layout.value_at(slot, d));
+}
+
+// Queries and weights as they meet stored numbers.
+float as_factor(KvCodec codec, float x) { return is_paired(codec) ? float_from_bf16(bf16_from_float(x)) : x; }
+
+// Products are summed in ascending order, in pairs the second first.
+int nth_of_sum(KvCodec codec, int i) { return is_paired(codec) ? i ^ 1 : i; }
+
+// acc + the products of dimensions [begin, end), which begin a pair.
+float add_products(const AttentionTile& tile, const float* query, int position, int begin, int end, float acc) {
+  const KvCodec codec = tile.layout->codec.keys;
+  for (int i = 0; i < (end - begin + 1) / 2 * 2; ++i) {
+    const int d = begin + nth_of_sum(codec, i);
+    if (d >= end) continue;
+    acc = std::fma(key_at(tile, position, d), as_factor(codec, query[d]), acc);
   }
-  const float scaled = acc * tile.scale;
+  return acc;
+}
+
+// query: rotated as the keys are
+float score(const AttentionTile& tile, const float* query, int position) {
+  const KvLayout& layout = *tile.layout;
+  float sum = 0;
+  if (is_narrow(layout.codec.keys)) {
+    for (int i = 0; i < layout.key_parts(); ++i) {
+      const KeyPart part = layout.key_part(i);
+      if (!is_scaled(layout.codec.keys)) {
+        sum = add_products(tile, query, position, part.begin, part.end, sum);
+        continue;
+      }
+      const float of_part = add_products(tile, query, position, part.begin, part.end, 0);
+      const std::byte* slice = tile.pages.slice(position / kPageTokens);
+      sum = std::fma(of_part, key_scale(layout, slice, tile.kv_head, position % kPageTokens, i), sum);
+    }
+  } else {
+    sum = add_products(tile, query, position, 0, layout.head_dim, 0);
+  }
+  const float scaled = sum * tile.scale;
   return tile.softcap > 0 ? softcap_of(tile.softcap, scaled) : scaled;
 }
 
 // Values that are dimensions of the keys: lane l gathers positions l, l + 16, .. of the span, then the lanes are added.
 void weigh_keys(const AttentionTile& tile, int begin, int end, const float* p, float* sums) {
-  const KvLayout& layout = *tile.layout;
-  for (int d = 0; d < layout.value_dim(); ++d) {
+  for (int d = 0; d < tile.layout->value_dim(); ++d) {
     float lanes[kLanes] = {};
     for (int j = begin; j < end; ++j) {
-      const std::byte* keys = tile.pages.slice(j / kPageTokens) + static_cast<size_t>(tile.kv_head) * layout.key_head_bytes();
-      const float value = load_stored(layout.codec, keys, layout.key_at(d, j % kPageTokens));
-      lanes[j % kLanes] = std::fma(value, p[j % kSpanTokens], lanes[j % kLanes]);
+      lanes[j % kLanes] = std::fma(key_at(tile, j, d), p[j % kSpanTokens], lanes[j % kLanes]);
     }
     sums[d] = reduce_lanes(lanes);
   }
 }
 
-void attend_row(const AttentionTile& tile, int row, int span, const AttentionState& out) {
+void weigh_values(const AttentionTile& tile, int begin, int end, const float* p, float* sums) {
+  for (int i = begin / 2 * 2; i < (end + 1) / 2 * 2; ++i) {
+    const int j = nth_of_sum(tile.layout->codec.values, i);
+    if (j < begin || j >= end) continue;
+    for (int d = 0; d < tile.layout->head_dim; ++d) sums[d] = std::fma(value_at(tile, j, d), p[j % kSpanTokens], sums[d]);
+  }
+}
+
+// exp(score - max) -> what it adds to the weight; p becomes what multiplies the stored value.
+float take_factor(const AttentionTile& tile, int position, float& p) {
+  const KvLayout& layout = *tile.layout;
+  const KvCodec codec = layout.own_values() ? layout.codec.values : layout.codec.keys;
+  const auto as_multiplied = [&](float x) { return layout.own_values() ? as_factor(codec, x) : x; };
+  if (!is_scaled(codec)) return p = as_multiplied(p);
+  const std::byte* slice = tile.pages.slice(position / kPageTokens);
+  const int slot = position % kPageTokens;
+  const float factor = p * (layout.own_values() ? value_scale(layout, slice, tile.kv_head, slot) : key_scale(layout, slice, tile.kv_head, slot, 0));
+  return std::exchange(p, as_multiplied(factor < kLeastFactor ? 0.0f : factor));
+}
+
+void attend_row(const AttentionTile& tile, const float* query, int row, int span, const AttentionState& out) {
   const KvLayout& layout = *tile.layout;
   const int first = span * kSpanTokens;
   const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
@@ -271,33 +334,41 @@ void attend_row(const AttentionTile& tile, int row, int span, const AttentionSta
 
   float p[kSpanTokens] = {};
   for (int j = begin; j < end; ++j) {
-    p[j - first] = score(tile, row, j);
+    p[j - first] = score(tile, query, j);
     out.maxima[row] = std::max(out.maxima[row], p[j - first]);
   }
   float lanes[kLanes] = {};
   for (int j = begin; j < end; ++j) {
-    const float weight = exp_of(p[j - first] - out.maxima[row]);
-    p[j - first] = layout.values_in_key > 0 ? weight : as_factor(layout.codec, weight);
-    lanes[(j - first) % kLanes] += p[j - first];
+    p[j - first] = exp_of(p[j - first] - out.maxima[row]);
+    lanes[(j - first) % kLanes] += take_factor(tile, j, p[j - first]);
   }
   out.weights[row] = reduce_lanes(lanes);
-  if (layout.values_in_key > 0) return weigh_keys(tile, begin, end, p, sums);
-  for (int i = begin / 2 * 2; i < (end + 1) / 2 * 2; ++i) {
-    const int j = nth_of_sum(layout, i);
-    if (j < begin || j >= end) continue;
-    const std::byte* values = tile.pages.slice(j / kPageTokens) + layout.value_offset() +
-                              static_cast<size_t>(tile.kv_head) * layout.value_head_bytes();
-    for (int d = 0; d < layout.head_dim; ++d) {
-      const float stored = load_stored(layout.codec, values, layout.value_at(j % kPageTokens, d));
-      sums[d] = std::fma(stored, p[j - first], sums[d]);
+  if (layout.own_values()) weigh_values(tile, begin, end, p, sums);
+  else weigh_keys(tile, begin, end, p, sums);
+}
+
+void unfold_pages(const KvLayout&, const KvPages&, int, int, int, std::byte*) {}  // codes are read where they are
+
+// [rows][head_dim], rotated part by part as the keys are.
+void arrange_queries(const AttentionTile& tile, std::byte* arranged) {
+  const KvLayout& layout = *tile.layout;
+  auto* to = reinterpret_cast<float*>(arranged);
+  for (int r = 0; r < tile.rows; ++r, to += layout.head_dim) {
+    std::copy_n(tile.queries[r], layout.head_dim, to);
+    for (int i = 0; is_scaled(layout.codec.keys) && i < layout.key_parts(); ++i) {
+      const KeyPart part = layout.key_part(i);
+      turn(false, part.end - part.begin, to + part.begin);
     }
   }
 }
 
-void arrange_queries(const AttentionTile&, std::byte*) {}  // rows are read where they are
+void attend_span(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out, std::byte*) {
+  const auto* queries = reinterpret_cast<const float*>(arranged);
+  for (int row = 0; row < tile.rows; ++row) attend_row(tile, queries + row * tile.layout->head_dim, row, span, out);
+}
 
-void attend_span(const AttentionTile& tile, const std::byte*, int span, const AttentionState& out, std::byte*) {
-  for (int row = 0; row < tile.rows; ++row) attend_row(tile, row, span, out);
+void turn_back(const KvLayout& layout, float* out) {
+  if (is_scaled(layout.own_values() ? layout.codec.values : layout.codec.keys)) turn(true, layout.value_dim(), out);
 }
 
 void merge(int rows, int stride, const AttentionState& part, const AttentionState& state) {
@@ -313,14 +384,15 @@ void merge(int rows, int stride, const AttentionState& part, const AttentionStat
   }
 }
 
-void page_shares(const AttentionTile& tile, const std::byte*, int span, const AttentionState& whole, float* shares, std::byte*) {
+void page_shares(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& whole, float* shares, std::byte*) {
+  const auto* queries = reinterpret_cast<const float*>(arranged);
   const int first = span * kSpanTokens;
   for (int row = 0; row < tile.rows; ++row) {
     const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
     for (int page = first; page < first + kSpanTokens; page += kPageTokens) {
       const int begin = std::max(page, oldest), end = std::min(page + kPageTokens, tile.positions[row] + 1);
       float lanes[kLanes] = {};
-      for (int j = begin; j < end; ++j) lanes[j - page] = exp_of(score(tile, row, j) - whole.maxima[row]);
+      for (int j = begin; j < end; ++j) lanes[j - page] = exp_of(score(tile, queries + row * tile.layout->head_dim, j) - whole.maxima[row]);
       *shares++ = begin < end ? reduce_lanes(lanes) / whole.weights[row] : 0.0f;
     }
   }
@@ -332,6 +404,6 @@ bool supported() { return true; }
 
 const KernelSet kKernels = {"scalar",     supported, false, quantize_tile, multiply_panels, byte_products, rms_norm, rms_norm_add,
                             add,          scale,     softcap,       gate,            rotate,   store_kv,
-                            arrange_queries, attend_span, merge, page_shares};
+                            unfold_pages, arrange_queries, attend_span, turn_back, merge, page_shares};
 
 }  // namespace fovea::kernels::scalar
