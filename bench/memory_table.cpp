@@ -1,7 +1,7 @@
 // What the cache of known shapes takes at contexts from 1k to 128k: pages beside the formula, resident memory beside
 // pages, and layers with windows beside all-global ones.
 //
-//   memory_table [CODEC]     default f16
+//   memory_table [CODEC [SHAPE]]     default f16, all shapes
 //
 // Each cell is a process of its own that fills one sequence in chunks and touches every page. What does not fit the memory
 // that is free is counted and not touched.
@@ -94,6 +94,7 @@ Cell measure_apart(const std::vector<kv::GroupSpec>& groups, int context, bool t
   if (pipe(ends) != 0) throw Error("no pipe", "memory_table", "");
   const pid_t child = fork();
   if (child == 0) {
+    measure(groups, kChunk, true);  // what any first use touches is not the cache's
     const Cell cell = measure(groups, context, touches);
     _exit(write(ends[1], &cell, sizeof cell) == sizeof cell ? 0 : 1);
   }
@@ -123,7 +124,7 @@ bool print(const std::string& model, int context, const Cell& cell) {
   return pages && resident;
 }
 
-int run(const std::string& codec) {
+int run(const std::string& codec, const std::string& only) {
   PlanOptions plan;
   plan.kv_local = plan.kv_global = codec;
   std::printf("MiB, %s, one sequence, chunks of %d. exact: window entries, no rounding; pages: held at the end; peak: while\n"
@@ -133,6 +134,7 @@ int run(const std::string& codec) {
               "pools", "grown", "share", "all-global", "ratio");
   int failures = 0;
   for (const char* model : kModels) {
+    if (!only.empty() && only != model) continue;
     const auto table = planner::known_table(model);
     if (!table) throw Error("no configuration is called so", model, "");
     const std::vector<kv::GroupSpec> groups = planner::cache_groups(table->layers, plan);
@@ -151,7 +153,7 @@ int run(const std::string& codec) {
 
 int main(int argc, char** argv) {
   try {
-    return fovea::run(argc > 1 ? argv[1] : "f16");
+    return fovea::run(argc > 1 ? argv[1] : "f16", argc > 2 ? argv[2] : "");
   } catch (const std::exception& error) {
     std::cerr << "memory_table: " << error.what() << "\n";
     return 1;
