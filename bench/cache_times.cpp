@@ -135,6 +135,7 @@ int run(char** argv) {
   EngineOptions options;
   options.context_tokens = tokens + 2 * kTurn;
   options.threads = std::atoi(argv[3]);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   sessions(model, options, tokens);
   forks(*model, options, tokens);
   for (const int boundaries : {200, 2'000, 16'000}) evictions(boundaries);

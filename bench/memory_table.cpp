@@ -1,7 +1,7 @@
 // What the cache of known shapes takes at contexts from 1k to 128k: pages beside the formula, resident memory beside
 // pages, and layers with windows beside all-global ones.
 //
-//   memory_table [CODEC]     default f16
+//   memory_table [CODEC [SHAPE]]     default f16, all shapes
 //
 // Each cell is a process of its own that fills one sequence in chunks and touches every page. What does not fit the memory
 // that is free is counted and not touched.
@@ -27,7 +27,8 @@ namespace fovea {
 namespace {
 
 constexpr int kChunk = 512;
-constexpr int64_t kSpare = int64_t{2} << 30;  // of free memory, left to others
+constexpr int64_t kSpare = int64_t{6} << 30;  // of free memory, left to others
+constexpr size_t kTouched = 1024;  // bytes from one that is touched to the next
 constexpr double kTolerance = 0.02;
 constexpr const char* kModels[] = {"gemma3-270m", "gemma3-1b",  "gemma3-4b",   "gemma3-12b",      "gemma3-27b",
                                    "gemma4-e2b",  "gemma4-e4b", "gemma4-12b", "gemma4-26b-a4b", "gemma4-31b"};
@@ -50,13 +51,13 @@ int64_t resident_bytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-// Every byte of the pages that hold these positions.
+// The system's pages under those that hold these positions.
 void touch(const kv::Cache& cache, kv::SequenceId id, const std::vector<kv::GroupSpec>& groups, int begin, int end) {
   for (const kv::GroupSpec& group : groups) {
     for (const int layer : group.layers) {
       const kernels::KvPages pages = cache.view(id, layer);
       for (int page = begin / kernels::kPageTokens; page <= (end - 1) / kernels::kPageTokens; ++page)
-        std::fill_n(pages.slice(page), cache.layout(layer).slice_bytes(), std::byte{1});
+        for (size_t at = 0; at < cache.layout(layer).slice_bytes(); at += kTouched) pages.slice(page)[at] = std::byte{1};
     }
   }
 }
@@ -93,6 +94,7 @@ Cell measure_apart(const std::vector<kv::GroupSpec>& groups, int context, bool t
   if (pipe(ends) != 0) throw Error("no pipe", "memory_table", "");
   const pid_t child = fork();
   if (child == 0) {
+    measure(groups, kChunk, true);  // what any first use touches is not the cache's
     const Cell cell = measure(groups, context, touches);
     _exit(write(ends[1], &cell, sizeof cell) == sizeof cell ? 0 : 1);
   }
@@ -122,7 +124,7 @@ bool print(const std::string& model, int context, const Cell& cell) {
   return pages && resident;
 }
 
-int run(const std::string& codec) {
+int run(const std::string& codec, const std::string& only) {
   PlanOptions plan;
   plan.kv_local = plan.kv_global = codec;
   std::printf("MiB, %s, one sequence, chunks of %d. exact: window entries, no rounding; pages: held at the end; peak: while\n"
@@ -132,6 +134,7 @@ int run(const std::string& codec) {
               "pools", "grown", "share", "all-global", "ratio");
   int failures = 0;
   for (const char* model : kModels) {
+    if (!only.empty() && only != model) continue;
     const auto table = planner::known_table(model);
     if (!table) throw Error("no configuration is called so", model, "");
     const std::vector<kv::GroupSpec> groups = planner::cache_groups(table->layers, plan);
@@ -150,7 +153,7 @@ int run(const std::string& codec) {
 
 int main(int argc, char** argv) {
   try {
-    return fovea::run(argc > 1 ? argv[1] : "f16");
+    return fovea::run(argc > 1 ? argv[1] : "f16", argc > 2 ? argv[2] : "");
   } catch (const std::exception& error) {
     std::cerr << "memory_table: " << error.what() << "\n";
     return 1;

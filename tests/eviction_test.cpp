@@ -123,7 +123,6 @@ TEST_P(Eviction, LeavesOthersAsTheyWere) {
   const auto run = [&](const Tokens& tokens, bool evict, Recording& recording) {
     ReuseReport report;
     Request request = recorded(tokens, 5, recording);
-    request.on_logits = nullptr;
     request.logits_from = static_cast<int>(tokens.size()) - 1;
     request.on_logits = [&recording](int, std::span<const float> row) {
       recording.logits.insert(recording.logits.end(), row.begin(), row.end());

@@ -74,7 +74,7 @@ TEST_F(SessionCli, TheReportIsOnePageThatNeedsNothingElse) {
   const Outcome outcome = run(with_model({"run", "-p", "The sea at night is", "-n", "30", "--kv-report", page}));
   ASSERT_EQ(outcome.status, 0) << outcome.error;
   const std::string html = read_file(page);
-  for (const char* part : {"<!doctype html>", "<svg", "prefers-color-scheme:dark", "width=device-width", "Kept prefix 1",
+  for (const char* part : {"<!doctype html>", "<svg", "prefers-color-scheme:dark", "width=device-width", "Kept prefix 1", "Running sequence 1",
                            "global, bf16", "Bytes by group", "nothing kept begins like this", "boundary"}) {
     EXPECT_TRUE(has(html, part)) << part;
   }

@@ -142,13 +142,13 @@ int run(const BenchOptions& options) {
   job.progress = bar.callback();
   const std::vector<SpeedRow> rows = measure_speed(model, options.model.engine_options(), job, limits);
   bar.clear();
-  if (!options.roofline.empty()) {
-    write_figure(options.roofline, roofline_figure(display_name(model->facts()), limits, rows), "Fovea: roofline");
-  }
   if (options.json) {
     write_json(json_of(*model, limits, rows));
   } else {
     write_output(heading(*model, limits) + text_of(rows) + (options.profile ? profile_of(rows) : ""));
+  }
+  if (!options.roofline.empty()) {  // last: what was measured is not lost where it cannot be written
+    write_figure(options.roofline, roofline_figure(display_name(model->facts()), limits, rows), "Fovea: roofline");
   }
   return 0;
 }

@@ -62,7 +62,7 @@ class Conversation {
     turns.push_back({"assistant", generated.text});
     turns_ = std::move(turns);
     if (options_.session) save();
-    if (options_.kv_report) write_kv_report(*options_.kv_report, engine_);
+    if (options_.kv_report) write_kv_report(*options_.kv_report, engine_, running_);
   }
 
  private:
@@ -98,7 +98,9 @@ class Conversation {
 
   Generated answer(Request request) {
     const bool to_terminal = is_terminal(Stream::out);
+    running_ = {};
     Generated generated = generate_text(engine_, model_, std::move(request), [&](const std::string& piece) {
+      if (options_.kv_report && running_.paths.empty()) running_ = engine_.cache_map();
       write_output(to_terminal ? without_controls(piece) : piece);
       flush_output();
     });
@@ -119,6 +121,7 @@ class Conversation {
   std::vector<ChatTurn> turns_;
   std::string text_;             // of the last prompt and its answer, in the template
   std::vector<int32_t> tokens_;  // likewise
+  CacheMap running_;             // when the last answer began
 };
 
 void require_chat_model(const Model& model) {

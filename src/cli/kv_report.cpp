@@ -66,6 +66,14 @@ std::string summary(const EngineStats& stats) {
          "</ul>\n";
 }
 
+// Of what was there while the answer began, only the sequence itself: the rest is as at the end.
+std::string running_section(const ModelFacts& facts, CacheMap map, const EngineStats& stats) {
+  std::erase_if(map.paths, [](const CachePath& path) { return !path.running; });
+  map.left_out = 0;
+  if (map.paths.empty()) return "";
+  return "<p>When the answer began:</p>\n" + kv_pictures(facts, map, stats) + "<p>At the end:</p>\n";
+}
+
 std::string group_name(const KvGroupStats& group) {
   std::string text = fmt::format("{} {} layer{}", group.layers, group.kind, group.layers == 1 ? "" : "s");
   if (group.window > 0) text += fmt::format(", window {}", count_text(group.window));
@@ -129,18 +137,19 @@ std::string requests_section(const CacheMap& map, const EngineStats& stats) {
 
 }  // namespace
 
-std::string kv_report(const ModelFacts& facts, const CacheMap& map, const EngineStats& stats) {
+std::string kv_report(const ModelFacts& facts, const CacheMap& running, const CacheMap& map, const EngineStats& stats) {
   const std::string name = html_escaped(display_name(facts));
   return fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>Cache of {0}</title>\n"
                      "<style>{1}</style>\n</head>\n<body>\n<h1>What the cache of {0} holds</h1>\n", name, kStyle) +
-         summary(stats) + "<h2>Layers and positions</h2>\n" + kv_legend(stats) + kv_pictures(facts, map, stats) +
+         summary(stats) + "<h2>Layers and positions</h2>\n" + kv_legend(stats) + running_section(facts, running, stats) +
+         kv_pictures(facts, map, stats) +
          groups_section(stats) + requests_section(map, stats) + "</body>\n</html>\n";
 }
 
-void write_kv_report(const std::string& path, const Engine& engine) {
+void write_kv_report(const std::string& path, const Engine& engine, const CacheMap& running) {
   std::ofstream file(path, std::ios::binary);
-  file << kv_report(engine.model().facts(), engine.cache_map(), engine.stats());
+  file << kv_report(engine.model().facts(), running, engine.cache_map(), engine.stats());
   file.close();
   if (!file) throw Error("cannot be written", path, "name a file in a folder that exists");
 }

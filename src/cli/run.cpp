@@ -147,7 +147,9 @@ int run_once(const RunOptions& options) {
     write_output(dimmed(without_controls(text), Stream::out));
     flush_output();
   }
+  CacheMap running;
   const Generated generated = generate_text(engine, model, std::move(request), [&](const std::string& piece) {
+    if (options.kv_report && running.paths.empty()) running = engine.cache_map();
     if (options.json) return;
     write_output(to_terminal ? without_controls(piece) : piece);
     flush_output();
@@ -157,7 +159,7 @@ int run_once(const RunOptions& options) {
     tokens.insert(tokens.end(), generated.tokens.begin(), generated.tokens.end());
     engine.save_session(*options.session, {std::move(tokens), 0, ""});
   }
-  if (options.kv_report) write_kv_report(*options.kv_report, engine);
+  if (options.kv_report) write_kv_report(*options.kv_report, engine, running);
   if (options.json) {
     write_json(report(*model, options, prompt, generated));
   } else {

@@ -443,8 +443,8 @@ int64_t byte_products(int64_t rounds) {
 #pragma GCC unroll 12
     for (int i = 0; i < kSums; ++i) sums[i] = dot4<false>(sums[i], weights, activations + 4 * i);
   }
-  volatile int32_t wanted = 0;
+  volatile uint32_t wanted = 0;  // wraps
 #pragma GCC unroll 12
-  for (int i = 0; i < kSums; ++i) wanted = wanted + reduce_add(sums[i]);
+  for (int i = 0; i < kSums; ++i) wanted = wanted + static_cast<uint32_t>(reduce_add(sums[i]));
   return rounds * kSums * 64;
 }
