@@ -115,8 +115,8 @@ std::string text_of(const ModelFacts& facts) {
 std::optional<std::string> misfit_of(const SessionFacts& session, const InspectOptions& options) {
   if (options.model.empty()) return std::nullopt;
   EngineOptions engine;
-  engine.kv_local = kv_codec_from_name(options.kv_local);
-  engine.kv_global = kv_codec_from_name(options.kv_global);
+  engine.kv_local = kv_codecs_from_name(options.kv_local);
+  engine.kv_global = kv_codecs_from_name(options.kv_global);
   return why_not_continued(session, *Model::load(resolve_model(options.model)), engine);
 }
 
@@ -168,12 +168,12 @@ void add_inspect_command(CLI::App& program, Action& chosen) {
       ->type_name("FILE");
   command->add_option("--kv-local", options->kv_local, "with --session and a model: as fovea run would be asked")
       ->type_name("CODEC")
-      ->check(kv_codec())
+      ->check(kv_codecs())
       ->needs("--session")
       ->capture_default_str();
   command->add_option("--kv-global", options->kv_global, "likewise")
       ->type_name("CODEC")
-      ->check(kv_codec())
+      ->check(kv_codecs())
       ->needs("--session")
       ->capture_default_str();
   command->footer(kExamples);

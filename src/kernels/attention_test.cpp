@@ -143,20 +143,37 @@ struct Queries {
   }
 };
 
+// What a kernel needs beside the tile: queries in its order, its keys and values of a span unfolded.
+struct Prepared {
+  std::vector<std::byte> scratch, arranged, unfolded;
+
+  Prepared(const KernelSet& set, AttentionTile& tile, int span)
+      : scratch(attention_scratch_bytes()),
+        arranged(arranged_query_bytes(tile.layout->head_dim)),
+        unfolded(unfolded_span_bytes(tile.layout->head_dim)) {
+    set.arrange_queries(tile, arranged.data());
+    tile.unfolded = unfolded.data();
+    const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[0]);
+    set.unfold_pages(*tile.layout, tile.pages, tile.kv_head, std::max(span * kSpanPages, oldest / kPageTokens),
+                     std::min((span + 1) * kSpanPages, tile.positions[tile.rows - 1] / kPageTokens + 1), unfolded.data());
+  }
+};
+
 States attended(const KernelSet& set, AttentionTile tile, int first_row, int rows, int span) {
   tile.queries += first_row;
   tile.positions += first_row;
   tile.rows = rows;
   States states(rows, tile.layout->value_stride());
-  std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(tile.layout->head_dim)),
-      unfolded(unfolded_span_bytes(tile.layout->head_dim));
-  set.arrange_queries(tile, arranged.data());
-  tile.unfolded = unfolded.data();
-  const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[0]);
-  set.unfold_pages(*tile.layout, tile.pages, tile.kv_head, std::max(span * kSpanPages, oldest / kPageTokens),
-                   std::min((span + 1) * kSpanPages, tile.positions[rows - 1] / kPageTokens + 1), unfolded.data());
-  set.attend_span(tile, arranged.data(), span, states.view(), scratch.data());
+  Prepared prepared(set, tile, span);
+  set.attend_span(tile, prepared.arranged.data(), span, states.view(), prepared.scratch.data());
   return states;
+}
+
+std::vector<float> shares_of(const KernelSet& set, AttentionTile tile, int span, const AttentionState& whole) {
+  std::vector<float> shares(static_cast<size_t>(tile.rows * kSpanPages), 7.0f);
+  Prepared prepared(set, tile, span);
+  set.page_shares(tile, prepared.arranged.data(), span, whole, shares.data(), prepared.scratch.data());
+  return shares;
 }
 
 // Calls check(tile) for tiles of every codec, shape, window and number of rows.
@@ -234,7 +251,6 @@ TEST_P(AttendSpan, GathersNothingWhereNoKeyIsSeen) {
 }
 
 TEST_P(AttendSpan, SharesOfPagesAreThoseOfTheSpecificationAndAddUpToOne) {
-  constexpr int kPages = kSpanTokens / kPageTokens;
   for_tiles(set(), [&](const AttentionTile& tile) {
     const int stride = tile.layout->value_stride(), spans = tile.positions[tile.rows - 1] / kSpanTokens + 1;
     States whole(tile.rows, stride);
@@ -245,13 +261,10 @@ TEST_P(AttendSpan, SharesOfPagesAreThoseOfTheSpecificationAndAddUpToOne) {
     }
     std::vector<double> sums(static_cast<size_t>(tile.rows));
     for (int span = 0; span < spans; ++span) {
-      std::vector<float> expected(static_cast<size_t>(tile.rows * kPages), 7.0f), found = expected;
-      std::vector<std::byte> scratch(attention_scratch_bytes()), arranged(arranged_query_bytes(tile.layout->head_dim));
-      scalar_kernels().page_shares(tile, arranged.data(), span, whole.view(), expected.data(), scratch.data());
-      set().arrange_queries(tile, arranged.data());
-      set().page_shares(tile, arranged.data(), span, whole.view(), found.data(), scratch.data());
+      const std::vector<float> expected = shares_of(scalar_kernels(), tile, span, whole.view());
+      const std::vector<float> found = shares_of(set(), tile, span, whole.view());
       ASSERT_TRUE(same_bits(expected, found));
-      for (size_t i = 0; i < found.size(); ++i) sums[i / kPages] += static_cast<double>(found[i]);
+      for (size_t i = 0; i < found.size(); ++i) sums[i / kSpanPages] += static_cast<double>(found[i]);
     }
     for (const double sum : sums) ASSERT_NEAR(sum, 1, 4e-2);  // in bf16 the weights that were added up are rounded
   });
