@@ -1,6 +1,7 @@
 // The lanes of avx512 with products of bf16 pairs. Compiled with -mavx512bf16 on top; entered only after supported() said yes.
 #include "kernels/avx512bf16/kernels.h"
 
+#include "kernels/avx512/quantize.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/avx512bf16/pairs.h"
 #include "kernels/exp_terms.h"
@@ -16,6 +17,7 @@ using namespace avx512;
 #include "kernels/generic/attention.inl"
 #include "kernels/generic/page_shares.inl"
 #include "kernels/generic/matmul.inl"
+#include "kernels/generic/quantize.inl"
 
 bool supported() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -6,7 +6,7 @@
 //   p_j     = exp(score_j - max); weight = sum of p_j: lane l sums j = l, l + 16, .., then the lanes are summed
 //   sums_d  = p_0 v_0d + p_1 v_1d + ..             one chain over ascending positions
 // Keys that a row does not see weigh exactly 0; positions that no row of the tile sees are not read.
-// In bf16 the chains go by pairs, the second of a pair first, and q and p are rounded to bf16.
+// In bf16 the chains go by pairs, the second of a pair first, q and p are rounded to bf16, and p comes from rough_power_of_two.
 
 constexpr float kMinusInfinity = -__builtin_inff();
 constexpr size_t kWeightRowBytes = kSpanTokens * sizeof(float);
@@ -22,9 +22,13 @@ struct Stored {
   }
   static F32x16 broadcast(const Factor* factors) { return set1(*factors); }
   static F32x16 add_products(F32x16 terms, F32x16 factor, F32x16 acc) { return fma(terms, factor, acc); }
-  static F32x16 rounded(F32x16 weights) { return weights; }
-  static void store_weights(Factor* to, F32x16 weights) { store(to, weights); }
-  static Factor factor(float x) { return x; }
+  // Weights of scores beside the largest, as factors; returns what was stored.
+  static F32x16 store_weights(Factor* to, F32x16 scores, float largest) {
+    const F32x16 weights = exp(sub(scores, set1(largest)));
+    store(to, weights);
+    return weights;
+  }
+  static void store_factors(Factor* to, F32x16 a) { store(to, a); }
 };
 
 template <>
@@ -36,9 +40,10 @@ struct Stored<KvCodec::bf16> {
   }
   static PairFactors broadcast(const Factor* factors) { return set1_pair(factors); }
   static F32x16 add_products(PairTerms terms, PairFactors factors, F32x16 acc) { return dot2(terms, factors, acc); }
-  static F32x16 rounded(F32x16 weights) { return round_to_bf16(weights); }
-  static void store_weights(Factor* to, F32x16 weights) { store_pair_factors(to, weights); }
-  static Factor factor(float x) { return pair_factor(x); }
+  static F32x16 store_weights(Factor* to, F32x16 scores, float largest) {
+    return store_pair_factors(to, rough_power_of_two(fma(scores, set1(kLog2e), set1(-(largest * kLog2e)))));
+  }
+  static void store_factors(Factor* to, F32x16 a) { store_pair_factors(to, a); }
 };
 
 template <KvCodec kCodec>
@@ -130,7 +135,7 @@ inline Seen seen_by(const AttentionTile& tile, int row, int span) {
 template <KvCodec kCodec, int kRows>
 void score_span(const AttentionTile& tile, int first_page, int begin_page, int end_page, const std::byte* arranged,
                 float* scores) {
-  constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 ? 2 : 1;
+  constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 || kManyRegisters ? 2 : 1;
   const size_t head_bytes = static_cast<size_t>(tile.kv_head) * tile.layout->key_head_bytes();
   const auto* queries = reinterpret_cast<const typename Stored<kCodec>::Factor*>(arranged);
   const int head_dim = tile.layout->head_dim;
@@ -159,7 +164,7 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, 
   using S = Stored<kCodec>;
   auto* weights = reinterpret_cast<typename S::Factor*>(scores);  // written where the scores have been read already
   if (seen.begin == seen.end) {
-    for (int page = begin_page; page < end_page; ++page) S::store_weights(weights + page * kPageTokens, zeros());
+    for (int page = begin_page; page < end_page; ++page) S::store_weights(weights + page * kPageTokens, set1(kMinusInfinity), 0);
     largest = kMinusInfinity;
     weight = 0;
     return;
@@ -180,9 +185,7 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, 
   largest = reduce_max(lane_max);
   F32x16 lane_sum = zeros();
   for (int page = begin_page; page < end_page; ++page) {
-    const F32x16 p = S::rounded(exp(sub(load(scores + page * kPageTokens), set1(largest))));
-    S::store_weights(weights + page * kPageTokens, p);
-    lane_sum = add(lane_sum, p);
+    lane_sum = add(lane_sum, S::store_weights(weights + page * kPageTokens, load(scores + page * kPageTokens), largest));
   }
   weight = reduce_add(lane_sum);
 }
@@ -275,11 +278,17 @@ void score_rows(const AttentionTile& tile, int first_page, int begin_page, int e
 template <KvCodec kCodec>
 void arrange_queries_of(const AttentionTile& tile, std::byte* arranged) {
   using S = Stored<kCodec>;
-  auto* to = reinterpret_cast<typename S::Factor*>(arranged);
-  for (int step = 0; step < steps_of<kCodec>(tile.layout->head_dim); ++step) {
+  using Factor = typename S::Factor;
+  auto* to = reinterpret_cast<Factor*>(arranged);
+  const int dims = tile.layout->head_dim, steps = steps_of<kCodec>(dims);
+  for (int d = 0; d < dims; d += 16) {
+    const int first = d / S::kTogether, count = steps - first < 16 / S::kTogether ? steps - first : 16 / S::kTogether;
     for (int r = 0; r < tile.rows; ++r) {
-      for (int d = step * S::kTogether; d < (step + 1) * S::kTogether; ++d) {
-        *to++ = S::factor(d < tile.layout->head_dim ? tile.queries[r][d] : 0.0f);
+      alignas(64) Factor factors[16];
+      S::store_factors(factors, d + 16 <= dims ? load(tile.queries[r] + d) : load_first(tile.queries[r] + d, dims - d));
+      for (int step = 0; step < count; ++step) {
+        __builtin_memcpy(to + ((first + step) * tile.rows + r) * S::kTogether, factors + step * S::kTogether,
+                         S::kTogether * sizeof(Factor));
       }
     }
   }

@@ -35,6 +35,14 @@ float exp_of(float x) {
   return std::ldexp(p, static_cast<int>(n));
 }
 
+float rough_power_of_two(float x) {
+  if (!(x >= kRoughLowest)) return 0;
+  const float n = std::nearbyint(x), f = x - n;
+  float p = kRoughTerms[0];
+  for (int i = 1; i < 4; ++i) p = std::fma(p, f, kRoughTerms[i]);
+  return std::ldexp(p, static_cast<int>(n));
+}
+
 float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
 
 // ---- matrix products -----------------------------------------------------------------------------------------------
@@ -47,7 +55,7 @@ void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool bi
       for (int i = 0; i < kBlockInputs; ++i) largest = std::max(largest, std::fabs(values[i]));
       QuantBlock& block = tile[b * rows + r];
       block.scale = largest / 127.0f;
-      const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
+      const float inverse = largest > kLeastBlockMaximum ? 127.0f / largest : 0.0f;
       int32_t sums[2] = {0, 0};
       for (int i = 0; i < kBlockInputs; ++i) {
         const float whole = std::nearbyint(values[i] * inverse);
@@ -258,6 +266,12 @@ void weigh_keys(const AttentionTile& tile, int begin, int end, const float* p, f
   }
 }
 
+// Of a score beside the largest of its span, as it meets stored values.
+float weight_of(const KvLayout& layout, float score, float largest) {
+  if (layout.codec != KvCodec::bf16 || layout.values_in_key > 0) return exp_of(score - largest);
+  return as_factor(layout.codec, rough_power_of_two(std::fma(score, kLog2e, -(largest * kLog2e))));
+}
+
 void attend_row(const AttentionTile& tile, int row, int span, const AttentionState& out) {
   const KvLayout& layout = *tile.layout;
   const int first = span * kSpanTokens;
@@ -276,8 +290,7 @@ void attend_row(const AttentionTile& tile, int row, int span, const AttentionSta
   }
   float lanes[kLanes] = {};
   for (int j = begin; j < end; ++j) {
-    const float weight = exp_of(p[j - first] - out.maxima[row]);
-    p[j - first] = layout.values_in_key > 0 ? weight : as_factor(layout.codec, weight);
+    p[j - first] = weight_of(layout, p[j - first], out.maxima[row]);
     lanes[(j - first) % kLanes] += p[j - first];
   }
   out.weights[row] = reduce_lanes(lanes);
