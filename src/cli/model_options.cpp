@@ -85,7 +85,7 @@ EvictionOptions eviction_options(const std::string& policy, EvictionOptions opti
   return options;
 }
 
-std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
+std::shared_ptr<const Model> ModelOptions::load(int context_tokens, long long cache_bytes) const {
   const std::string path = resolve_model(model);
   PlanOptions plan;
   plan.context_tokens = std::max(1, context_tokens);
@@ -94,6 +94,7 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
   plan.kv_global = kv_global;
   plan.threads = std::min(threads, EngineLimits::kMostThreads);
   plan.eviction = eviction_options(evict, eviction);
+  if (cache_bytes > 0) plan.cache_bytes = cache_bytes;
   Planner::open(path, quant).require_fit(plan, free_memory_bytes());
   ProgressBar bar(ProgressUnit::bytes);
   LoadOptions options;

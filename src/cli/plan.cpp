@@ -36,6 +36,7 @@ struct PlanCommand {
   std::vector<std::string> models;
   PlanOptions options;
   std::string quant, evict = "none", ram, ratio, k_eq_v, figure, out;
+  std::optional<int64_t> cache;
   bool fit = false, compare = false, list = false, json = false, no_probe = false;
 };
 
@@ -119,6 +120,7 @@ int run(PlanCommand command) {
   if (!command.ratio.empty()) command.options.what_if.ratio = ratio_from(command.ratio);
   if (!command.k_eq_v.empty()) command.options.what_if.k_eq_v = command.k_eq_v == "on";
   command.options.eviction = eviction_options(command.evict, command.options.eviction);
+  command.options.cache_bytes = command.cache;
   if (!command.figure.empty()) return draw(command);
   if (command.models.size() > 1) throw UsageError("more than one MODEL: only --figure memory takes several");
 
@@ -193,6 +195,12 @@ void add_plan_command(CLI::App& program, Action& chosen) {
       ->type_name("FORMAT");
   command->add_option("--quant", plan->quant, "a folder's matrices as they are with the same option of fovea run")->type_name("NAME");
   add_eviction(*command, plan->evict, options.eviction);
+  command
+      ->add_option("--cache", plan->cache,
+                   "also count what is kept for later requests, as with the same option of fovea run")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(whole_number(0, EngineLimits::kMostCacheBytes));
   command->add_option("--ram", plan->ram, "memory to fit into, such as 16GiB; otherwise what is free here")
       ->type_name("SIZE")
       ->check(is_memory_size());

@@ -46,6 +46,7 @@ class SpeedMeter {
  public:
   SpeedMeter(const std::shared_ptr<const Model>& model, EngineOptions options, const SpeedJob& job)
       : job_(job), engine_(model, with_context(options, job)), chunk_(engine_.options().chunk_tokens) {
+    if (job.on_plan) job.on_plan(engine_.plan());
     for (const int depth : job.depths) {
       total_ += whole_chunks(depth) + int64_t{job.rounds} * (job.prompt_tokens + job.decode_tokens);
     }
@@ -73,9 +74,7 @@ class SpeedMeter {
 
  private:
   static EngineOptions with_context(EngineOptions options, const SpeedJob& job) {
-    const int deepest = job.depths.empty() ? 0 : *std::max_element(job.depths.begin(), job.depths.end());
-    options.context_tokens =
-        deepest + options.chunk_tokens + std::max(job.prompt_tokens, job.decode_tokens) + 2;
+    options.context_tokens = job.context_tokens(options.chunk_tokens);
     options.sequences = 1;
     return options;
   }
@@ -161,6 +160,11 @@ eval::Work decode_work(const eval::WorkEstimate& estimate, int depth, int tokens
 }
 
 }  // namespace
+
+int SpeedJob::context_tokens(int chunk_tokens) const {
+  const int deepest = depths.empty() ? 0 : *std::max_element(depths.begin(), depths.end());
+  return deepest + chunk_tokens + std::max(prompt_tokens, decode_tokens) + 2;
+}
 
 std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, EngineOptions options,
                                     const SpeedJob& job, const MachineLimits& limits) {
