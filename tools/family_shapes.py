@@ -59,7 +59,7 @@ YARN = {"rope_type": "yarn", "factor": 8.0, "beta_fast": 32.0, "beta_slow": 1.0,
 EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
 GEMMA3N_FIXED = {"model_type": "gemma3n_text", "num_hidden_layers": 25, "hidden_size_per_layer_input": 256,
                  "num_kv_shared_layers": 5, "laurel_rank": 64, "altup_num_inputs": 4, "altup_active_idx": 0,
-                 "final_logit_softcapping": 8.0, "layer_types": types(25, 5),
+                 "final_logit_softcapping": 30.0, "layer_types": types(25, 5),
                  "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 15}
 LLAMA4_FIXED = {"model_type": "llama4_text", "num_hidden_layers": 4, "attention_chunk_size": 8192, "floor_scale": 8192,
                 "attn_scale": 0.1, "no_rope_layer_interval": 4, "tie_word_embeddings": False}
