@@ -2,10 +2,12 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -50,15 +52,18 @@ inline pid_t start(const Arguments& arguments, int in, int out, int error) {
   _exit(127);
 }
 
-// As shells count: 128 + number for a program that died of a signal.
-inline int wait_for(pid_t child) {
+// As shells count: 128 + number for a program that died of a signal. peak_bytes: most memory that was resident.
+inline int wait_for(pid_t child, int64_t* peak_bytes = nullptr) {
   int status = 0;
-  waitpid(child, &status, 0);
+  rusage usage = {};
+  wait4(child, &status, 0, &usage);
+  if (peak_bytes) *peak_bytes = int64_t{usage.ru_maxrss} * 1024;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 struct Outcome {
   int status = 0;
+  int64_t peak_bytes = 0;  // resident
   std::string out, error;
 };
 
@@ -69,7 +74,7 @@ inline Outcome run(const Arguments& arguments, const std::string& input = "") {
   const int out = open((folder / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   const int error = open((folder / "error").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   Outcome outcome;
-  outcome.status = wait_for(start(arguments, in, out, error));
+  outcome.status = wait_for(start(arguments, in, out, error), &outcome.peak_bytes);
   for (const int descriptor : {in, out, error}) close(descriptor);
   outcome.out = read_file(folder / "out");
   outcome.error = read_file(folder / "error");

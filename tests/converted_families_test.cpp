@@ -55,9 +55,9 @@ ConvertedModel convert(const DrawnModel& drawn, const std::string& to, const std
 }
 
 // What the format, or llama.cpp, fixes for everybody; these shapes have something else, and are refused.
-const std::vector<std::string> kUnsayable = {"mistral_", "phi3_a", "qwen2_b", "mixtral_b",   // windows
-                                             "qwen3_moe_b", "gemma2_b", "deepseek_v3_b",    // routing, scale, rope
-                                             "gemma3n_", "llama4_"};                        // sizes of the published models only
+const std::vector<std::string> kUnsayable = {"mistral_", "ministral_", "phi3_a", "qwen2_b", "mixtral_b",  // windows
+                                             "qwen2_moe_b", "qwen3_moe_b", "gemma2_b", "gemma3_b", "deepseek_v3_b",     // routing, scale, rope
+                                             "gemma3n_a", "gemma3n_b", "llama4_a", "llama4_b"};  // sizes of the published models only
 
 bool can_say(const std::string& name) {
   return std::none_of(kUnsayable.begin(), kUnsayable.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
@@ -110,6 +110,8 @@ TEST_P(Conversion, ThePlanOfAQuantizedFolderIsThatOfTheEngine) {
   plan.context_tokens = plan.chunk_tokens = 64;
   plan.threads = 2;
   plan.kv_local = plan.kv_global = "f32";
+  options.cache_bytes = 1 << 20;
+  plan.cache_bytes = options.cache_bytes;
   EXPECT_EQ(Planner::open(drawn.path(), "q4_k_m").plan(plan).total_bytes, Engine(model, options).plan().total_bytes);
 }
 

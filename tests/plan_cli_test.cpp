@@ -1,4 +1,7 @@
 // fovea plan, and what the program does with plans, from the outside.
+#include <iterator>
+#include <sstream>
+
 #include "cli_fixture.h"
 
 namespace fovea::cli_tests {
@@ -14,7 +17,7 @@ TEST_F(Cli, PlanHasTheKeysThatProgramsRelyOn) {
   EXPECT_EQ(plan.at("kv_all_global_bytes"), 2 * (int64_t{4352} << 20));
   int64_t parts = 0;
   for (const char* key : {"weights_bytes", "kv_bytes", "page_slack_bytes", "chunk_bytes", "pinned_bytes",
-                          "scratch_bytes", "vocabulary_bytes", "program_bytes"}) {
+                          "retained_bytes", "scratch_bytes", "vocabulary_bytes", "program_bytes"}) {
     parts += plan.at(key).get<int64_t>();
   }
   EXPECT_EQ(plan.at("total_bytes"), parts);
@@ -115,6 +118,51 @@ TEST_F(Cli, RunRefusesWhatCannotFitBeforeItReadsWeights) {
   expect_failure(outcome, "");
   EXPECT_TRUE(has(outcome.error, "keys and values of 1000 global layers")) << outcome.error;
   EXPECT_TRUE(has(outcome.error, "these fit: -c ")) << outcome.error;
+}
+
+// The settings of a refusal: "these fit: -c 4096 (1.2 GiB), or ..." -> {{"-c", "4096"}, ...}
+std::vector<Arguments> settings_offered(const std::string& error) {
+  std::vector<Arguments> all;
+  const std::string begin = "these fit: ";
+  for (size_t at = error.find(begin) + begin.size(); at < error.size();) {
+    std::istringstream words(error.substr(at, error.find(" (", at) - at));
+    all.push_back({std::istream_iterator<std::string>(words), {}});
+    const size_t next = error.find("), or ", at);
+    if (next == std::string::npos) break;
+    at = next + 6;
+  }
+  return all;
+}
+
+// 30 layers of 3 K/V heads of 64 in f32: 46 kB per token, 773 GB for 16 M tokens.
+TEST_F(Cli, RunRefusesBeforeAnyLargeAllocationAndTheSettingsItOffersRun) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "model.gguf";
+  ASSERT_EQ(run({"synth", "--like", "smollm2-135m", "--vocabulary", "512", "--quant", "q4_k_m", path}).status, 0);
+  const Arguments wanted = {"run", "-m", path, "-p", "x", "-n", "1", "--kv-global", "f32", "-c", "16777216"};
+  const Outcome refused = run(wanted);
+  expect_failure(refused, "");
+  EXPECT_TRUE(has(refused.error, "keys and values of 30 global layers")) << refused.error;
+  EXPECT_LT(refused.peak_bytes, static_cast<int64_t>(fs::file_size(path)) / 2);
+  const std::vector<Arguments> settings = settings_offered(refused.error);
+  ASSERT_EQ(settings.size(), 2u) << refused.error;
+  for (const Arguments& setting : settings) {
+    Arguments mended = wanted;
+    if (setting.front() == "-c") mended.resize(mended.size() - 2);  // instead of the context that is too long
+    mended.insert(mended.end(), setting.begin(), setting.end());
+    const Outcome outcome = run(mended);
+    EXPECT_EQ(outcome.status, 0) << setting.front() << "\n" << outcome.error;
+  }
+}
+
+TEST_F(Cli, PlanCountsWhatIsKeptForLaterRequestsWhereAsked) {
+  const Arguments plain = {"plan", "gemma3-4b", "-c", "8192", "--no-probe", "--json"};
+  Arguments keeping = plain;
+  keeping.insert(keeping.end(), {"--cache", "1GiB"});
+  const json without = json_of(plain), with = json_of(keeping);
+  EXPECT_EQ(without.at("retained_bytes"), 0);
+  EXPECT_EQ(with.at("retained_bytes"), int64_t{1} << 30);
+  EXPECT_EQ(with.at("total_bytes").get<int64_t>(), without.at("total_bytes").get<int64_t>() + (int64_t{1} << 30));
 }
 
 }  // namespace

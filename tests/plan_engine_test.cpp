@@ -1,6 +1,7 @@
 // The plan is the allocation: what is planned from headers is what model and engine then take.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "fovea/engine.h"
@@ -146,6 +147,116 @@ TEST(Plan, OfABareConfigNeedsNoWeights) {
   EXPECT_EQ(bare.kv_bytes, whole.kv_bytes);
   EXPECT_EQ(bare.scratch_bytes, whole.scratch_bytes);
   EXPECT_EQ(bare.read_bytes, whole.read_bytes);
+}
+
+// What requests to come may have is what the cache is limited to.
+TEST(Plan, WithWhatIsKeptForRequestsToComeIsTheLimitOfTheCache) {
+  for (const char* name : {"gemma4_a1", "llama4_a1", "deepseek_v2_a1", "jamba_a1"}) {
+    SCOPED_TRACE(name);
+    const auto model = DrawnModel(name).load();
+    for (const int sequences : {1, 5}) {
+      for (const int64_t cache_bytes : {int64_t{0}, int64_t{1} << 20, int64_t{EngineOptions::kAsMuchAgain}}) {
+        EngineOptions options = engine_options(300, sequences, KvCodec::bf16);
+        options.cache_bytes = cache_bytes;
+        const Engine engine(model, options);
+        EXPECT_EQ(engine.plan().cache_bytes() + engine.plan().retained_bytes, engine.stats().kv_bytes) << sequences;
+      }
+    }
+  }
+}
+
+// Sequences that share a prefix, each at its longest, in a cache that has room for them and for what is planned to stay of the
+// prefix, and no more.
+class SharedPrefix : public testing::TestWithParam<const char*> {
+ protected:
+  static constexpr int kPrefix = 100, kContext = 300, kSequences = 3;
+
+  SharedPrefix()
+      : drawn_(GetParam()),
+        plan_(Planner::open(drawn_.path()).plan({.context_tokens = kContext, .sequences = kSequences, .shared_prefix_tokens = kPrefix,
+                                                 .chunk_tokens = 16, .threads = 2})),
+        engine_(drawn_.load(), options()) {
+    Request prefix;
+    prefix.prompt = tokens(kPrefix, 0);
+    prefix.cache.keep = KeepLevel::priority;
+    engine_.generate(std::move(prefix), nullptr);
+  }
+
+  EngineOptions options() const {
+    EngineOptions options = engine_options(kContext, kSequences, KvCodec::bf16);
+    options.chunk_tokens = 16;
+    options.cache_bytes = plan_.pinned_bytes;
+    return options;
+  }
+  static std::vector<int32_t> tokens(int count, int variant) {
+    std::vector<int32_t> all;
+    for (int i = 0; i < count; ++i) all.push_back(3 + (i * 7 + (i >= kPrefix ? 1 + variant : 0)) % 90);
+    return all;
+  }
+  static Request sharer(int variant) {
+    Request request;
+    request.prompt = tokens(kPrefix + 40, variant);
+    request.max_tokens = kContext - static_cast<int>(request.prompt.size());
+    request.cache.keep = KeepLevel::none;
+    return request;
+  }
+
+  // Pages per group that are held or kept, most at any time.
+  std::vector<int> run_together() {
+    for (int i = 0; i < kSequences; ++i) engine_.submit(sharer(i));
+    std::vector<int> most(engine_.stats().kv.size());
+    while (!engine_.idle()) {
+      engine_.step();
+      const EngineStats stats = engine_.stats();
+      for (size_t i = 0; i < most.size(); ++i) most[i] = std::max(most[i], stats.kv[i].held_pages + stats.kv[i].kept_pages);
+    }
+    return most;
+  }
+
+  DrawnModel drawn_;
+  Plan plan_;
+  Engine engine_;
+};
+
+TEST_P(SharedPrefix, TakesThePlannedPagesWhereNothingIsGivenBack) {
+  const std::vector<int> most = run_together();
+  const std::vector<KvGroupStats> stats = engine_.stats().kv;
+  for (const PlanGroup& group : plan_.groups) {
+    if (group.window || group.kind == "state") continue;  // what windows and states leave free is used by other boundaries
+    const auto same = std::ranges::find(stats, group.layers, &KvGroupStats::layer_indices);
+    ASSERT_NE(same, stats.end());
+    const auto i = static_cast<size_t>(same - stats.begin());
+    const int64_t planned = (group.bytes + group.page_slack_bytes + group.pinned_bytes) / same->page_bytes;
+    EXPECT_LE(most[i], planned) << group.kind;
+    EXPECT_GE(most[i], planned - kSequences) << group.kind;  // not all are at their longest in the same step
+  }
+}
+
+TEST_P(SharedPrefix, IsStillThereForTheNextWhoBeginsLikeThat) {
+  run_together();
+  engine_.submit(sharer(7));
+  ReuseReport reuse;
+  while (!engine_.idle()) {
+    for (const Event& event : engine_.step()) reuse = event.reuse;
+  }
+  EXPECT_GE(reuse.reused_tokens, kPrefix - 1) << text_of(reuse);  // a state stands before the last token
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, SharedPrefix,
+                         testing::Values("gemma3_a1", "gemma4_a1", "qwen2_a1", "llama4_a1", "deepseek_v2_a1", "jamba_a1", "mamba_a1"),
+                         [](const auto& each) { return std::string(each.param); });
+
+TEST(Plan, AnEngineAskedToKeepMoreThanThereIsIsRefused) {
+  const auto model = Model::load((kOracle / "llama").string());
+  EngineOptions options = engine_options(100, 1, KvCodec::f32);
+  options.cache_bytes = EngineLimits::kMostCacheBytes;
+  try {
+    const Engine engine(model, options);
+    FAIL() << "16 TiB were set aside";
+  } catch (const Error& error) {
+    EXPECT_NE(error.problem().find("for requests to come, 16.0 TiB"), std::string::npos) << error.problem();
+    EXPECT_NE(error.mend().find("these fit: --cache "), std::string::npos) << error.mend();
+  }
 }
 
 TEST(Plan, AnEngineThatCannotFitIsRefusedBeforeAnythingIsReserved) {

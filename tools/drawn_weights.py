@@ -34,6 +34,17 @@ def read_table(path):
     return tensors
 
 
+def with_unread_tensors(case, tensors):
+    """Published Gemma 3n has keys and values in layers that read those of others, and llama.cpp wants them there."""
+    if not case.startswith("gemma3n_gguf"):
+        return tensors
+    unread = {}
+    for layer in range(20, 25):
+        for name in "k_proj", "v_proj", "k_norm":
+            unread[f"model.layers.{layer}.self_attn.{name}.weight"] = tensors[f"model.layers.19.self_attn.{name}.weight"]
+    return {**tensors, **unread}
+
+
 def write_safetensors(path, tensors):
     header, at = {}, 0
     for name, values in tensors.items():

@@ -57,8 +57,28 @@ LONG_ROPE = {"rope_type": "longrope", "short_factor": [1.0, 1.05, 1.2], "long_fa
              "original_max_position_embeddings": 32}
 YARN = {"rope_type": "yarn", "factor": 8.0, "beta_fast": 32.0, "beta_slow": 1.0, "original_max_position_embeddings": 64}
 EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
+GEMMA3N_FIXED = {"model_type": "gemma3n_text", "num_hidden_layers": 25, "hidden_size_per_layer_input": 256,
+                 "num_kv_shared_layers": 5, "laurel_rank": 64, "altup_num_inputs": 4, "altup_active_idx": 0,
+                 "final_logit_softcapping": 30.0, "layer_types": types(25, 5),
+                 "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 15}
+LLAMA4_FIXED = {"model_type": "llama4_text", "num_hidden_layers": 4, "attention_chunk_size": 8192, "floor_scale": 8192,
+                "attn_scale": 0.1, "no_rope_layer_interval": 4, "tie_word_embeddings": False}
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 32}
 
 FAMILIES = {
+    "llama": Family(
+        {**SMALL, "model_type": "llama", "rope_theta": 1e4, "rope_scaling": None, "rms_norm_eps": 1e-5,
+         "tie_word_embeddings": False},
+        {**ODD, "model_type": "llama", "head_dim": 10, **default_rope(5000.0, **LLAMA3), "rms_norm_eps": 1e-5,
+         "tie_word_embeddings": False},
+        {"base": put("a", rope_theta=1e5), "no scaling": in_rope("b", rope_type="default")}),
+    "smollm2": Family(
+        {**SMALL, "model_type": "llama", "rope_theta": 1e5, "rope_scaling": None, "rms_norm_eps": 1e-5,
+         "tie_word_embeddings": True},
+        {**ODD, "model_type": "llama", **default_rope(1e5), "rms_norm_eps": 1e-5, "tie_word_embeddings": True},
+        {"base": put("a", rope_theta=1e4)}),
     "qwen2": Family(
         {**SMALL, "model_type": "qwen2", "tie_word_embeddings": True, "rope_theta": 1e6, "use_sliding_window": False,
          "sliding_window": 8, "max_window_layers": 2},
@@ -74,6 +94,22 @@ FAMILIES = {
         {**ODD, "model_type": "mistral", "head_dim": 10, **default_rope(1e6), "sliding_window": 11,
          "tie_word_embeddings": False},
         window_off(), (8, 11)),
+    "ministral": Family(
+        {**SMALL, "model_type": "ministral", "num_hidden_layers": 4, "head_dim": 8, "rope_theta": 1e4, "sliding_window": 8,
+         "layer_types": [GLOBAL, LOCAL, LOCAL, LOCAL], "tie_word_embeddings": False},
+        {**ODD, "model_type": "ministral", "head_dim": 10, **default_rope(1e6), "sliding_window": 11, "num_hidden_layers": 5,
+         "layer_types": types(5, 2), "tie_word_embeddings": False},
+        {**window_off(), **PATTERN_SHIFTED}, (8, 11)),
+    "gemma3": Family(
+        {**SMALL, "model_type": "gemma3_text", "num_hidden_layers": 7, "head_dim": 16, "query_pre_attn_scalar": 16,
+         "sliding_window": 8, "sliding_window_pattern": 6, "rope_theta": 1e6, "rope_local_base_freq": 1e4,
+         "rope_scaling": {"rope_type": "linear", "factor": 8.0}, "hidden_activation": "gelu_pytorch_tanh"},
+        {**ODD, "model_type": "gemma3_text", "num_hidden_layers": 5, "head_dim": 20, "query_pre_attn_scalar": 25,
+         "sliding_window": 11, "layer_types": types(5, 3),
+         "rope_parameters": {GLOBAL: {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+                             LOCAL: {"rope_type": "default", "rope_theta": 1e4}}},
+        {**window_off(), **PATTERN_SHIFTED, "scale": put(query_pre_attn_scalar=64),
+         "no scaling": put("a", rope_scaling=None)}, (8, 11)),
     "gemma2": Family(
         {**SMALL, "model_type": "gemma2", "num_hidden_layers": 4, "head_dim": 16, "query_pre_attn_scalar": 16,
          "sliding_window": 8, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 6.0, "rope_theta": 1e4,
@@ -95,6 +131,14 @@ FAMILIES = {
         {**ODD, "model_type": "mixtral", "num_local_experts": 5, "num_experts_per_tok": 3, **default_rope(1e4),
          "sliding_window": 9, "tie_word_embeddings": False},
         {**window_off("b"), "experts used": put(num_experts_per_tok=lambda k: k - 1)}, (None, 9)),
+    "qwen2_moe": Family(
+        {**SMALL, **EXPERTS, "model_type": "qwen2_moe", "num_experts": 8, "shared_expert_intermediate_size": 40,
+         "norm_topk_prob": False, "decoder_sparse_step": 1, "mlp_only_layers": [], "rope_theta": 1e6, "use_sliding_window": False,
+         "tie_word_embeddings": False},
+        {**ODD, **EXPERTS, "model_type": "qwen2_moe", "num_experts": 6, "num_experts_per_tok": 3,
+         "shared_expert_intermediate_size": 28, "norm_topk_prob": True, "decoder_sparse_step": 2, "mlp_only_layers": [1],
+         "use_sliding_window": False, "tie_word_embeddings": False, **default_rope(1e6)},
+        {"experts used": put(num_experts_per_tok=lambda k: k - 1), "norm": put(norm_topk_prob=lambda x: not x)}),
     "qwen3_moe": Family(
         {**SMALL, **EXPERTS, "model_type": "qwen3_moe", "head_dim": 12, "num_experts": 8, "norm_topk_prob": True,
          "decoder_sparse_step": 1, "mlp_only_layers": [], "rope_theta": 1e6, "tie_word_embeddings": False},
@@ -163,6 +207,15 @@ FAMILIES = {
          "rope_parameters": {GLOBAL: {"rope_type": "default", "rope_theta": 1e6},
                              LOCAL: {"rope_type": "default", "rope_theta": 1e4}}},
         {**window_off(), "dense": put(activation_sparsity_pattern=[0.0] * 6)}, (8, 11)),
+    # With what readers of GGUF fix: the sizes of streams, branch and vectors, 20 layers of keys and values, 10 sparse ones.
+    "gemma3n_gguf": Family(
+        {**SMALL, **GEMMA3N_FIXED, "intermediate_size": 96, "head_dim": 16, "sliding_window": 8, "vocab_size_per_layer_input": 96,
+         "rope_theta": 1e6, "rope_local_base_freq": 1e4},
+        {**ODD, **GEMMA3N_FIXED, "intermediate_size": 104, "num_key_value_heads": 2, "head_dim": 10, "sliding_window": 11,
+         "vocab_size_per_layer_input": 101,
+         "rope_parameters": {GLOBAL: {"rope_type": "default", "rope_theta": 1e6},
+                             LOCAL: {"rope_type": "default", "rope_theta": 1e4}}},
+        {**window_off(), "dense": put(activation_sparsity_pattern=[0.0] * 25)}, (8, 11)),
     "llama4": Family(
         {**SMALL, "model_type": "llama4_text", "num_hidden_layers": 4, "head_dim": 8, "intermediate_size": 24,
          "intermediate_size_mlp": 48, "num_experts_per_tok": 1, "num_local_experts": 4, "interleave_moe_layer_step": 2,
@@ -174,6 +227,12 @@ FAMILIES = {
          "tie_word_embeddings": False},
         {"chunk + 1": put(attention_chunk_size=lambda w: w + 1), "no temperature": put(attn_temperature_tuning=False),
          "no norm": put(use_qk_norm=False)}, (8, 11)),
+    "llama4_gguf": Family(  # likewise: chunks of 8,192 and when queries are warmed
+        {**SMALL, **LLAMA4_FIXED, "head_dim": 8, "intermediate_size": 24, "intermediate_size_mlp": 48, "num_experts_per_tok": 1,
+         "num_local_experts": 4, "interleave_moe_layer_step": 2, "rope_theta": 500000.0, "rope_scaling": None},
+        {**ODD, **LLAMA4_FIXED, "num_hidden_layers": 5, "head_dim": 10, "intermediate_size": 20, "intermediate_size_mlp": 40,
+         "num_experts_per_tok": 2, "num_local_experts": 5, "interleave_moe_layer_step": 1, **default_rope(500000.0)},
+        {"no norm": put(use_qk_norm=False)}),
     "deepseek_v2": Family(
         {**SMALL, "model_type": "deepseek_v2", "num_key_value_heads": 4, "moe_intermediate_size": 16, "n_shared_experts": 2,
          "n_routed_experts": 8, "num_experts_per_tok": 3, "kv_lora_rank": 24, "q_lora_rank": None, "qk_rope_head_dim": 8,

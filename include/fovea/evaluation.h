@@ -92,6 +92,9 @@ struct SpeedJob {
   std::vector<int> depths = {0};
   int rounds = 3;
   Progress progress;  // tokens
+  std::function<void(const Plan&)> on_plan = {};  // before anything is measured
+
+  int context_tokens(int chunk_tokens) const;  // that the deepest row needs
 };
 struct SpeedRow {
   std::string phase;  // "prefill" or "decode"

@@ -35,6 +35,8 @@ struct PlanOptions {
   int threads = 0;               // 0: all processors this process may use
   std::string kv_local = "bf16", kv_global = "bf16";  // as kv_codecs_from_name reads them
   EvictionOptions eviction = {};  // of layers that see everything
+  // Kept for requests to come beside what sequences need (EngineOptions::cache_bytes); empty: not counted.
+  std::optional<int64_t> cache_bytes = {};
   std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file
                              // stores them, bf16 without a file
   WhatIf what_if = {};
@@ -71,7 +73,9 @@ struct PlanGroup {
   int64_t bytes = 0;             // exact: window entries, no rounding
   int64_t page_slack_bytes = 0;  // pages are not full, rows padded
   int64_t chunk_bytes = 0;       // what a prefill chunk needs on top
-  int64_t pinned_bytes = 0;      // local run at the end of the shared prefix
+  int64_t pinned_bytes = 0;      // pages of the local run, or the state, at the end of the shared prefix
+  // Set aside on top, since each sequence may be the one that computes a chunk; what is kept for requests to come fills it.
+  int64_t reserve_bytes = 0;
   int64_t all_global_bytes = 0;  // exact, if its layers saw everything
   int64_t read_bytes = 0;        // by one token at the end of the context
 };
@@ -96,6 +100,7 @@ struct Plan {
   int64_t weights_bytes = 0;
   int64_t kv_bytes = 0;  // exact
   int64_t page_slack_bytes = 0, chunk_bytes = 0, pinned_bytes = 0;
+  int64_t retained_bytes = 0;  // keys and values for requests to come, at most, where options count them
   int64_t kv_all_global_bytes = 0;
   int64_t scratch_bytes = 0;
   int64_t vocabulary_bytes = 0;  // tokenizer: an estimate, counted per token

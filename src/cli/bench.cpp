@@ -11,6 +11,7 @@
 #include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
+#include "cli/plan_report.h"
 #include "cli/progress_bar.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
@@ -135,10 +136,11 @@ int run(const BenchOptions& options) {
   if (options.job.prompt_tokens == 0 && options.job.decode_tokens == 0) {
     throw UsageError("nothing to measure: -p and -n are both 0");
   }
-  const std::shared_ptr<const Model> model = options.model.load();
+  const std::shared_ptr<const Model> model = options.model.load(options.job.context_tokens(options.model.chunk), options.model.cache);
   const MachineLimits limits = probe_machine(*model, options.model.threads);
   ProgressBar bar(ProgressUnit::tokens);
   SpeedJob job = options.job;
+  job.on_plan = show_plan;
   job.progress = bar.callback();
   const std::vector<SpeedRow> rows = measure_speed(model, options.model.engine_options(), job, limits);
   bar.clear();

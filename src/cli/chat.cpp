@@ -11,6 +11,7 @@
 #include "cli/message_reader.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "cli/plan_report.h"
 #include "cli/terminal.h"
 #include "cli/text_input.h"
 #include "fovea/error.h"
@@ -28,6 +29,7 @@ class Conversation {
  public:
   Conversation(std::shared_ptr<const Model> model, EngineOptions engine_options, const ChatOptions& options)
       : model_(std::move(model)), options_(options), engine_(model_, engine_options) {
+    show_plan(engine_.plan());
     reset();
     if (options_.session && std::filesystem::exists(*options_.session)) restore();
   }

@@ -91,30 +91,38 @@ std::string layer_table(const std::vector<LayerFacts>& layers) {
   return table.text();
 }
 
-std::string cache_summary(const std::vector<LayerFacts>& layers) {
-  int64_t local_bytes = 0, global_bytes = 0;  // per token
-  int local_layers = 0, global_layers = 0, widest = 0;
-  int64_t state_bytes = 0;
-  int state_layers = 0;
+namespace {
+
+// Layers of one kind, together.
+struct KindSum {
+  std::string kind;
+  int layers = 0, widest = 0;      // tokens
+  int64_t bytes_per_token = 0, state_bytes = 0;
+};
+
+std::vector<KindSum> sums_of(const std::vector<LayerFacts>& layers) {
+  std::vector<KindSum> sums;
   for (const LayerFacts& layer : layers) {
-    state_bytes += layer.state_bytes;
-    state_layers += layer.state_bytes > 0;
-    if (layer.cache_bytes_per_token == 0) continue;
-    (layer.window ? local_layers : global_layers) += 1;
-    (layer.window ? local_bytes : global_bytes) += layer.cache_bytes_per_token;
-    widest = std::max(widest, layer.window.value_or(0));
+    if (layer.cache_bytes_per_token == 0 && layer.state_bytes == 0) continue;
+    auto sum = std::ranges::find(sums, layer.kind, &KindSum::kind);
+    if (sum == sums.end()) sum = sums.insert(sums.end(), KindSum{.kind = layer.kind});
+    ++sum->layers;
+    sum->widest = std::max(sum->widest, layer.window.value_or(0));
+    sum->bytes_per_token += layer.cache_bytes_per_token;
+    sum->state_bytes += layer.state_bytes;
   }
+  return sums;
+}
+
+}  // namespace
+
+std::string cache_summary(const std::vector<LayerFacts>& layers) {
   std::string text = "cache of one sequence, bf16:\n";
-  if (local_layers > 0) {
-    text += fmt::format("  {} local layers   {} per token, up to {} tokens\n", local_layers,
-                        bytes_text(static_cast<double>(local_bytes)), count_text(widest));
-  }
-  if (global_layers > 0) {
-    text += fmt::format("  {} global layers  {} per token\n", global_layers,
-                        bytes_text(static_cast<double>(global_bytes)));
-  }
-  if (state_layers > 0) {
-    text += fmt::format("  {} state layers   {} in all\n", state_layers, bytes_text(static_cast<double>(state_bytes)));
+  for (const KindSum& sum : sums_of(layers)) {
+    const std::string name = fmt::format("{} {} layer{}", sum.layers, sum.kind, sum.layers == 1 ? "" : "s");
+    const int64_t bytes = sum.state_bytes > 0 ? sum.state_bytes : sum.bytes_per_token;
+    text += fmt::format("  {:<17} {} {}", name, bytes_text(static_cast<double>(bytes)), sum.state_bytes > 0 ? "in all" : "per token");
+    text += sum.widest > 0 ? fmt::format(", up to {} tokens\n", count_text(sum.widest)) : "\n";
   }
   return text;
 }

@@ -93,7 +93,7 @@ EvictionOptions eviction_options(const std::string& policy, EvictionOptions opti
   return options;
 }
 
-std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
+std::shared_ptr<const Model> ModelOptions::load(int context_tokens, long long cache_bytes) const {
   const std::string path = resolve_model(model);
   PlanOptions plan;
   plan.context_tokens = std::max(1, context_tokens);
@@ -102,6 +102,7 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens) const {
   plan.kv_global = kv.empty() || kv_auto() ? kv_global : kv;
   plan.threads = std::min(threads, EngineLimits::kMostThreads);
   plan.eviction = eviction_options(evict, eviction);
+  if (cache_bytes > 0) plan.cache_bytes = cache_bytes;
   const Planner planner = Planner::open(path, quant);
   if (kv_auto()) plan = planner.best_codecs(plan, free_memory_bytes());
   planner.require_fit(plan, free_memory_bytes());

@@ -26,9 +26,9 @@ struct ModelOptions {
   void add_machine(CLI::App& command);  // -t --kernels --quant
   void add_cache(CLI::App& command);    // --kv --kv-local --kv-global --chunk --cache --static-cache, and add_eviction
 
-  // With a progress bar, once the plan fits this machine (context_tokens: as far as it is known before).
-  // errors: Error; Stopped after Ctrl-C
-  std::shared_ptr<const Model> load(int context_tokens = 1) const;
+  // With a progress bar, once the plan fits this machine: with this context, and this much kept for later requests, as far as
+  // they are known before the weights are read. errors: Error; Stopped after Ctrl-C
+  std::shared_ptr<const Model> load(int context_tokens = 1, long long cache_bytes = 0) const;
   EngineOptions engine_options() const;
 
  private:

@@ -41,7 +41,7 @@ struct PerplexityOptions {
 int run(const PerplexityOptions& options) {
   const std::optional<std::string> text = read_text_input(std::nullopt, options.file);
   if (!text) throw UsageError("no text: give a file with -f, or a pipe");
-  const std::shared_ptr<const Model> model = options.model.load();
+  const std::shared_ptr<const Model> model = options.model.load(options.context);
   ProgressBar bar(ProgressUnit::tokens);
   PerplexityJob job;
   job.text = *text;

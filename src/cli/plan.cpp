@@ -36,6 +36,7 @@ struct PlanCommand {
   std::vector<std::string> models;
   PlanOptions options;
   std::string kv, quant, evict = "none", ram, ratio, k_eq_v, figure, out;
+  std::optional<int64_t> cache;
   bool fit = false, compare = false, list = false, json = false, no_probe = false;
 };
 
@@ -120,6 +121,7 @@ int run(PlanCommand command) {
   if (!command.k_eq_v.empty()) command.options.what_if.k_eq_v = command.k_eq_v == "on";
   command.options.eviction = eviction_options(command.evict, command.options.eviction);
   if (!command.kv.empty() && command.kv != "auto") command.options.kv_local = command.options.kv_global = command.kv;
+  command.options.cache_bytes = command.cache;
   if (!command.figure.empty()) return draw(command);
   if (command.models.size() > 1) throw UsageError("more than one MODEL: only --figure memory takes several");
 
@@ -203,6 +205,12 @@ void add_plan_command(CLI::App& program, Action& chosen) {
       ->type_name("FORMAT");
   command->add_option("--quant", plan->quant, "a folder's matrices as they are with the same option of fovea run")->type_name("NAME");
   add_eviction(*command, plan->evict, options.eviction);
+  command
+      ->add_option("--cache", plan->cache,
+                   "also count what is kept for later requests, as with the same option of fovea run")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(whole_number(0, EngineLimits::kMostCacheBytes));
   command->add_option("--ram", plan->ram, "memory to fit into, such as 16GiB; otherwise what is free here")
       ->type_name("SIZE")
       ->check(is_memory_size());

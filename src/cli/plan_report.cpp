@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include "cli/layer_table.h"
+#include "cli/output.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 
 namespace fovea::cli {
 namespace {
@@ -59,7 +61,8 @@ std::string totals_table(const Plan& plan) {
   add("keys and values", plan.kv_bytes);
   add("  part-filled pages", plan.page_slack_bytes);
   add("  a chunk on its way", plan.chunk_bytes);
-  add("  pinned local runs", plan.pinned_bytes);
+  add("  pinned at the shared prefix", plan.pinned_bytes);
+  add("kept for requests to come", plan.retained_bytes);
   add("scratch", plan.scratch_bytes);
   add("vocabulary (estimate)", plan.vocabulary_bytes);
   add("program (estimate)", plan.program_bytes);
@@ -120,14 +123,20 @@ std::string plan_lines(const Plan& plan, int64_t memory_bytes) {
     groups += fmt::format("{}{} {} {}", groups.empty() ? "" : ", ", group.layers.size(), group.kind,
                           memory_text(group.bytes));
   }
+  const std::string kept = plan.retained_bytes > 0 ? fmt::format(" (and {} for requests to come)", memory_text(plan.retained_bytes)) : "";
   return fmt::format(
-      "plan: {} of {} free: weights {}, keys and values {}, scratch {}, the rest {}\n"
+      "plan: {} of {} free: weights {}, keys and values {}{}, scratch {}, the rest {}\n"
       "      {}; layers: {}\n"
       "      all global it would be {}\n",
       memory_text(plan.total_bytes), memory_text(memory_bytes), memory_text(plan.weights_bytes),
-      memory_text(plan.cache_bytes()), memory_text(plan.scratch_bytes),
+      memory_text(plan.cache_bytes()), kept, memory_text(plan.scratch_bytes),
       memory_text(plan.vocabulary_bytes + plan.program_bytes), sequences_text(plan), groups,
       memory_text(plan.kv_all_global_bytes));
+}
+
+void show_plan(const Plan& plan) {
+  if (!is_terminal(Stream::error)) return;
+  write_error(dimmed(without_controls(plan_lines(plan, free_memory_bytes() + plan.weights_bytes)), Stream::error));
 }
 
 std::string kinds_table(const std::vector<AttentionKindRow>& rows) {
@@ -174,6 +183,7 @@ nlohmann::ordered_json json_of(const Plan& plan) {
                                    {"page_slack_bytes", plan.page_slack_bytes},
                                    {"chunk_bytes", plan.chunk_bytes},
                                    {"pinned_bytes", plan.pinned_bytes},
+                                   {"retained_bytes", plan.retained_bytes},
                                    {"kv_all_global_bytes", plan.kv_all_global_bytes},
                                    {"kv_share", share(plan.kv_bytes, plan.total_bytes)},
                                    {"scratch_bytes", plan.scratch_bytes},

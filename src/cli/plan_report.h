@@ -16,6 +16,8 @@ struct PlanSpeed {
 
 std::string plan_table(const Plan& plan, const std::optional<PlanSpeed>& speed, int64_t memory_bytes);
 std::string plan_lines(const Plan& plan, int64_t memory_bytes);  // the same in three lines
+// These lines on stderr, for whoever watches a program begin; nothing where nobody does.
+void show_plan(const Plan& plan);
 std::string kinds_table(const std::vector<AttentionKindRow>& rows);
 std::string changes_table(const std::vector<PlanChange>& changes);
 

@@ -86,13 +86,6 @@ void warn_of_long_context(const ModelFacts& facts, int64_t tokens) {
                   count_text(tokens), count_text(facts.context_tokens)));
 }
 
-// For whoever watches; programs read --stats.
-void show_plan(const Engine& engine) {
-  if (!is_terminal(Stream::error)) return;
-  const Plan plan = engine.plan();
-  write_error(dimmed(without_controls(plan_lines(plan, free_memory_bytes() + plan.weights_bytes)), Stream::error));
-}
-
 nlohmann::ordered_json report(const Model& model, const RunOptions& options,
                               const std::vector<int32_t>& prompt, const Generated& generated) {
   nlohmann::ordered_json object = {{"model", display_name(model.facts())}, {"prompt_tokens", prompt.size()}};
@@ -117,10 +110,11 @@ std::vector<int32_t> continued_session(Engine& engine, const std::string& path, 
 
 int run_once(const RunOptions& options) {
   const std::string text = prompt_text(options);
-  const std::shared_ptr<const Model> model = options.model.load(options.context);
+  const int most = options.tokens.value_or(options.chat ? kUntilTheEnd : kDefaultTokens);
+  const std::shared_ptr<const Model> model = options.model.load(options.context > 0 ? options.context : most);
   Request request;
   if (!options.session) request.prompt = prompt_tokens(*model, options, text);
-  request.max_tokens = options.tokens.value_or(options.chat ? kUntilTheEnd : kDefaultTokens);
+  request.max_tokens = most;
   request.sampling = options.sampling.resolved(options.chat);
   if (!options.ignore_end) request.stop_tokens = model->end_tokens();
 
@@ -135,7 +129,7 @@ int run_once(const RunOptions& options) {
     }
   }
   Engine engine(model, engine_options);
-  show_plan(engine);
+  show_plan(engine.plan());
   if (options.session) request.prompt = continued_session(engine, *options.session, text);
   const std::vector<int32_t> prompt = request.prompt;
   if (options.shift) request.shift_after = options.keep;
@@ -191,7 +185,7 @@ int run(const RunOptions& options) {
   chat.session = options.session;
   chat.kv_report = options.kv_report;
   if (options.prompt || options.file) chat.first_message = prompt_text(options);
-  const std::shared_ptr<const Model> model = options.model.load(options.context);
+  const std::shared_ptr<const Model> model = options.model.load(options.context, options.model.cache);
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
   if (options.context == 0 && options.model.evict != "none") engine_options.context_tokens = EngineLimits::kMostContextTokens;

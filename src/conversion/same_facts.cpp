@@ -33,6 +33,7 @@ std::string difference_of(const model::FeedForwardSpec& a, model::FeedForwardSpe
   if (a.width != b.width) return fmt::format("the width of the feed-forward ({}, not {})", a.width, b.width);
   if (a.experts.groups != b.experts.groups || a.experts.groups_used != b.experts.groups_used) return "groups of experts";
   if (a.experts.normalized != b.experts.normalized) return "whether weights of experts are divided by their sum";
+  if ((a.experts.count > 0) != (b.experts.count > 0)) return "which layers have experts";
   if (!(a.experts == b.experts)) return "experts";
   return a == b ? "" : "the feed-forward";
 }

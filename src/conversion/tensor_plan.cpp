@@ -172,6 +172,7 @@ class Builder {
         {&TensorNames::state_out, Role::up}};
     for (const Name role : kNorms) norm(role, i);
     for (const Name role : kNumbers) numbers(role, i);
+    numbers(&TensorNames::dense_weight, i, {from_.hidden});
     for (const auto& [role, use] : kMatrices) matrix(role, use, i);
     latent_heads(i);
     experts(i);

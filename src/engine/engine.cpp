@@ -43,20 +43,35 @@ void check_range(std::string_view name, int value, int least, int most) {
   throw Error(fmt::format("{} is {}", name, value), "engine options", fmt::format("choose {} to {}", least, most));
 }
 
+PlanOptions plan_options(const EngineOptions& options) {
+  PlanOptions plan;
+  plan.context_tokens = options.context_tokens;
+  plan.sequences = options.sequences;
+  plan.chunk_tokens = options.chunk_tokens;
+  plan.threads = options.threads;
+  plan.kv_local = name_of(options.kv_local);
+  plan.kv_global = name_of(options.kv_global);
+  plan.eviction = options.eviction;
+  plan.cache_bytes = options.cache_bytes;
+  return plan;
+}
+
+// What a plan may take: what is free, and what it counts although it is there already.
+int64_t memory_for(const Plan& plan) {
+  return plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes + std::min(available_memory_bytes(), kMostMemory);
+}
+
 // What is kept beside running requests, where the options leave it open: as much again as these need, if half of what
 // is left over suffices.
-void settle_cache(EngineOptions& options, const model::ModelSpec& spec) {
+void settle_cache(EngineOptions& options, const Model::State& model) {
   if (options.cache_bytes != EngineOptions::kAsMuchAgain) return;
-  kv::CacheOptions running = cache_options(options);
-  running.retained_bytes = 0;
-  const std::vector<kv::GroupSpec> groups = kv_groups(spec, options.kv_local, options.kv_global);
-  int64_t wanted = kv::limit_bytes(groups, running);
-  for (const kv::GroupSpec& group : groups) {
-    if (group.state_bytes > 0) wanted += kUsualStates * kv::page_bytes(group);
+  options.cache_bytes = 0;
+  int64_t wanted = 0;
+  for (const kv::GroupSpec& group : kv_groups(model.spec, options.kv_local, options.kv_global)) {
+    wanted += kv::page_bytes(group) * (kv::capacity_pages(group, cache_options(options)) + (group.state_bytes > 0 ? kUsualStates : 0));
   }
-  const auto needed = static_cast<double>(wanted);
-  const auto available = static_cast<double>(available_memory_bytes());
-  options.cache_bytes = static_cast<int64_t>(std::min(needed, std::max(0.0, (available - needed) / 2)));
+  const Plan running = model.planner->plan(plan_options(options));
+  options.cache_bytes = std::min(wanted, std::max<int64_t>(0, (memory_for(running) - running.total_bytes) / 2));
 }
 
 void check_static(EngineOptions& options) {
@@ -67,28 +82,11 @@ void check_static(EngineOptions& options) {
   options.cache_bytes = 0;
 }
 
-PlanOptions plan_options(const EngineOptions& options) {
-  PlanOptions plan;
-  plan.context_tokens = options.context_tokens;
-  plan.sequences = options.sequences;
-  plan.chunk_tokens = options.chunk_tokens;
-  plan.threads = options.threads;
-  plan.kv_local = name_of(options.kv_local);
-  plan.kv_global = name_of(options.kv_global);
-  plan.eviction = options.eviction;
-  return plan;
-}
-
-// Of what the process will take in the end, the weights and the vocabulary are there already.
-int64_t memory_for(const Plan& plan, int64_t cache_bytes) {
-  const int64_t present = plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes;
-  return present + std::min(available_memory_bytes(), kMostMemory) - cache_bytes;
-}
-
 void choose_codecs(EngineOptions& options, const Planner& planner) {
   if (!options.kv_auto) return;
-  const PlanOptions wanted = plan_options(options);
-  const PlanOptions best = planner.best_codecs(wanted, memory_for(planner.plan(wanted), std::max<int64_t>(0, options.cache_bytes)));
+  PlanOptions wanted = plan_options(options);
+  wanted.cache_bytes = std::max<int64_t>(0, options.cache_bytes);
+  const PlanOptions best = planner.best_codecs(wanted, memory_for(planner.plan(wanted)));
   options.kv_local = kv_codecs_from_name(best.kv_local);
   options.kv_global = kv_codecs_from_name(best.kv_global);
 }
@@ -132,14 +130,14 @@ EngineOptions resolve(EngineOptions options, const Model& model) {
   choose_codecs(options, *model.state().planner);
   check_codecs(options, model.state().spec);
   if (options.eviction.policy != EvictionPolicy::none) require_turning_keys(options, model.state().spec, "engine options");
-  settle_cache(options, model.state().spec);
+  settle_cache(options, model.state());
   return options;
 }
 
-// Refuses what cannot fit before anything is reserved.
+// Refuses what cannot fit before anything is reserved. The weights and the vocabulary are there already.
 EngineOptions fitting(const EngineOptions& options, const Model::State& model) {
-  const Plan plan = model.planner->plan(plan_options(options));
-  model.planner->require_fit(plan_options(options), memory_for(plan, options.cache_bytes));
+  const PlanOptions wanted = plan_options(options);
+  model.planner->require_fit(wanted, memory_for(model.planner->plan(wanted)));
   return options;
 }
 

@@ -46,9 +46,9 @@ class SpeedMeter {
  public:
   SpeedMeter(const std::shared_ptr<const Model>& model, EngineOptions options, const SpeedJob& job)
       : job_(job), engine_(model, with_context(options, job)), chunk_(engine_.options().chunk_tokens) {
+    if (job.on_plan) job.on_plan(engine_.plan());
     for (const int depth : job.depths) {
-      const int64_t filled = 2 * static_cast<int64_t>(whole_chunks(depth));
-      total_ += job.rounds * (filled + job.prompt_tokens + job.decode_tokens);
+      total_ += whole_chunks(depth) + int64_t{job.rounds} * (job.prompt_tokens + job.decode_tokens);
     }
   }
 
@@ -58,47 +58,59 @@ class SpeedMeter {
 
   // The time from `depth`, a multiple of the chunk, to the first token after `tokens` more of the prompt.
   Taken prefill(int depth, int tokens) {
-    const RequestId id = submit(depth + tokens, 1);
-    const Taken taken = to_the_end(id, depth);
-    done_ += depth + tokens;
+    fill(depth);
+    const Taken taken = to_the_end(submit(depth + tokens, 1, KeepLevel::none), depth);
+    done_ += tokens;
     return taken;
   }
 
-  // The time of `tokens` tokens after a prompt of `depth` (at least one) and its first token.
+  // The time of `tokens` tokens after a prompt of `depth` and one more.
   Taken decode(int depth, int tokens) {
-    const int prompt = std::max(depth, 1);
-    const Taken taken = to_the_end(submit(prompt, tokens + 1), prompt);
-    done_ += depth + tokens;
+    fill(depth);
+    const Taken taken = to_the_end(submit(depth + 1, tokens + 1, KeepLevel::none), depth + 1);
+    done_ += tokens;
     return taken;
   }
 
  private:
   static EngineOptions with_context(EngineOptions options, const SpeedJob& job) {
-    const int deepest = job.depths.empty() ? 0 : *std::max_element(job.depths.begin(), job.depths.end());
-    options.context_tokens =
-        deepest + options.chunk_tokens + std::max(job.prompt_tokens, job.decode_tokens) + 2;
+    options.context_tokens = job.context_tokens(options.chunk_tokens);
     options.sequences = 1;
     return options;
   }
 
-  RequestId submit(int prompt_tokens, int max_tokens) {
+  // What lies before is computed once; the rounds go on from there.
+  void fill(int depth) {
+    if (depth == filled_) return;
+    engine_.forget();
+    filled_ = 0;
+    if (depth > 0) to_the_end(submit(depth, 0, KeepLevel::priority), 0);
+    done_ += depth;
+    filled_ = depth;
+  }
+
+  RequestId submit(int prompt_tokens, int max_tokens, KeepLevel keep) {
     Request request;
     request.max_tokens = max_tokens;
-    request.cache = {.keep = KeepLevel::none, .reuse = false};  // each round computes everything
+    request.cache.keep = keep;
     const double vocabulary = engine_.model().facts().vocabulary;
-    for (int i = 0; i < prompt_tokens; ++i) {
+    for (int i = 0; i < prompt_tokens; ++i) {  // the longer ones begin with the shorter
       const double place = sampling::uniform_at(kTokenSeed, static_cast<uint64_t>(i));
       request.prompt.push_back(static_cast<int32_t>(place * vocabulary));
     }
     return engine_.submit(std::move(request));
   }
 
-  // Runs a request, timed once `untimed` tokens of its prompt are there.
+  // Runs a request, timed from the step that begins with `untimed` tokens of its prompt, computed or found.
   Taken to_the_end(RequestId id, int untimed) {
-    while (engine_.prompt_tokens_done(id) < untimed) step(id);
-    const std::map<std::string, double> before = engine_.stats().part_seconds;
-    const Stopwatch watch;
-    while (!engine_.idle()) step(id);
+    std::map<std::string, double> before;
+    Stopwatch watch;
+    for (bool begun = false; !engine_.idle(); step(id)) {
+      if (begun) continue;
+      begun = engine_.prompt_tokens_done(id) >= untimed;
+      before = engine_.stats().part_seconds;
+      watch = Stopwatch();
+    }
     Taken taken{watch.seconds(), engine_.stats().part_seconds};
     for (const auto& [part, seconds] : before) taken.parts[part] -= seconds;
     return taken;
@@ -106,13 +118,14 @@ class SpeedMeter {
 
   void step(RequestId id) {
     engine_.step();
-    if (job_.progress && !job_.progress("measuring", done_ + engine_.prompt_tokens_done(id), total_))
-      throw Stopped();
+    const int ahead = std::max(0, engine_.prompt_tokens_done(id) - filled_);
+    if (job_.progress && !job_.progress("measuring", done_ + ahead, total_)) throw Stopped();
   }
 
   const SpeedJob& job_;
   Engine engine_;
   int chunk_;
+  int filled_ = 0;  // tokens of the kept beginning
   int64_t done_ = 0, total_ = 0;
 };
 
@@ -140,13 +153,18 @@ eval::Work prefill_work(const eval::WorkEstimate& estimate, int depth, int token
 eval::Work decode_work(const eval::WorkEstimate& estimate, int depth, int tokens) {
   eval::Work work;
   for (int i = 0; i < tokens; ++i) {
-    const eval::Work step = estimate.step(std::max(depth, 1) + i, 1, 1);
+    const eval::Work step = estimate.step(depth + 1 + i, 1, 1);
     work = {work.bytes + step.bytes, work.macs + step.macs};
   }
   return work;
 }
 
 }  // namespace
+
+int SpeedJob::context_tokens(int chunk_tokens) const {
+  const int deepest = depths.empty() ? 0 : *std::max_element(depths.begin(), depths.end());
+  return deepest + chunk_tokens + std::max(prompt_tokens, decode_tokens) + 2;
+}
 
 std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, EngineOptions options,
                                     const SpeedJob& job, const MachineLimits& limits) {

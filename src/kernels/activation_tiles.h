@@ -27,6 +27,8 @@ struct QuantBlock {
   float negative_scaled_sum;   // scale * negative_sum
 };
 static_assert(sizeof(QuantBlock) == 48);
+// Blocks whose largest number is not above it count as zero: its inverse could be infinite.
+inline constexpr float kLeastBlockMaximum = 1e-30f;
 
 constexpr size_t quant_tiles_bytes(int rows, int inputs) {
   return static_cast<size_t>(rows) * static_cast<size_t>(inputs / kBlockInputs) * sizeof(QuantBlock);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/decoded_kv.h"
+#include "kernels/exp_terms.h"
 #include "kernels/kernel_tests.h"
 
 namespace fovea::kernels {
@@ -212,6 +213,27 @@ TEST_P(AttendSpan, GivesTheBitsOfTheSpecification) {
                          attended(set(), tile, 0, tile.rows, span));
     }
   });
+}
+
+// Two keys, one 0: what they weigh together is 1 + e^score of the other.
+TEST_P(AttendSpan, WeighsBf16WithinTheRoundingOfWeightsAndThePromisedError) {
+  const KvLayout layout = {KvCodec::bf16, 1, 16};
+  const std::vector<float> none(16, 0.0f);
+  std::vector<float> query = none;
+  query[0] = 1;
+  const float* queries[] = {query.data()};
+  const int32_t positions[] = {1};
+  for (float score = 0; score > -8; score -= 0.03125f) {
+    std::vector<std::byte> page(layout.slice_bytes());
+    std::byte* pages[] = {page.data()};
+    std::vector<float> key = none;
+    key[0] = float_from_bf16(bf16_from_float(score));
+    set().store_kv(layout, page.data(), 0, none.data(), none.data());
+    set().store_kv(layout, page.data(), 1, key.data(), none.data());
+    const States states = attended(set(), AttentionTile{1, queries, positions, 0, 1.0f, &layout, {pages, 0, 1, 0}, 0}, 0, 1, 0);
+    const double weight = std::exp(static_cast<double>(key[0]));
+    EXPECT_NEAR(static_cast<double>(states.weights[0]) - 1, weight, weight * (1.0 / 256 + kRoughError) + 1.0 / (1 << 23)) << score;
+  }
 }
 
 TEST_P(AttendSpan, OfARowDoesNotDependOnTheRowsBesideIt) {

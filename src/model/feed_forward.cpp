@@ -31,6 +31,23 @@ void dense(const Step& step, const FeedForwardSpec& facts, const LayerWeights& w
   step.project(RowSource::gated(facts.activation, gate, up), w.down, out);
 }
 
+// sigmoid(w x) of each row.
+void find_shares(const Step& step, const AlignedArray<float>& w, Rows x, Rows shares) {
+  step.compute.for_rows(x.rows, 8, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      double sum = 0;
+      for (int d = 0; d < x.width; ++d) sum += static_cast<double>(x.row(i)[d]) * w.data()[d];
+      *shares.row(i) = 1 / (1 + std::exp(-static_cast<float>(sum)));
+    }
+  });
+}
+
+void weigh(const Step& step, Rows shares, Rows x) {
+  step.compute.for_rows(x.rows, 16, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) step.compute.set().scale(*shares.row(i), x.width, x.row(i));
+  });
+}
+
 }  // namespace
 
 void feed_forward(const Step& step, int index, const RowSource& in, Rows out) {
@@ -45,7 +62,10 @@ void feed_forward(const Step& step, int index, const RowSource& in, Rows out) {
     std::memcpy(out.data, sum.data, static_cast<size_t>(sum.rows) * static_cast<size_t>(sum.width) * sizeof(float));
     return;
   }
+  const Rows shares = step.rows(step.s.router, 1);
+  if (facts.weighed) find_shares(step, w.experts.dense_weight, out, shares);
   dense(step, facts, w, out, out);
+  if (facts.weighed) weigh(step, shares, out);
   if (facts.experts.own_norms) step.norm(out, w.experts.dense_post_norm, out);
   kernels::add(step.compute, sum, out);
 }

@@ -70,6 +70,7 @@ const std::vector<Family>& families() {
       olmo2_family(),
       phi3_family(),
       qwen2_family(),
+      qwen2_moe_family(),
       qwen3_family(),
       qwen3_moe_family(),
   };

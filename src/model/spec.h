@@ -103,6 +103,7 @@ struct FeedForwardSpec {
   int width = 0;  // of the dense one, which stands beside the experts where there are both; 0: there is none
   Activation activation = Activation::silu;
   float sparsity = 0;  // 0: none; else gates below mean + sparsity * deviation are cut to 0, the others lowered by as much
+  bool weighed = false;  // beside experts: what the dense one gives is multiplied by sigmoid(w x)
   ExpertsSpec experts;
   bool operator==(const FeedForwardSpec&) const = default;
 };
@@ -165,6 +166,7 @@ struct TensorNames {
   std::string ffn_norm, gate, up, down, ffn_post_norm;
   std::string gate_up;  // instead of gate and up: their rows one after the other
   std::string shared_gate, shared_up, shared_down;  // the dense feed-forward beside experts, where it is called otherwise
+  std::string dense_weight;  // FeedForwardSpec::weighed
   // Experts: with "%e" one tensor per expert, without one for all, [count][outputs][inputs].
   std::string router, router_bias, choice_bias;
   std::string expert_gate, expert_up, expert_down, expert_gate_bias, expert_up_bias, expert_down_bias;

@@ -176,6 +176,7 @@ class Loader {
     w.router = read_.matrix(names_.router, i, e.count, hidden);
     w.router_bias = if_named(names_.router_bias, i, e.count);
     w.choice_bias = if_named(names_.choice_bias, i, e.count);
+    w.dense_weight = if_named(names_.dense_weight, i, hidden);
     if (e.own_norms) {
       w.router_scale = read_.vector(names_.router_scale, i, hidden);
       w.expert_scale = read_.vector(names_.expert_scale, i, e.count);

@@ -29,6 +29,7 @@ struct ExpertWeights {
   AlignedArray<float> router_bias, choice_bias;      // [count]
   AlignedArray<float> router_scale, expert_scale;    // [hidden], [count]
   AlignedArray<float> norm, dense_post_norm, post_norm;  // [hidden]
+  AlignedArray<float> dense_weight;                      // [hidden], FeedForwardSpec::weighed
   std::vector<kernels::PackedMatrix> gate, up, down;     // per expert
   AlignedArray<float> gate_bias, up_bias, down_bias;     // [count][width], [count][width], [count][hidden]
 };

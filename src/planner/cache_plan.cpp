@@ -75,13 +75,13 @@ class GroupPlan {
       group.codec = "f32";
       group.bytes = group.all_global_bytes = state_bytes() * options_.sequences;
       group.page_slack_bytes = kv::page_bytes(spec_) * options_.sequences - group.bytes;
+      group.pinned_bytes = pinned_pages() * kv::page_bytes(spec_);
       group.read_bytes = state_bytes();
       return group;
     }
     group.codec = name_of(codecs_);
     group.bytes_per_token = layer_count() * bytes_per_token(row_, codecs_);
     group.bytes = entries(held()) * group.bytes_per_token;
-    group.pinned_bytes = pinned_entries() * group.bytes_per_token;
     group.all_global_bytes = entries(options_.context_tokens) * group.bytes_per_token;
     add_pages(group);
     return group;
@@ -101,10 +101,20 @@ class GroupPlan {
     const int64_t common = shared(positions);
     return options_.sequences * (positions - common) + common;
   }
-  // The next sharer continues from the end of the prefix: what a local layer sees from there stays.
-  int64_t pinned_entries() const {
-    if (!has_window(row_) || options_.shared_prefix_tokens == 0) return 0;
-    return std::min(row_.window, options_.shared_prefix_tokens) - shared(held());
+  int first_page_read(int length) const {
+    return has_window(row_) ? kv::first_readable(row_.window, length) / kernels::kPageTokens : 0;
+  }
+  // Whole pages of the prefix that every sequence still reads at the end of the context, and has in common with the others.
+  int64_t common_pages() const {
+    return std::max(0, options_.shared_prefix_tokens / kernels::kPageTokens - first_page_read(options_.context_tokens));
+  }
+  // The next sharer continues from the end of the prefix: what it reads from there stays, beside the whole pages that the sequences
+  // have anyway; a state too.
+  int64_t pinned_pages() const {
+    const int prefix = options_.shared_prefix_tokens;
+    if (prefix == 0) return 0;
+    if (row_.kind == LayerKind::state) return 1;
+    return (prefix + kernels::kPageTokens - 1) / kernels::kPageTokens - first_page_read(prefix) - common_pages();
   }
 
   void add_pages(PlanGroup& group) const {
@@ -113,8 +123,10 @@ class GroupPlan {
                            .sequences = options_.sequences,
                            .eviction = options_.eviction};
     const int64_t page = kv::page_bytes(spec_);
-    const int64_t common = shared(held()) / kernels::kPageTokens * (options_.sequences - 1);
+    const int64_t common = common_pages() * (options_.sequences - 1);
     const int64_t peak = kv::peak_pages(spec_, cache);
+    group.reserve_bytes = (int64_t{options_.sequences} * kv::pages_needed(spec_, cache) - peak) * page;
+    group.pinned_bytes = pinned_pages() * page;
     cache.chunk_tokens = 1;
     const int64_t settled = kv::peak_pages(spec_, cache);
     group.chunk_bytes = (peak - settled) * page;

@@ -34,6 +34,7 @@ class ChangeSearch {
 
   std::vector<PlanChange> search() {
     if (now_.total_bytes <= memory_bytes_) return {};
+    add_cache();
     add_codecs();
     add_sequences();
     add_context();
@@ -48,6 +49,18 @@ class ChangeSearch {
     if (plan.total_bytes > memory_bytes_) return;
     changes_.push_back(
         {std::move(setting), std::move(cost), options, plan.total_bytes, runs && plan.not_computed.empty()});
+  }
+
+  // Less for requests to come.
+  void add_cache() {
+    constexpr int64_t kMiB = 1 << 20;
+    PlanOptions options = options_;
+    if (options.cache_bytes.value_or(0) == 0) return;
+    options.cache_bytes = 0;
+    const int64_t left = memory_bytes_ - planner_.plan(options).total_bytes;
+    if (left < 0) return;
+    options.cache_bytes = std::min(*options_.cache_bytes, left) / kMiB * kMiB;
+    add(fmt::format("--cache {}MiB", *options.cache_bytes / kMiB), "none in quality: fewer prompts find what they share", options);
   }
 
   // The codec that changes least.
@@ -127,6 +140,9 @@ class ChangeSearch {
 
 std::string biggest_part(const Plan& plan) {
   const std::string weights = "weights " + memory_text(plan.weights_bytes);
+  if (plan.retained_bytes > std::max(plan.weights_bytes, plan.cache_bytes())) {
+    return "keys and values for requests to come, " + memory_text(plan.retained_bytes);
+  }
   if (plan.weights_bytes >= plan.cache_bytes()) return weights;
   const auto bytes = [](const PlanGroup& g) { return g.bytes + g.page_slack_bytes + g.chunk_bytes; };
   const auto biggest = std::max_element(plan.groups.begin(), plan.groups.end(),
@@ -173,7 +189,8 @@ std::vector<PlanChange> Planner::changes_that_fit(const PlanOptions& options, in
 void Planner::require_fit(const PlanOptions& options, int64_t memory_bytes) const {
   const Plan wanted = plan(options);
   if (wanted.total_bytes <= memory_bytes) return;
-  std::vector<PlanChange> changes = changes_that_fit(options, memory_bytes);
+  // What is offered shall still fit when it is tried, although others have taken a little meanwhile.
+  std::vector<PlanChange> changes = changes_that_fit(options, memory_bytes - memory_bytes / 64);
   std::erase_if(changes, [](const PlanChange& change) { return !change.runs; });
   std::string mend;
   for (size_t i = 0; i < std::min<size_t>(2, changes.size()); ++i) {
@@ -185,7 +202,7 @@ void Planner::require_fit(const PlanOptions& options, int64_t memory_bytes) cons
                           "the biggest part: {}",
                           memory_text(wanted.total_bytes), wanted.sequences, wanted.context_tokens,
                           memory_text(memory_bytes), memory_text(wanted.weights_bytes),
-                          memory_text(wanted.cache_bytes()), memory_text(wanted.scratch_bytes),
+                          memory_text(wanted.cache_bytes() + wanted.retained_bytes), memory_text(wanted.scratch_bytes),
                           memory_text(wanted.vocabulary_bytes + wanted.program_bytes), biggest_part(wanted)),
               wanted.model,
               mend.empty() ? "no context fits: use smaller weights, or a machine with more memory"

@@ -88,6 +88,24 @@ TEST(Fit, WhatFitsNeedsNoChange) {
   EXPECT_NO_THROW(planner.require_fit(at(8192), 16 * kGiB));
 }
 
+TEST(Fit, WhatIsKeptForRequestsToComeIsOfferedFirst) {
+  const Planner planner = Planner::open("gemma3-4b");
+  PlanOptions options = at(32'768);
+  options.cache_bytes = 64 * kGiB;
+  const auto changes = planner.changes_that_fit(options, 16 * kGiB);
+  ASSERT_FALSE(changes.empty());
+  EXPECT_TRUE(changes.front().setting.starts_with("--cache ")) << changes.front().setting;
+  EXPECT_LE(changes.front().total_bytes, 16 * kGiB);
+  EXPECT_GT(changes.front().total_bytes, 16 * kGiB - (2 << 20));
+  try {
+    planner.require_fit(options, 16 * kGiB);
+    FAIL() << "64 GiB fit into 16";
+  } catch (const Error& error) {
+    EXPECT_NE(error.problem().find("for requests to come, 64.0 GiB"), std::string::npos) << error.problem();
+    EXPECT_NE(error.mend().find("--cache "), std::string::npos) << error.mend();
+  }
+}
+
 TEST(Fit, ARefusalNamesThePartAndTwoSettingsThatFit) {
   const Planner planner = Planner::open("llama3-8b");
   PlanOptions options = at(131'072, 4);

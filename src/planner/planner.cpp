@@ -23,7 +23,6 @@ namespace fovea {
 namespace planner {
 namespace {
 
-
 constexpr int64_t kProgramBytes = 8 << 20;  // measured (docs/planner.md): resident without a model
 
 void check_range(const char* what, int value, int least, int most) {
@@ -69,7 +68,15 @@ std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<Pl
   return layers;
 }
 
-void add_up(Plan& plan) {
+// Where requests to come are counted, they may have all that running sequences leave.
+int64_t retained_bytes(const Plan& plan, const PlanOptions& options) {
+  if (!options.cache_bytes) return 0;
+  int64_t bytes = *options.cache_bytes - plan.pinned_bytes;
+  for (const PlanGroup& group : plan.groups) bytes += group.reserve_bytes;
+  return std::max<int64_t>(0, bytes);
+}
+
+void add_up(Plan& plan, const PlanOptions& options) {
   int64_t read = 0;
   for (const PlanWeights& part : plan.weights) {
     plan.weights_bytes += part.bytes;
@@ -84,8 +91,9 @@ void add_up(Plan& plan) {
     read += group.read_bytes;
   }
   plan.read_bytes = read;
-  plan.total_bytes = plan.weights_bytes + plan.cache_bytes() + plan.scratch_bytes + plan.vocabulary_bytes +
-                     plan.program_bytes;
+  plan.retained_bytes = retained_bytes(plan, options);
+  plan.total_bytes = plan.weights_bytes + plan.cache_bytes() + plan.retained_bytes + plan.scratch_bytes +
+                     plan.vocabulary_bytes + plan.program_bytes;
 }
 
 }  // namespace
@@ -99,6 +107,13 @@ PlanOptions resolved(PlanOptions options, const LayerTable& table) {
   check_range("chunk", options.chunk_tokens, 1, EngineLimits::kMostChunkTokens);
   check_range("threads", options.threads, 1, EngineLimits::kMostThreads);
   check_range("shared prefix", options.shared_prefix_tokens, 0, options.context_tokens);
+  if (options.shared_prefix_tokens > 0 && options.eviction.policy != EvictionPolicy::none) {
+    throw Error("sequences that forget share no prefix", "plan", "leave out the shared prefix, or eviction");
+  }
+  if (options.cache_bytes.value_or(0) < 0 || options.cache_bytes.value_or(0) > EngineLimits::kMostCacheBytes) {
+    throw Error("cache_bytes is " + std::to_string(*options.cache_bytes), "plan",
+                "choose 0 to " + std::to_string(EngineLimits::kMostCacheBytes));
+  }
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
   return options;
 }
@@ -126,7 +141,7 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   plan.vocabulary_bytes = int64_t{table.vocabulary} * table.vocabulary_token_bytes;
   plan.program_bytes = kProgramBytes;
   plan.not_computed = table.not_computed;
-  add_up(plan);
+  add_up(plan, options);
   return plan;
 }
 

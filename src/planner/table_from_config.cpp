@@ -70,7 +70,7 @@ void read_experts(const ConfigView& file, Configuration& c) {
   e.width = first_of(file, {"moe_intermediate_size", "intermediate_size"});
   const int shared = first_of(file, {"n_shared_experts"});
   if (int64_t{e.width} * shared > INT32_MAX) file.refuse("n_shared_experts", "are too many");
-  e.shared_width = e.width * shared;
+  e.shared_width = shared > 0 ? e.width * shared : first_of(file, {"shared_expert_intermediate_size"});
   e.first_layer =
       std::max(first_of(file, {"first_k_dense_replace"}), first_of(file, {"expert_layer_offset"}));
   e.every = std::max(1, first_of(file, {"expert_layer_period"}));

@@ -16,6 +16,13 @@ namespace {
 #include "kernels/generic/page_shares.inl"
 #include "kernels/generic/matmul.inl"
 
+void quantize_four(const float* const (&values)[4], bool biased, QuantBlock* blocks);
+#include "kernels/generic/quantize.inl"
+
+void quantize_four(const float* const (&values)[4], bool biased, QuantBlock* blocks) {
+  for (int i = 0; i < 4; ++i) quantize_block(values[i], biased, blocks[i]);
+}
+
 bool supported() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }

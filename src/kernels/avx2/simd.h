@@ -10,6 +10,7 @@ namespace fovea::kernels::avx2 {
 namespace {
 
 constexpr bool kBiasedTiles = false;
+constexpr bool kManyRegisters = false;
 
 struct F32x16 { __m256 lo, hi; };
 struct I32x16 { __m256i lo, hi; };
@@ -192,7 +193,12 @@ using PairFactor = float;
 struct PairTerms { F32x16 first, second; };
 struct PairFactors { F32x16 first, second; };
 inline PairFactor pair_factor(float x) { return _mm256_cvtss_f32(rounded_to_bf16(_mm256_set1_ps(x))); }
-inline void store_pair_factors(PairFactor* p, F32x16 rounded) { store(p, rounded); }
+// Rounds and stores; returns what was stored.
+inline F32x16 store_pair_factors(PairFactor* p, F32x16 a) {
+  const F32x16 rounded = round_to_bf16(a);
+  store(p, rounded);
+  return rounded;
+}
 inline PairTerms load_pairs(const uint16_t* p) {
   const __m256i lo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   const __m256i hi = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16));

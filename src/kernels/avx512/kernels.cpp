@@ -3,6 +3,7 @@
 
 #include "kernels/avx512/codes.h"
 #include "kernels/avx512/pairs.h"
+#include "kernels/avx512/quantize.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/exp_terms.h"
 #include "kernels/narrow_codec.h"
@@ -16,6 +17,7 @@ namespace {
 #include "kernels/generic/attention.inl"
 #include "kernels/generic/page_shares.inl"
 #include "kernels/generic/matmul.inl"
+#include "kernels/generic/quantize.inl"
 
 bool supported() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

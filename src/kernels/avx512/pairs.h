@@ -10,7 +10,12 @@ namespace {
 using PairFactor = float;
 struct PairTerms { F32x16 first, second; };
 struct PairFactors { F32x16 first, second; };
-inline void store_pair_factors(PairFactor* p, F32x16 rounded) { store(p, rounded); }
+// Rounds and stores; returns what was stored.
+inline F32x16 store_pair_factors(PairFactor* p, F32x16 a) {
+  const F32x16 rounded = round_to_bf16(a);
+  store(p, rounded);
+  return rounded;
+}
 inline PairFactor pair_factor(float x) { return _mm512_cvtss_f32(round_to_bf16(set1(x)).v); }
 inline PairTerms load_pairs(const uint16_t* p) {
   PairTerms terms;

@@ -10,6 +10,7 @@ namespace fovea::kernels::avx512 {
 namespace {
 
 constexpr bool kBiasedTiles = true;
+constexpr bool kManyRegisters = true;  // 24 sums stay in registers
 
 struct F32x16 { __m512 v; };
 struct I32x16 { __m512i v; };

@@ -2,6 +2,7 @@
 #include "kernels/avx512bf16/kernels.h"
 
 #include "kernels/avx512/codes.h"
+#include "kernels/avx512/quantize.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/avx512bf16/pairs.h"
 #include "kernels/exp_terms.h"
@@ -18,6 +19,7 @@ using namespace avx512;
 #include "kernels/generic/attention.inl"
 #include "kernels/generic/page_shares.inl"
 #include "kernels/generic/matmul.inl"
+#include "kernels/generic/quantize.inl"
 
 bool supported() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -15,9 +15,11 @@ struct PairFactors { __m512i v; };
 inline PairFactor pair_factor(float x) {
   return static_cast<uint16_t>(_mm_cvtsi128_si32(reinterpret_cast<__m128i>(_mm_cvtneps_pbh(_mm_set_ss(x)))));
 }
-inline void store_pair_factors(PairFactor* p, F32x16 rounded) {
-  const __m512i top = _mm512_srli_epi32(_mm512_castps_si512(rounded.v), 16);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(top));
+// Rounds and stores; returns what was stored.
+inline F32x16 store_pair_factors(PairFactor* p, F32x16 a) {
+  const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.v));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded);
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16))};
 }
 inline PairTerms load_pairs(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
 inline PairFactors set1_pair(const PairFactor* p) {

@@ -6,7 +6,7 @@
 //   p_j     = exp(score_j - max); weight = sum of p_j: lane l sums j = l, l + 16, .., then the lanes are summed
 //   sums_d  = p_0 v_0d + p_1 v_1d + ..             one chain over ascending positions
 // Keys that a row does not see weigh exactly 0; positions that no row of the tile sees are not read.
-// In bf16 the chains go by pairs, the second of a pair first, and q and p are rounded to bf16.
+// In bf16 the chains go by pairs, the second of a pair first, q and p are rounded to bf16, and p comes from rough_power_of_two.
 //
 // Narrow codecs are unfolded to pairs of bf16 before (unfold.inl) and go the same way. Where they have scales s and t:
 //   score_j = scale * (s_j0 * (chain of part 0) + s_j1 * (chain of part 1))     one multiply-add per part
@@ -60,9 +60,13 @@ struct Stored {
   }
   static F32x16 broadcast(const Factor* factors) { return set1(*factors); }
   static F32x16 add_products(F32x16 terms, F32x16 factor, F32x16 acc) { return fma(terms, factor, acc); }
-  static F32x16 rounded(F32x16 weights) { return weights; }
-  static void store_weights(Factor* to, F32x16 weights) { store(to, weights); }
-  static Factor factor(float x) { return x; }
+  // Of scores beside the largest.
+  static F32x16 weights(F32x16 scores, float largest) { return exp(sub(scores, set1(largest))); }
+  // Returns what was stored.
+  static F32x16 store_factors(Factor* to, F32x16 a) {
+    store(to, a);
+    return a;
+  }
 };
 
 template <>
@@ -74,9 +78,10 @@ struct Stored<KvCodec::bf16> {
   }
   static PairFactors broadcast(const Factor* factors) { return set1_pair(factors); }
   static F32x16 add_products(PairTerms terms, PairFactors factors, F32x16 acc) { return dot2(terms, factors, acc); }
-  static F32x16 rounded(F32x16 weights) { return round_to_bf16(weights); }
-  static void store_weights(Factor* to, F32x16 weights) { store_pair_factors(to, weights); }
-  static Factor factor(float x) { return pair_factor(x); }
+  static F32x16 weights(F32x16 scores, float largest) {
+    return rough_power_of_two(fma(scores, set1(kLog2e), set1(-(largest * kLog2e))));
+  }
+  static F32x16 store_factors(Factor* to, F32x16 a) { return store_pair_factors(to, a); }
 };
 
 template <KvCodec kCodec>
@@ -196,7 +201,7 @@ inline Seen seen_by(const AttentionTile& tile, int row, int span) {
 template <KvCodec kCodec, bool kScaled, int kRows>
 void score_span(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const std::byte* arranged,
                 float* scores) {
-  constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 ? 2 : 1;
+  constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 || kManyRegisters ? 2 : 1;
   const auto* queries = reinterpret_cast<const typename Stored<kCodec>::Factor*>(arranged);
   const KeySteps steps = key_steps<kCodec>(*tile.layout, kScaled);
   PageFetch fetch[kSpanPages];
@@ -223,7 +228,7 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, const uint16_t*
   using S = Stored<kCodec>;
   auto* weights = reinterpret_cast<typename S::Factor*>(scores);  // written where the scores have been read already
   if (seen.begin == seen.end) {
-    for (int page = begin_page; page < end_page; ++page) S::store_weights(weights + page * kPageTokens, zeros());
+    for (int page = begin_page; page < end_page; ++page) S::store_factors(weights + page * kPageTokens, zeros());
     largest = kMinusInfinity;
     weight = 0;
     return;
@@ -244,14 +249,10 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, const uint16_t*
   largest = reduce_max(lane_max);
   F32x16 lane_sum = zeros();
   for (int page = begin_page; page < end_page; ++page) {
-    F32x16 p = exp(sub(load(scores + page * kPageTokens), set1(largest)));
-    if (scales) {
-      const F32x16 scaled = zero_where_below(mul(p, load_bf16(scales[page])), set1(kLeastFactor));
-      S::store_weights(weights + page * kPageTokens, S::rounded(scaled));
-    } else {
-      p = S::rounded(p);
-      S::store_weights(weights + page * kPageTokens, p);
-    }
+    F32x16 p = S::weights(load(scores + page * kPageTokens), largest);
+    auto* to = weights + page * kPageTokens;
+    if (scales) S::store_factors(to, zero_where_below(mul(p, load_bf16(scales[page])), set1(kLeastFactor)));
+    else p = S::store_factors(to, p);
     lane_sum = add(lane_sum, p);
   }
   weight = reduce_add(lane_sum);
@@ -344,11 +345,17 @@ void score_rows(const AttentionTile& tile, const SpanPages& span, int begin_page
 template <KvCodec kCodec>
 void arrange_queries_of(const AttentionTile& tile, std::byte* arranged) {
   using S = Stored<kCodec>;
-  auto* to = reinterpret_cast<typename S::Factor*>(arranged);
-  for (int step = 0; step < steps_of<kCodec>(tile.layout->head_dim); ++step) {
+  using Factor = typename S::Factor;
+  auto* to = reinterpret_cast<Factor*>(arranged);
+  const int dims = tile.layout->head_dim, steps = steps_of<kCodec>(dims);
+  for (int d = 0; d < dims; d += 16) {
+    const int first = d / S::kTogether, count = steps - first < 16 / S::kTogether ? steps - first : 16 / S::kTogether;
     for (int r = 0; r < tile.rows; ++r) {
-      for (int d = step * S::kTogether; d < (step + 1) * S::kTogether; ++d) {
-        *to++ = S::factor(d < tile.layout->head_dim ? tile.queries[r][d] : 0.0f);
+      alignas(64) Factor factors[16];
+      S::store_factors(factors, d + 16 <= dims ? load(tile.queries[r] + d) : load_first(tile.queries[r] + d, dims - d));
+      for (int step = 0; step < count; ++step) {
+        __builtin_memcpy(to + ((first + step) * tile.rows + r) * S::kTogether, factors + step * S::kTogether,
+                         S::kTogether * sizeof(Factor));
       }
     }
   }
@@ -366,7 +373,7 @@ void arrange_narrow_queries(const AttentionTile& tile, std::byte* arranged) {
       for (int d = 0; d < dims; ++d) query[d] = tile.queries[r][part.begin + d];
       if (is_scaled(tile.layout->codec.keys)) turn(false, dims, query);
       for (int d = 0; d < 2 * part.vectors; ++d) {
-        to[((part.first_vector + d / 2) * tile.rows + r) * 2 + d % 2] = S::factor(d < dims ? query[d] : 0.0f);
+        to[((part.first_vector + d / 2) * tile.rows + r) * 2 + d % 2] = pair_factor(d < dims ? query[d] : 0.0f);
       }
     }
   }

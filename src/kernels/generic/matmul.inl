@@ -405,30 +405,6 @@ void multiply_panels(const PanelProduct& p, int begin, int end, std::byte* scrat
   }
 }
 
-// Finite numbers are there already; infinities and NaN become some number, so that the sums stay small.
-inline F32x16 in_byte_range(F32x16 steps) { return min(max(steps, set1(-127.0f)), set1(127.0f)); }
-
-void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool biased, QuantBlock* tile) {
-  for (int b = 0; b < inputs / kBlockInputs; ++b) {
-    for (int r = 0; r < rows; ++r) {
-      const float* values = x + r * stride + b * kBlockInputs;
-      const F32x16 first = load(values), second = load(values + 16);
-      const float largest = reduce_max(max(abs(first), abs(second)));
-      QuantBlock& block = tile[b * rows + r];
-      block.scale = largest / 127.0f;
-      // Denormal blocks would make the inverse infinite: they count as zero.
-      const F32x16 inverse = set1(largest > 1e-30f ? 127.0f / largest : 0.0f);
-      const int32_t sum_first = reduce_add(store_rounded(block.q, in_byte_range(mul(first, inverse))));
-      const int32_t sum_second = reduce_add(store_rounded(block.q + 16, in_byte_range(mul(second, inverse))));
-      block.negative_sum_first = -sum_first;
-      block.negative_sum = -(sum_first + sum_second);
-      block.negative_scaled_sum = block.scale * static_cast<float>(block.negative_sum);
-      if (!biased) continue;
-      for (int i = 0; i < kBlockInputs; ++i) block.q[i] = static_cast<int8_t>(block.q[i] ^ -128);
-    }
-  }
-}
-
 int64_t byte_products(int64_t rounds) {
   constexpr int kSums = 12;
   int8_t activations[4 * kSums];

@@ -11,6 +11,14 @@ inline F32x16 exp(F32x16 x) {
   return keep_where_not_below(times_power_of_two(p, n), x, set1(kExpLowest));
 }
 
+// 2^x, about: exp_terms.h says how near. 0 below kRoughLowest.
+inline F32x16 rough_power_of_two(F32x16 x) {
+  const F32x16 n = round(x), f = sub(x, n);
+  F32x16 p = set1(kRoughTerms[0]);
+  for (int i = 1; i < 4; ++i) p = fma(p, f, set1(kRoughTerms[i]));
+  return keep_where_not_below(times_power_of_two(p, n), x, set1(kRoughLowest));
+}
+
 // Calls whole(i) for each full vector and part(i, count) for the rest.
 template <typename Whole, typename Part>
 inline void for_lanes(int n, Whole whole, Part part) {

@@ -38,6 +38,14 @@ float exp_of(float x) {
   return std::ldexp(p, static_cast<int>(n));
 }
 
+float rough_power_of_two(float x) {
+  if (!(x >= kRoughLowest)) return 0;
+  const float n = std::nearbyint(x), f = x - n;
+  float p = kRoughTerms[0];
+  for (int i = 1; i < 4; ++i) p = std::fma(p, f, kRoughTerms[i]);
+  return std::ldexp(p, static_cast<int>(n));
+}
+
 float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
 
 // ---- matrix products -----------------------------------------------------------------------------------------------
@@ -50,7 +58,7 @@ void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool bi
       for (int i = 0; i < kBlockInputs; ++i) largest = std::max(largest, std::fabs(values[i]));
       QuantBlock& block = tile[b * rows + r];
       block.scale = largest / 127.0f;
-      const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
+      const float inverse = largest > kLeastBlockMaximum ? 127.0f / largest : 0.0f;
       int32_t sums[2] = {0, 0};
       for (int i = 0; i < kBlockInputs; ++i) {
         const float whole = std::nearbyint(values[i] * inverse);
@@ -309,7 +317,13 @@ void weigh_values(const AttentionTile& tile, int begin, int end, const float* p,
   }
 }
 
-// exp(score - max) -> what it adds to the weight; p becomes what multiplies the stored value.
+// Of a score beside the largest of its span.
+float weight_of(const KvLayout& layout, float score, float largest) {
+  if (!layout.own_values() || !is_paired(layout.codec.values)) return exp_of(score - largest);
+  return rough_power_of_two(std::fma(score, kLog2e, -(largest * kLog2e)));
+}
+
+// A weight -> what it adds to the weight of all; p becomes what multiplies the stored value.
 float take_factor(const AttentionTile& tile, int position, float& p) {
   const KvLayout& layout = *tile.layout;
   const KvCodec codec = layout.own_values() ? layout.codec.values : layout.codec.keys;
@@ -339,7 +353,7 @@ void attend_row(const AttentionTile& tile, const float* query, int row, int span
   }
   float lanes[kLanes] = {};
   for (int j = begin; j < end; ++j) {
-    p[j - first] = exp_of(p[j - first] - out.maxima[row]);
+    p[j - first] = weight_of(layout, p[j - first], out.maxima[row]);
     lanes[(j - first) % kLanes] += take_factor(tile, j, p[j - first]);
   }
   out.weights[row] = reduce_lanes(lanes);

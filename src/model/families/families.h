@@ -24,6 +24,7 @@ Family mixtral_family();
 Family olmo2_family();
 Family phi3_family();
 Family qwen2_family();
+Family qwen2_moe_family();
 Family qwen3_family();
 Family qwen3_moe_family();
 

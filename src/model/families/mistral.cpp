@@ -1,5 +1,5 @@
-// Mistral and Mixtral: Llama's layers with a window on every one where the file has it, dense or of experts. As GGUF both go by
-// "llama".
+// Mistral, Ministral and Mixtral: Llama's layers with a window where the file has one, on every layer or on those it lists, dense
+// or of experts. As GGUF all go by "llama".
 #include "model/families/decoder.h"
 #include "model/families/families.h"
 #include "model/families/gguf_keys.h"
@@ -18,7 +18,8 @@ ModelSpec hugging_face(const ConfigView& file, const char* family, const Hugging
   require_activation(file, "hidden_act", "silu");
   ModelSpec spec = hugging_face_decoder(file, family, defaults);
   spec.tied_head = hugging_face_tied_head(file, false);
-  set_windows(spec, std::vector<bool>(spec.layers.size(), true), hugging_face_window(file, kWholePast));
+  const std::vector<bool> local = hugging_face_local_layers(file, std::vector<bool>(spec.layers.size(), true));
+  set_windows(spec, local, hugging_face_window(file, kWholePast));
   Rope rope = hugging_face_rope(file, Rope::Pairing::half, head_dim(spec), spec.context_tokens, base);
   return with_rope(std::move(spec), std::move(rope));
 }
@@ -46,7 +47,7 @@ GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
 
 }  // namespace
 
-Family mistral_family() { return {"mistral", "", {"mistral"}, nullptr, mistral_hugging_face, to_gguf}; }
+Family mistral_family() { return {"mistral", "", {"mistral", "ministral"}, nullptr, mistral_hugging_face, to_gguf}; }
 Family mixtral_family() { return {"mixtral", "", {"mixtral"}, nullptr, mixtral_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

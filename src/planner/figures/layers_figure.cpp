@@ -33,9 +33,14 @@ std::vector<Column> columns_of(const Plan& plan) {
   return columns;
 }
 
+// "local, window 512", "chunked, chunks of 8192", "global"
+std::string label_of(const PlanLayer& layer) {
+  if (!layer.window) return layer.kind;
+  return fmt::format("{}, {} {}", layer.kind, layer.kind == "chunked" ? "chunks of" : "window", *layer.window);
+}
+
 std::string hint_of(size_t index, const Column& column) {
-  std::string text = fmt::format("layer {}: {}", index, column.layer.kind);
-  if (column.layer.window) text += fmt::format(", window {}", *column.layer.window);
+  std::string text = fmt::format("layer {}: {}", index, label_of(column.layer));
   if (column.layer.shares_with) return text + fmt::format(", reads layer {}", *column.layer.shares_with);
   return text + ", " + memory_text(column.bytes);
 }
@@ -43,8 +48,7 @@ std::string hint_of(size_t index, const Column& column) {
 void draw_legend(Svg& svg, const std::vector<Column>& columns) {
   std::set<std::pair<std::string, std::string>> seen;  // label, colour
   for (const Column& column : columns) {
-    std::string label = column.layer.kind;
-    if (column.layer.window) label += fmt::format(", window {}", *column.layer.window);
+    const std::string label = label_of(column.layer);
     if (column.layer.shares_with)
       seen.emplace("reads an earlier layer's", kSharedColour);
     else
