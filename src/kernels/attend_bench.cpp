@@ -51,7 +51,7 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodec codec, int r
   for (auto _ : state) {
     for (int span = 0; span < kSpans; ++span) {
       for (int i = 0; i < tiles; ++i) {
-        tile.fetch = tiles == 1 ? SpanFetch{span, 1, 2} : SpanFetch{(span + 1) % kSpans, i, tiles};
+        tile.fetch = tiles == 1 ? SpanFetch{span, 1, 2, span == 0, (span + 1) % kSpans} : SpanFetch{(span + 1) % kSpans, i, tiles};
         set.attend_span(tile, arranged.data(), span, part, scratch.data());
         set.merge(rows, kHeadDim, part, merged);
       }

@@ -226,6 +226,8 @@ void merge_spans(Compute& compute, int rows, int stride, int count, const StateO
   });
 }
 
+constexpr int kSpansTogether = 4;  // by one thread, one after the other
+
 // A few tiles, their spans shared out; in waves, so that the memory for the results is bounded. The states that the waves are
 // merged into stand behind the spans' own.
 void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
@@ -241,10 +243,15 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
     clear(running, tile.work.rows, stride);
     for (int span = tile.first_span; span < tile.end_span; span += wave) {
       const int count = std::min(wave, tile.end_span - span);
-      compute.pool().run(count, [&](int i, int thread) {
-        AttentionTile work = tile.work;
-        work.fetch = {span + i, 1, 2};  // its values, while keys are read
-        compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
+      const int piece = std::clamp(count / (4 * compute.pool().threads()), 1, kSpansTogether);
+      compute.pool().run((count + piece - 1) / piece, [&](int some, int thread) {
+        const int begin = some * piece, end = std::min(begin + piece, count);
+        for (int i = begin; i < end; ++i) {
+          AttentionTile work = tile.work;
+          // The span's values while its keys are read, the next one's keys while values are.
+          work.fetch = {span + i, 1, 2, i == begin, i + 1 < end ? span + i + 1 : -1};
+          compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
+        }
       });
       merge_spans(compute, tile.work.rows, stride, count, state, running);
     }

@@ -89,6 +89,28 @@ class PageFetch {
   int key_lines_ = 0, next_ = 0, end_ = 0, per_step_ = 0;
 };
 
+// The keys of one page, `per_step` lines at a time, while the values of a span are weighed.
+class KeyFetch {
+ public:
+  KeyFetch() = default;
+  KeyFetch(const AttentionTile& tile, int page_of_span, int part, int parts, int steps) {
+    const int page = tile.fetch.keys_of * (kSpanTokens / kPageTokens) + page_of_span, at = page - tile.pages.first_page;
+    if (tile.fetch.keys_of < 0 || at < 0 || at >= tile.pages.page_count) return;
+    const size_t bytes = tile.layout->key_head_bytes();
+    const std::byte* keys = tile.pages.slice(page) + static_cast<size_t>(tile.kv_head) * bytes;
+    next_ = keys + bytes * static_cast<size_t>(part) / static_cast<size_t>(parts);
+    end_ = keys + bytes * static_cast<size_t>(part + 1) / static_cast<size_t>(parts);
+    per_step_ = (end_ - next_ + 64 * steps - 1) / (64 * steps);
+  }
+  void step() {
+    for (int64_t i = 0; i < per_step_ && next_ < end_; ++i, next_ += 64) __builtin_prefetch(next_, 0, 2);
+  }
+
+ private:
+  const std::byte *next_ = nullptr, *end_ = nullptr;
+  int64_t per_step_ = 0;
+};
+
 // Dot products of kRows queries with the 16 keys of each of kPages pages. Several pages where few rows would leave the
 // multiply-add units waiting for each other.
 //   queries  [step][row][kTogether]
@@ -145,7 +167,7 @@ void score_span(const AttentionTile& tile, int first_page, int begin_page, int e
     keys[page] = tile.pages.slice(first_page + page) + head_bytes;
     fetch[page] = PageFetch(tile, page, steps_of<kCodec>(head_dim));
   }
-  if (tile.fetch.parts > 0 && tile.fetch.span * (kSpanTokens / kPageTokens) == first_page) {  // nobody else has fetched them
+  if (tile.fetch.keys_ahead) {
     for (int page = begin_page; page + kTogether < end_page; ++page) fetch[page].and_keys(keys[page + kTogether]);
   }
   int page = begin_page;
@@ -190,6 +212,8 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, float* scores, 
   weight = reduce_add(lane_sum);
 }
 
+constexpr int kFetchingRows = 6;  // with as many, arithmetic takes longer than memory, and several tiles fetch for each other
+
 // Weighted sums of the values of positions [begin, end): kRows rows x kVectors vectors of dimensions from `dim` on.
 //   weights  rows of kWeightRowBytes
 template <KvCodec kCodec, int kRows, int kVectors>
@@ -215,7 +239,10 @@ void weigh_values(const AttentionTile& tile, int first_page, int begin, int end,
     const int page = step / kSteps;
     const std::byte* values = tile.pages.slice(first_page + page) + head_offset;
     const int page_end = (page + 1) * kSteps < end_step ? (page + 1) * kSteps : end_step;
+    KeyFetch fetch;
+    if (kRows < kFetchingRows) fetch = KeyFetch(tile, page, dim / (16 * kVectors), stride / (16 * kVectors), kSteps);
     for (; step < page_end; ++step) {
+      if (kRows < kFetchingRows) fetch.step();
       const int64_t vector = (static_cast<int64_t>(step - page * kSteps) * stride + dim) / 16;
       decltype(S::load_terms(nullptr, 0)) value[kVectors];
       for (int v = 0; v < kVectors; ++v) value[v] = S::load_terms(values, vector + v);
