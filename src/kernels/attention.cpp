@@ -266,6 +266,15 @@ void merge_spans(Compute& compute, int rows, int stride, int count, const StateO
   });
 }
 
+constexpr int kSpansTogether = 4;  // by one thread, one after the other
+
+// What is fetched with a span of a lone tile: its values while its keys are read, the next one's keys while values are. What is
+// unfolded has been read before: all of the next one.
+SpanFetch fetch_of_span(const KvLayout& layout, int span, bool first, bool last) {
+  if (is_unfolded(layout)) return last ? SpanFetch{} : SpanFetch{span + 1, 0, 1};
+  return {span, 1, 2, first, last ? -1 : span + 1};
+}
+
 // A few tiles, their spans shared out; in waves, so that the memory for the results is bounded. The states that the waves are
 // merged into stand behind the spans' own.
 void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
@@ -281,12 +290,16 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
     clear(running, tile.work.rows, stride);
     for (int span = tile.first_span; span < tile.end_span; span += wave) {
       const int count = std::min(wave, tile.end_span - span);
-      compute.pool().run(count, [&](int i, int thread) {
-        AttentionTile work = tile.work;
-        work.unfolded = compute.scratch(thread) + attention_scratch_bytes();
-        if (is_unfolded(call.layout)) unfold(compute.set(), &tile, 1, span + i, work.unfolded);
-        work.fetch = {span + i, 1, 2};  // its values, while keys are read
-        compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
+      const int piece = std::clamp(count / (4 * compute.pool().threads()), 1, kSpansTogether);
+      compute.pool().run((count + piece - 1) / piece, [&](int some, int thread) {
+        const int begin = some * piece, end = std::min(begin + piece, count);
+        for (int i = begin; i < end; ++i) {
+          AttentionTile work = tile.work;
+          work.unfolded = compute.scratch(thread) + attention_scratch_bytes();
+          work.fetch = fetch_of_span(call.layout, span + i, i == begin, i + 1 == end);
+          if (is_unfolded(call.layout)) unfold(compute.set(), &tile, 1, span + i, work.unfolded);
+          compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
+        }
       });
       merge_spans(compute, tile.work.rows, stride, count, state, running);
     }

@@ -32,11 +32,14 @@ struct PanelProduct {
   int64_t out_stride = 0;
 };
 
-// What is brought into cache while scores are computed: of every page of `span`, part `part` of `parts` of its keys and values (the first
-// half of the parts: keys, the second: values). Nothing depends on it but time.
+// What is brought into cache for later. Nothing depends on it but time.
 struct SpanFetch {
+  // While scores are computed, of every page of `span`: part `part` of `parts` of its keys and values (the first half of the parts:
+  // keys, the second: values).
   int span = 0;
-  int part = 0, parts = 0;  // parts 0: nothing
+  int part = 0, parts = 0;   // parts 0: nothing
+  bool keys_ahead = false;   // also the keys of the span itself, some pages ahead
+  int keys_of = -1;          // while values are weighed, the keys of this span, if there is one
 };
 
 // Rows of queries that read the same keys: row r belongs to query position positions[r].

@@ -140,6 +140,28 @@ inline KeySteps key_steps(const KvLayout& layout, bool scaled) {
   return {2, {layout.key_part(0).vectors, layout.key_vectors()}};
 }
 
+// The keys of one page, `per_step` lines at a time, while the values of a span are weighed.
+class KeyFetch {
+ public:
+  KeyFetch() = default;
+  KeyFetch(const AttentionTile& tile, int page_of_span, int part, int parts, int steps) {
+    const int page = tile.fetch.keys_of * (kSpanTokens / kPageTokens) + page_of_span, at = page - tile.pages.first_page;
+    if (tile.fetch.keys_of < 0 || at < 0 || at >= tile.pages.page_count) return;
+    const size_t bytes = tile.layout->key_head_bytes();
+    const std::byte* keys = tile.pages.slice(page) + static_cast<size_t>(tile.kv_head) * bytes;
+    next_ = keys + bytes * static_cast<size_t>(part) / static_cast<size_t>(parts);
+    end_ = keys + bytes * static_cast<size_t>(part + 1) / static_cast<size_t>(parts);
+    per_step_ = (end_ - next_ + 64 * steps - 1) / (64 * steps);
+  }
+  void step() {
+    for (int64_t i = 0; i < per_step_ && next_ < end_; ++i, next_ += 64) __builtin_prefetch(next_, 0, 2);
+  }
+
+ private:
+  const std::byte *next_ = nullptr, *end_ = nullptr;
+  int64_t per_step_ = 0;
+};
+
 // Dot products of kRows queries with the 16 keys of each of kPages pages. Several pages where few rows would leave the
 // multiply-add units waiting for each other.
 //   queries  [step][row][kTogether]
@@ -206,7 +228,7 @@ void score_span(const AttentionTile& tile, const SpanPages& span, int begin_page
   const KeySteps steps = key_steps<kCodec>(*tile.layout, kScaled);
   PageFetch fetch[kSpanPages];
   for (int page = begin_page; page < end_page; ++page) fetch[page] = PageFetch(tile, page, steps.ends[steps.parts - 1]);
-  if (!is_narrow(tile.layout->codec.keys) && tile.fetch.parts > 0 && tile.fetch.span == span.number) {  // nobody else has fetched them
+  if (tile.fetch.keys_ahead) {
     for (int page = begin_page; page + kTogether < end_page; ++page) fetch[page].and_keys(span.keys[page + kTogether]);
   }
   int page = begin_page;
@@ -258,6 +280,8 @@ inline void softmax_row(Seen seen, int begin_page, int end_page, const uint16_t*
   weight = reduce_add(lane_sum);
 }
 
+constexpr int kFetchingRows = 6;  // with as many, arithmetic takes longer than memory, and several tiles fetch for each other
+
 // Weighted sums of the values of positions [begin, end): kRows rows x kVectors vectors of dimensions from `dim` on.
 //   weights  rows of kWeightRowBytes
 template <KvCodec kCodec, int kRows, int kVectors>
@@ -282,7 +306,10 @@ void weigh_values(const AttentionTile& tile, const SpanPages& span, int begin, i
   for (int step = begin / S::kTogether; step < end_step;) {
     const int page = step / kSteps;
     const int page_end = (page + 1) * kSteps < end_step ? (page + 1) * kSteps : end_step;
+    KeyFetch fetch;
+    if (kRows < kFetchingRows) fetch = KeyFetch(tile, page, dim / (16 * kVectors), stride / (16 * kVectors), kSteps);
     for (; step < page_end; ++step) {
+      if (kRows < kFetchingRows) fetch.step();
       const int64_t vector = static_cast<int64_t>(step - page * kSteps) * row_vectors + dim / 16;
       decltype(S::load_terms(nullptr, 0)) value[kVectors];
       for (int v = 0; v < kVectors; ++v) value[v] = S::load_terms(span.values[page], vector + v);
