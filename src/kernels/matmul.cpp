@@ -51,10 +51,10 @@ void arrange(Compute& compute, const RowSource& x, std::span<const Product> prod
   });
 }
 
-// Panels per piece: enough work to pay for taking it (tens of microseconds at memory speed), little enough that a
+// Panels per piece: enough work to pay for taking it (some ten microseconds at memory speed), little enough that a
 // thread which is put aside in the middle of one keeps the others waiting only briefly.
 int panels_per_piece(const PackedMatrix& weights, int rows, int threads) {
-  constexpr size_t kPieceBytes = 96 * 1024;
+  constexpr size_t kPieceBytes = 512 * 1024;
   const size_t cost = weights.panel_size() * static_cast<size_t>(1 + rows / 8);
   const int by_cost = static_cast<int>(std::max<size_t>(1, kPieceBytes / cost));
   const int by_share = std::max(1, weights.panels() / (4 * threads));
