@@ -283,6 +283,13 @@ FAMILIES = {
         {**SMALL, "model_type": "olmo2", "rope_theta": 500000.0, "rope_scaling": None, "tie_word_embeddings": False},
         {**ODD, "model_type": "olmo2", **default_rope(1e4), "tie_word_embeddings": False},
         {"base": put("a", rope_theta=1e4)}),
+    "olmo3": Family(
+        {**SMALL, "model_type": "olmo3", "num_hidden_layers": 5, "max_position_embeddings": 512, "sliding_window": 8,
+         "rope_theta": 500000.0, "rope_scaling": {**YARN, "attention_factor": 1.2079441541679836}, "tie_word_embeddings": False},
+        {**ODD, "model_type": "olmo3", "sliding_window": 11, "layer_types": [LOCAL, GLOBAL, LOCAL, GLOBAL],
+         "rope_parameters": {GLOBAL: {"rope_type": "default", "rope_theta": 1e6}, LOCAL: {"rope_type": "default", "rope_theta": 1e6}},
+         "tie_word_embeddings": False},
+        {**window_off(), **PATTERN_SHIFTED, "no scaling": put("a", rope_scaling=None)}, (8, 11)),
     "granite": Family(
         {**SMALL, "model_type": "granite", "rope_theta": 1e4, "rope_scaling": None, "tie_word_embeddings": True,
          "embedding_multiplier": 6.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5, "logits_scaling": 2.0},

@@ -68,6 +68,7 @@ const std::vector<Family>& families() {
       mistral_family(),
       mixtral_family(),
       olmo2_family(),
+      olmo3_family(),
       phi3_family(),
       qwen2_family(),
       qwen2_moe_family(),

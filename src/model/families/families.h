@@ -22,6 +22,7 @@ Family mamba2_family();
 Family mistral_family();
 Family mixtral_family();
 Family olmo2_family();
+Family olmo3_family();
 Family phi3_family();
 Family qwen2_family();
 Family qwen2_moe_family();
