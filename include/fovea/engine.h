@@ -40,6 +40,7 @@ class Engine {
 
   // errors: Error when the request can never run (empty, token outside the vocabulary, longer than the context).
   RequestId submit(Request request);
+  void check(const Request& request) const;  // only that; may be called from any thread
   void cancel(RequestId request);  // no further events; unknown ids are ignored
 
   // One forward over whatever can run; events in order of submission. Empty when idle or when a step only
@@ -47,7 +48,7 @@ class Engine {
   std::vector<Event> step();
   bool idle() const;
 
-  // Runs one request to its end. `on_token` returning false cancels it.
+  // Runs one request to its end. `on_token` returning false cancels it. errors: as submit, and what failed the request.
   FinishReason generate(Request request, const std::function<bool(int32_t)>& on_token,
                         const std::function<bool(int done, int total)>& on_prefill = {});
 

@@ -82,6 +82,7 @@ class Model {
   // The methods below throw Error when the model has no tokenizer (or no template).
   std::vector<int32_t> tokenize(std::string_view text, bool add_bos = true, bool parse_special = false) const;
   std::string detokenize(std::span<const int32_t> tokens, bool show_special = false) const;
+  std::string token_bytes(int32_t token) const;  // of one token, which may be part of a code point; a control token's name
   std::optional<int32_t> bos() const;
   const std::vector<int32_t>& end_tokens() const;
   bool has_chat_template() const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <span>
@@ -57,9 +58,12 @@ struct Request {
   // If set: when the context is full, half of what follows the first so many tokens is dropped, as far as no window reaches
   // it, and generation goes on. Approximate: what is left was computed with what was dropped.
   std::optional<int> shift_after = {};
+  int priority = 0;  // of those that wait, the highest starts first; among equals, who has the fewest running under its salt
+  std::optional<int> top_logprobs = {};  // if set: every event with a token tells its log probability, and of so many others
 };
 
-enum class FinishReason : uint8_t { none, stop, length, cancelled };
+// failed: Event::error says why. expired: the deadline that AsyncEngine was given.
+enum class FinishReason : uint8_t { none, stop, length, cancelled, failed, expired };
 std::string_view name_of(FinishReason reason);
 
 using RequestId = uint64_t;
@@ -102,6 +106,12 @@ struct LossReport {
   bool exact() const { return evicted_tokens == 0 && shifted_tokens == 0; }
 };
 
+// Natural logarithms of probabilities, by the logits as the model gives them: before bias, penalties and temperature.
+struct TokenLogprobs {
+  float chosen = 0;
+  std::vector<std::pair<int32_t, float>> top = {};  // most likely first, lowest id first among equals
+};
+
 // One thing that happened to one request in one step.
 struct Event {
   RequestId request = 0;
@@ -109,6 +119,8 @@ struct Event {
   FinishReason finished = FinishReason::none; // not none: the request is over, nothing more comes
   ReuseReport reuse = {};                     // complete from the first event of a request on
   LossReport lost = {};                       // so far
+  std::optional<TokenLogprobs> logprobs = {}; // of the token, where Request::top_logprobs wants them
+  std::exception_ptr error = {};              // with FinishReason::failed
 };
 
 }  // namespace fovea

@@ -22,6 +22,8 @@
 #include "model/forward.h"
 #include "model/key_shifts.h"
 #include "model/turned_keys.h"
+#include "sampling/logprobs.h"
+#include "sampling/option_check.h"
 
 namespace fovea {
 namespace {
@@ -247,6 +249,8 @@ void Engine::State::check(const Request& request) const {
     throw Error("ttl_seconds or approximate_windows is negative", "request", "give 0 or more");
   }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
+  if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");
+  sampling::check_options(request.sampling, spec().vocabulary, {});
   if (request.shift_after) check_shift(request);
   const int64_t generated = request.shift_after ? 0 : std::max(0, request.max_tokens - 1);
   const int64_t needed = static_cast<int64_t>(request.prompt.size()) + generated;
@@ -302,11 +306,20 @@ bool Engine::State::forget(RunningRequest& request) {
 }
 
 Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
-  const int32_t token = request.sampler.next(logits);
-  Event event{request.id, token, FinishReason::none, request.reuse, request.lost};
+  Event event{request.id, std::nullopt, FinishReason::none, request.reuse, request.lost};
+  try {
+    event.token = request.sampler.next(logits);
+  } catch (const Error&) {  // of this request alone: the others go on
+    event.finished = FinishReason::failed;
+    event.error = std::current_exception();
+    return event;
+  }
+  const int32_t token = *event.token;
+  if (request.request.top_logprobs) event.logprobs = sampling::logprobs_of(logits, token, *request.request.top_logprobs);
   const auto& stops = request.request.stop_tokens;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
     event.token.reset();
+    event.logprobs.reset();
     event.finished = FinishReason::stop;
     return event;
   }
@@ -426,6 +439,7 @@ RequestId Engine::submit(Request request) {
   return id;
 }
 
+void Engine::check(const Request& request) const { state_->check(request); }
 void Engine::cancel(RequestId request) { state_->scheduler.remove(request); }
 bool Engine::idle() const { return state_->scheduler.idle(); }
 
@@ -441,6 +455,7 @@ std::vector<Event> Engine::step() {
   s.take_logits(scheduled, events);
   const double seconds = watch.seconds(), stalled = s.pool.take_stalled_seconds();
   if (generates_only) s.team.took(s.batch.rows(), seconds, stalled);
+  s.scheduler.took(scheduled, s.batch, seconds);
   s.count_step(generates_only, seconds);
   for (const Event& event : events) {
     // Where a request ends is the likeliest place to continue from; told before commit gives pages back.
@@ -475,6 +490,7 @@ FinishReason Engine::generate(Request request, const std::function<bool(int32_t)
         cancel(id);
         return FinishReason::cancelled;
       }
+      if (event.finished == FinishReason::failed) std::rethrow_exception(event.error);
       if (event.finished != FinishReason::none) return event.finished;
     }
   }

@@ -106,6 +106,8 @@ std::string Model::detokenize(std::span<const int32_t> tokens, bool show_special
   return tokenizer_of(*state_).decode({tokens.begin(), tokens.end()}, show_special);
 }
 
+std::string Model::token_bytes(int32_t token) const { return tokenizer_of(*state_).token_bytes(token, true); }
+
 std::optional<int32_t> Model::bos() const { return tokenizer_of(*state_).bos(); }
 const std::vector<int32_t>& Model::end_tokens() const { return tokenizer_of(*state_).end_tokens(); }
 bool Model::has_chat_template() const { return state_->chat_template.has_value(); }

@@ -23,7 +23,7 @@ EvictionPolicy eviction_policy_from_name(std::string_view name) {
 std::string_view name_of(EvictionPolicy policy) { return kPolicyNames[static_cast<size_t>(policy)]; }
 
 std::string_view name_of(FinishReason reason) {
-  constexpr std::array<std::string_view, 4> kNames = {"none", "stop", "length", "cancelled"};
+  constexpr std::array<std::string_view, 6> kNames = {"none", "stop", "length", "cancelled", "failed", "expired"};
   return kNames[static_cast<size_t>(reason)];
 }
 

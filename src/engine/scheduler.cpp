@@ -1,6 +1,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "engine/cache_report.h"
 
@@ -80,18 +81,39 @@ void Scheduler::start(RunningRequest& request) {
   if (on_start) on_start(request.id, request.reuse);
 }
 
+// end: nobody can start who is worth starting.
+Scheduler::Waiting::iterator Scheduler::next_to_start() {
+  struct Candidate {
+    int priority, running;
+    size_t place;
+  };
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    const std::string& salt = waiting_[i]->request.cache.salt;
+    const auto running = std::count_if(running_.begin(), running_.end(), [&](const auto& r) { return r->request.cache.salt == salt; });
+    candidates.push_back({waiting_[i]->request.priority, static_cast<int>(running), i});
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tuple(-int64_t{a.priority}, a.running, a.place) < std::tuple(-int64_t{b.priority}, b.running, b.place);
+  });
+  const auto found = std::find_if(candidates.begin(), candidates.end(),
+                                  [&](const Candidate& c) { return !follows_another(*waiting_[c.place]); });
+  return found == candidates.end() ? waiting_.end() : waiting_.begin() + static_cast<ptrdiff_t>(found->place);
+}
+
 void Scheduler::admit() {
-  for (auto request = waiting_.begin(); request != waiting_.end();) {
-    if (follows_another(**request)) {
-      ++request;
-      continue;
-    }
+  while (!waiting_.empty()) {
     const auto sequence = cache_.create();
     if (!sequence) return;
-    (*request)->sequence = *sequence;
-    start(**request);
-    running_.push_back(std::move(*request));
-    request = waiting_.erase(request);
+    const auto chosen = next_to_start();
+    if (chosen == waiting_.end()) {
+      cache_.release(*sequence);
+      return;
+    }
+    (*chosen)->sequence = *sequence;
+    start(**chosen);
+    running_.push_back(std::move(*chosen));
+    waiting_.erase(chosen);
   }
 }
 
@@ -107,18 +129,41 @@ bool Scheduler::add_rows(RunningRequest& request, int tokens, model::Batch& batc
   return true;
 }
 
+void Scheduler::add_prompts(int rows, model::Batch& batch, std::vector<RunningRequest*>& scheduled) {
+  const auto left = [](const RunningRequest& request) { return request.prompt_tokens() - request.computed; };
+  std::vector<RunningRequest*> prompts;
+  for (const auto& request : running_) {
+    if (request->in_prompt()) prompts.push_back(request.get());
+  }
+  if (prompts.empty()) return;
+  RunningRequest* const oldest = prompts.front();  // of those in the queue of the running
+  std::stable_sort(prompts.begin() + 1, prompts.end(), [&](auto* a, auto* b) { return left(*a) < left(*b); });
+  std::rotate(prompts.begin(), prompts.begin() + 1, prompts.end());
+  const int end = batch.rows() + rows;
+  for (RunningRequest* prompt : prompts) {
+    const int due_to_oldest = prompt == oldest ? 0 : std::min(left(*oldest), (rows + 1) / 2);
+    if (add_rows(*prompt, std::min(left(*prompt), end - batch.rows() - due_to_oldest), batch)) scheduled.push_back(prompt);
+  }
+}
+
 std::vector<RunningRequest*> Scheduler::next(model::Batch& batch) {
   admit();
   batch.clear();
   std::vector<RunningRequest*> scheduled;
-  for (const bool prompts : {false, true}) {
-    for (const auto& request : running_) {
-      if (request->in_prompt() != prompts) continue;
-      const int left = static_cast<int>(request->tokens.size()) - request->computed;
-      if (add_rows(*request, std::min(left, chunk_tokens_ - batch.rows()), batch)) scheduled.push_back(request.get());
-    }
+  for (const auto& request : running_) {
+    if (!request->in_prompt() && add_rows(*request, std::min(1, chunk_tokens_ - batch.rows()), batch)) scheduled.push_back(request.get());
   }
+  const int room = chunk_tokens_ - batch.rows();
+  add_prompts(scheduled.empty() ? room : std::min(room, share_.rows()), batch, scheduled);
   return scheduled;
+}
+
+void Scheduler::took(const std::vector<RunningRequest*>& scheduled, const model::Batch& batch, double seconds) {
+  int prompt_rows = 0;
+  for (size_t i = 0; i < scheduled.size(); ++i) {
+    if (scheduled[i]->in_prompt()) prompt_rows += batch.sequences[i].rows;
+  }
+  share_.took(batch.rows() - prompt_rows, prompt_rows, seconds);
 }
 
 }  // namespace fovea

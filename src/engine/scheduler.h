@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/prompt_share.h"
 #include "fovea/request.h"
 #include "kv/cache.h"
 #include "model/forward.h"
@@ -30,14 +31,18 @@ struct RunningRequest {
   bool in_prompt() const { return computed < prompt_tokens(); }
 };
 
-// First come, first served, except that a prompt which begins like one that is being read waits until the common part is
-// there, instead of reading it a second time. A step takes one token of every request that is generating, then fills up with chunks of prompts, so that
-// a long prompt slows the others' tokens down but never stops them.
+// By priority, then who has the fewest running under its salt, then first come, first served; except that a prompt which begins
+// like one that is being read waits until the common part is there, instead of reading it a second time.
+//
+// A step takes one token of every request that is generating, then chunks of prompts: of these only what keeps the step near
+// the length of one without (PromptShare), so that a long prompt slows the others' tokens down by a known factor. The oldest
+// prompt gets half of that at least, the others the rest, the shortest first: a short one does not wait for a long one.
 // threads  one at a time
 class Scheduler {
  public:
   // evicts: requests forget, unless they say otherwise
-  Scheduler(kv::Cache& cache, int chunk_tokens, bool evicts) : cache_(cache), chunk_tokens_(chunk_tokens), evicts_(evicts) {}
+  Scheduler(kv::Cache& cache, int chunk_tokens, bool evicts)
+      : cache_(cache), chunk_tokens_(chunk_tokens), evicts_(evicts), share_(chunk_tokens) {}
 
   void add(std::unique_ptr<RunningRequest> request) { waiting_.push_back(std::move(request)); }
   // Gives back everything the request holds, and leaves what it computed to later ones. False for unknown ids.
@@ -48,6 +53,8 @@ class Scheduler {
 
   // Fills `batch` with the next step; returns the requests in it, in the order of batch.sequences. Empty: nothing can run.
   std::vector<RunningRequest*> next(model::Batch& batch);
+  // The step that next() gave took so long. Called before its positions count as computed.
+  void took(const std::vector<RunningRequest*>& scheduled, const model::Batch& batch, double seconds);
 
   // Called when a request starts, with what it found in the cache.
   std::function<void(RequestId, const ReuseReport&)> on_start;
@@ -55,7 +62,11 @@ class Scheduler {
   std::function<bool(RunningRequest&)> on_full;
 
  private:
+  using Waiting = std::deque<std::unique_ptr<RunningRequest>>;
+
   void admit();
+  Waiting::iterator next_to_start();
+  void add_prompts(int rows, model::Batch& batch, std::vector<RunningRequest*>& scheduled);
   void start(RunningRequest& request);
   bool follows_another(const RunningRequest& request);
   bool add_rows(RunningRequest& request, int tokens, model::Batch& batch);
@@ -63,7 +74,8 @@ class Scheduler {
   kv::Cache& cache_;
   int chunk_tokens_;
   bool evicts_;
-  std::deque<std::unique_ptr<RunningRequest>> waiting_;
+  PromptShare share_;
+  Waiting waiting_;
   std::vector<std::unique_ptr<RunningRequest>> running_;
 };
 
