@@ -15,7 +15,7 @@ sources = git ls-files -co --exclude-standard '*.cpp' '*.h'
 # Rooms whose tests use threads: they run under ThreadSanitizer too.
 TSAN_ROOMS := $(strip $(foreach room,base catalogue engine,$(if $(shell find src/$(room) -name '*_test.cpp'),$(room))))
 # ... and so do the engine's exactness, with one vector kernel set (the scalar one is slow there), and its reuse.
-tsan_tests = ^($(shell tr ' ' '|' <<< '$(TSAN_ROOMS)'))[.]|^exactness[.].*avx2|^state_reuse[.]|^reuse[.].*(Waits|NextTurn)
+tsan_tests = ^($(shell tr ' ' '|' <<< '$(TSAN_ROOMS)'))[.]|^exactness[.].*avx2|^state_reuse[.]|^serve_limits[.]|^reuse[.].*(Waits|NextTurn)
 FUZZERS = $(basename $(notdir $(shell find src -name '*_fuzz.cpp')))
 
 export PROMPT
@@ -25,7 +25,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ctest = ctest --preset $(1) -j $(JOBS) --no-tests=error $(2) < /dev/null | \
   { grep -vE '^ *Start +[0-9]+:|^ *[0-9]+/[0-9]+ Test .* Passed ' || true; }
 
-.PHONY: help setup setup-clang build models run test fuzz bench format lint clean
+.PHONY: help setup setup-clang setup-clients build models run test fuzz bench format lint clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 14
@@ -35,6 +35,8 @@ setup:  ## install the packages that building needs and this machine lacks
 	@tools/setup.sh
 setup-clang:
 	@tools/setup.sh clang
+setup-clients:
+	@tools/setup.sh clients
 
 # Ninja itself notices changed CMake files; cmake --preset is for the first time and for changed presets.
 build/%/build.ninja: CMakePresets.json | setup
@@ -54,9 +56,9 @@ models: build
 	@$(FOVEA) models install gemma3-270m >&2
 	@$(FOVEA) models install smollm2-135m-instruct >&2
 
-test: models build/asan/build.ninja build/tsan/build.ninja  ## all tests, under sanitizers and as users run it
+test: models setup-clients build/asan/build.ninja build/tsan/build.ninja  ## all tests, under sanitizers and as users run it
 	@$(NINJA) -C build/asan >&2
-	@$(NINJA) -C build/tsan $(addprefix test_,$(TSAN_ROOMS)) test_exactness test_reuse test_state_reuse >&2
+	@$(NINJA) -C build/tsan $(addprefix test_,$(TSAN_ROOMS)) test_exactness test_reuse test_state_reuse test_serve_limits >&2
 	@$(call ctest,tsan,-R '$(tsan_tests)')
 	@$(call ctest,asan,-LE real_model)
 	@$(call ctest,release,)

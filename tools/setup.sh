@@ -2,6 +2,7 @@
 # Installs what building Fovea needs and this machine lacks; does nothing, quickly, when all is there.
 #
 #   tools/setup.sh         what `make build`, `make run` and `make test` need
+#   tools/setup.sh clients also the Python clients that tests of the server use, in build/clients
 #   tools/setup.sh clang   also what `make fuzz`, `make lint` and `make format` need
 #
 # What it may not do itself (no root, no apt-get, no network, no room) it says in one line with the command to run.
@@ -9,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages="g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip python3-venv
-  libfmt-dev nlohmann-json3-dev libcli11-dev libzip-dev libssl-dev libgtest-dev librapidcheck-dev libbenchmark-dev"
+  libfmt-dev nlohmann-json3-dev libcli11-dev libzip-dev libssl-dev libboost1.81-dev libgtest-dev librapidcheck-dev libbenchmark-dev"
 clang_packages="clang-19 clang-tidy-19 clang-format-19 clang-tools-19"
 rust_packages="cargo-web rustc-web"   # Debian 12's current Rust; its plain rustc is too old
 rust_minimum=1.87
@@ -69,6 +70,18 @@ check_room() {
     fail "needs $room_needed_mb MB for builds and models, free here are $((free_mb)) MB; free some, then run: make"
 }
 
+install_clients() {
+  local wanted=tests/clients/requirements.txt ready=build/clients/.ready log
+  [ -e "$ready" ] && [ "$ready" -nt "$wanted" ] && return
+  log=$(mktemp)
+  if ! { python3 -m venv build/clients && build/clients/bin/pip install -q --disable-pip-version-check -r "$wanted"; } > "$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    fail "the clients of $wanted could not be installed (see above; is there a network?)"
+  fi
+  rm -f "$log"
+  touch "$ready"
+}
+
 [ "${HOME:-}" ] || fail "HOME is not set; run: export HOME=\$(getent passwd \$(id -u) | cut -d: -f6)"
 packages=$build_packages
 [ "${1:-}" != clang ] || packages="$packages $clang_packages"
@@ -80,3 +93,4 @@ if [ -n "$missing$rust" ]; then
   # shellcheck disable=SC2086
   install_packages $missing $rust
 fi
+[ "${1:-}" != clients ] || install_clients

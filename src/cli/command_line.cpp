@@ -86,6 +86,7 @@ int run_command_line(int argc, char** argv) {
 
   Action chosen;
   add_run_command(program, chosen);
+  add_serve_command(program, chosen);
   add_tokenize_command(program, chosen);
   add_logits_command(program, chosen);
   add_perplexity_command(program, chosen);

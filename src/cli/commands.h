@@ -22,6 +22,7 @@ void add_perplexity_command(CLI::App& program, Action& chosen);
 void add_bench_command(CLI::App& program, Action& chosen);
 void add_inspect_command(CLI::App& program, Action& chosen);
 void add_plan_command(CLI::App& program, Action& chosen);
+void add_serve_command(CLI::App& program, Action& chosen);
 void add_models_command(CLI::App& program, Action& chosen);
 void add_kv_quality_command(CLI::App& program, Action& chosen);
 void add_synth_command(CLI::App& program, Action& chosen);

@@ -1,0 +1,159 @@
+// fovea serve: a model for the clients that people have.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <sstream>
+
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/model_options.h"
+#include "cli/option_checks.h"
+#include "cli/output.h"
+#include "fovea/error.h"
+#include "fovea/server.h"
+
+namespace fovea::cli {
+namespace {
+
+constexpr const char* kKeysVariable = "FOVEA_API_KEYS";
+constexpr const char* kExamples =
+    "OpenAI's clients are pointed at http://127.0.0.1:8080/v1 (others: docs/serve.md). Ctrl-C or SIGTERM ends the\n"
+    "server when answers under way are complete; a second one ends it at once.\n"
+    "\n"
+    "Examples:\n"
+    "  fovea serve -m smollm2\n"
+    "  fovea serve -m model.gguf --name my-model -c 32768 --sequences 16 --port 9000\n"
+    "  FOVEA_API_KEYS=secret fovea serve -m smollm2 --host 0.0.0.0\n";
+constexpr int kUsualSequences = 8;
+
+struct ServeOptions {
+  ModelOptions model;
+  ServerOptions server;
+  int context = 0, sequences = kUsualSequences;
+  std::string name, key_file;
+  bool quiet = false;
+};
+
+void add_keys(std::istream& lines, std::vector<std::string>& keys) {
+  for (std::string line; std::getline(lines, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty() && line.front() != '#') keys.push_back(line);
+  }
+}
+
+// One per line of the file, one per comma of the variable.
+std::vector<std::string> api_keys(const std::string& file) {
+  std::vector<std::string> keys;
+  if (!file.empty()) {
+    std::ifstream lines(file);
+    if (!lines) throw Error("cannot be read", file, "name a file with one API key on each line");
+    add_keys(lines, keys);
+    if (keys.empty()) throw Error("holds no API key", file, "write one on each line, or leave --api-key-file out");
+  }
+  if (const char* variable = std::getenv(kKeysVariable)) {
+    std::string text = variable;
+    for (char& c : text) c = c == ',' ? '\n' : c;
+    std::istringstream lines(text);
+    add_keys(lines, keys);
+  }
+  return keys;
+}
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+int serve_model(ServeOptions options) {
+  ServerOptions& server = options.server;
+  server.api_keys = api_keys(options.key_file);
+  const std::shared_ptr<const Model> model = options.model.load(std::max(1, options.context));
+  if (!model->has_tokenizer()) throw Error("has no tokenizer", model->facts().path, "put tokenizer.json or tokenizer.model beside the weights");
+  const bool is_path = std::filesystem::exists(options.model.model);
+  const std::string file = std::filesystem::path(model->facts().path).filename().string();
+  server.model_name = !options.name.empty() ? options.name : is_path ? (file.empty() ? "model" : file) : options.model.model;
+  std::mutex mutex;
+  if (!options.quiet) {
+    server.log = [&mutex](std::string_view line) {
+      const std::lock_guard lock(mutex);
+      write_error(std::string(line) + "\n");
+    };
+  }
+  EngineOptions engine = options.model.engine_options();
+  engine.context_tokens = options.context;
+  engine.sequences = options.sequences;
+  Server listening(model, engine, server);
+  const std::string shown = server.address.find(':') == std::string::npos ? server.address : "[" + server.address + "]";
+  write_error(fmt::format("{} at http://{}:{}\n", server.model_name, shown, listening.port()));
+  if (server.api_keys.empty() && !is_loopback(server.address)) {
+    write_error(fmt::format("note: anybody who reaches this address may ask; set {} or --api-key-file\n", kKeysVariable));
+  }
+  listening.run(interrupted);
+  return 0;
+}
+
+void add_limits(CLI::App& command, ServerLimits& limits) {
+  const auto count = [&](const char* name, auto& value, const char* help, long long least, long long most) {
+    command.add_option(name, value, help)->type_name("N")->check(whole_number(least, most))->group("Limits")->capture_default_str();
+  };
+  const auto seconds = [&](const char* name, double& value, const char* help) {
+    command.add_option(name, value, help)->type_name("SECONDS")->check(CLI::Range(0.1, 1e6))->group("Limits")->capture_default_str();
+  };
+  constexpr long long kMany = 1 << 20;
+  count("--max-connections", limits.connections, "connections that are open at once", 1, kMany);
+  count("--max-waiting", limits.waiting, "requests that wait for a turn; more get 503", 0, kMany);
+  count("--max-per-key", limits.per_key, "requests of one API key under way; more get 429", 1, kMany);
+  count("--max-choices", limits.choices, "most for \"n\"", 1, 128);
+  count("--max-tokens", limits.output_tokens, "most for \"max_tokens\"; 0: what the context takes", 0, EngineLimits::kMostContextTokens);
+  count("--max-header", limits.header_bytes, "bytes of a request's header; more get 431", 1024, kMany);
+  count("--max-body", limits.body_bytes, "bytes of a request's body; more get 413", 1024, 1LL << 32);
+  seconds("--idle-timeout", limits.idle_seconds, "for the header of the next request");
+  seconds("--body-timeout", limits.body_seconds, "for a request's body");
+  seconds("--write-timeout", limits.write_seconds, "for a client to take what it is sent");
+  seconds("--request-timeout", limits.request_seconds, "for an answer; then it ends with what is there");
+  seconds("--drain-timeout", limits.drain_seconds, "for answers under way when the server is to end");
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& program, Action& chosen) {
+  CLI::App* command = program.add_subcommand("serve", "answer clients of OpenAI's, Ollama's and Anthropic's APIs over HTTP");
+  const auto options = std::make_shared<ServeOptions>();
+  options->model.add_model(*command);
+  command->add_option("--name", options->name, "what clients call the model (default: as -m has it)")->type_name("NAME");
+  command->add_option("--host", options->server.address, "address to listen at; 0.0.0.0: all of this machine")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  command->add_option("--port", options->server.port, "port to listen at; 0: any that is free")
+      ->type_name("N")
+      ->check(whole_number(0, 65535))
+      ->capture_default_str();
+  command
+      ->add_option("-c,--context", options->context,
+                   "longest prompt and answer together, in tokens; 0: the model's limit, at\n"
+                   "most 8192")
+      ->type_name("N")
+      ->check(whole_number(0, EngineLimits::kMostContextTokens));
+  command->add_option("--sequences", options->sequences, "requests that run together, each up to the context")
+      ->type_name("N")
+      ->check(whole_number(1, EngineLimits::kMostSequences))
+      ->capture_default_str();
+  command
+      ->add_option("--api-key-file", options->key_file,
+                   "keys that clients need, one on each line; or FOVEA_API_KEYS with commas between")
+      ->type_name("FILE");
+  command->add_flag("--share-cache", options->server.share_cache,
+                    "prompts of one API key continue from those of another; from the time that takes, others'\n"
+                    "prompts can be guessed");
+  command->add_option("--cors", options->server.cors_origin, "origin of pages that may ask from a browser")->type_name("ORIGIN");
+  command->add_flag("--quiet", options->quiet, "no log on stderr");
+  options->model.add_machine(*command);
+  options->model.add_cache(*command);
+  add_limits(*command, options->server.limits);
+  command->footer(kExamples);
+  command->callback([options, &chosen] { chosen = [options] { return serve_model(*options); }; });
+}
+
+}  // namespace fovea::cli

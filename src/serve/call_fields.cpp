@@ -1,0 +1,305 @@
+#include "serve/call_fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <random>
+
+#include "fovea/error.h"
+#include "serve/api_error.h"
+
+namespace fovea::serve {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kMostTopLogprobs = 20, kMostCompletionLogprobs = 5;
+constexpr size_t kMostBiases = 1024, kMostPrompts = 16, kMostMessages = 4096, kMostStopBytes = 256;
+constexpr int64_t kMostInteger = std::numeric_limits<int64_t>::max();
+constexpr int kUsualCompletionTokens = 16;
+
+std::vector<std::pair<int32_t, float>> logit_bias(Fields& fields, const Model& model) {
+  std::vector<std::pair<int32_t, float>> biases;
+  const json* map = fields.find("logit_bias");
+  if (!map) return biases;
+  if (!map->is_object()) fields.wrong_type("logit_bias", "an object");
+  if (map->size() > kMostBiases) throw bad_request(fmt::format("'logit_bias' takes at most {} tokens.", kMostBiases), "logit_bias");
+  for (const auto& [name, value] : map->items()) {
+    int32_t token = -1;
+    const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), token);
+    if (failure != std::errc() || end != name.data() + name.size() || token < 0 || token >= model.facts().vocabulary) {
+      throw bad_request("Invalid key in 'logit_bias': " + name.substr(0, 32) + ". You should only be submitting token IDs of this model.", "logit_bias");
+    }
+    if (!value.is_number() || value.get<double>() < -100 || value.get<double>() > 100) {
+      throw bad_request("Invalid value in 'logit_bias': expected a number from -100 to 100.", "logit_bias");
+    }
+    biases.emplace_back(token, value.get<float>());
+  }
+  return biases;
+}
+
+SamplingOptions sampling_options(Fields& fields, const Model& model) {
+  SamplingOptions options;
+  options.logit_bias = logit_bias(fields, model);
+  options.presence_penalty = static_cast<float>(fields.number("presence_penalty", -2, 2).value_or(0));
+  options.frequency_penalty = static_cast<float>(fields.number("frequency_penalty", -2, 2).value_or(0));
+  options.repetition_penalty = static_cast<float>(fields.number("repetition_penalty", 0.01, 10).value_or(1));
+  options.temperature = static_cast<float>(fields.number("temperature", 0, 2).value_or(1));
+  options.top_k = static_cast<int>(fields.integer("top_k", -1, model.facts().vocabulary).value_or(0));
+  options.top_k = std::max(options.top_k, 0);  // -1 is how others spell all
+  options.top_p = static_cast<float>(fields.number("top_p", 0, 1).value_or(1));
+  if (options.top_p == 0) options.top_k = 1, options.top_p = 1;  // the most likely token alone
+  options.min_p = static_cast<float>(fields.number("min_p", 0, 1).value_or(0));
+  const auto seed = fields.integer("seed", -kMostInteger, kMostInteger);
+  options.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  return options;
+}
+
+StreamMode stream_mode(Fields& fields) {
+  const bool streams = fields.boolean("stream").value_or(false);
+  const json* options = fields.find("stream_options");
+  if (!options) return streams ? StreamMode::pieces : StreamMode::whole;
+  if (!streams) throw bad_request("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options");
+  Fields inside(*options, "stream_options.");
+  const bool usage = inside.boolean("include_usage").value_or(false);
+  inside.boolean("include_obfuscation");
+  inside.refuse_others();
+  return usage ? StreamMode::pieces_and_usage : StreamMode::pieces;
+}
+
+// What both kinds of requests have.
+void read_common(Fields& fields, const CallContext& context, OpenAiCall& call) {
+  GenerationCall& generation = call.generation;
+  call.model = fields.text("model").value_or("");
+  call.stream = stream_mode(fields);
+  generation.sampling = sampling_options(fields, context.model);
+  generation.choices = static_cast<int>(fields.integer("n", 1, context.limits.choices).value_or(1));
+  generation.stops = stop_strings(fields, "stop", 4);
+  generation.stop_tokens = context.model.end_tokens();
+  generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
+  generation.salt = context.salt;
+  if (const auto salt = fields.text("cache_salt")) generation.salt += "/" + *salt;
+  for (const char* harmless : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}) {
+    fields.ignore(harmless);
+  }
+}
+
+std::optional<int> token_limit(Fields& fields, const char* name, const ServerLimits& limits) {
+  const int most = limits.output_tokens > 0 ? limits.output_tokens : EngineLimits::kMostContextTokens;
+  const auto tokens = fields.integer(name, 1, most);
+  return tokens ? std::optional(static_cast<int>(*tokens)) : std::nullopt;
+}
+
+// Fields of OpenAI whose only value here is the one that asks for nothing.
+void refuse_what_is_missing(Fields& fields) {
+  const auto unsupported = [&](const char* name) {
+    throw bad_request(fmt::format("Unsupported parameter: '{}' is not supported by this server.", name), name, "unsupported_parameter");
+  };
+  for (const char* name : {"tools", "functions"}) {
+    const json* list = fields.find(name);
+    if (list && !(list->is_array() && list->empty())) unsupported(name);
+  }
+  for (const char* name : {"audio", "prediction", "web_search_options"}) {
+    if (fields.find(name)) unsupported(name);
+  }
+  if (const json* format = fields.find("response_format")) {
+    Fields inside(*format, "response_format.");
+    if (!inside.require("type").is_string()) inside.wrong_type("type", "a string");
+    if (*inside.text("type") != "text") unsupported("response_format");
+  }
+  if (const json* modalities = fields.find("modalities"); modalities && *modalities != json::array({"text"})) unsupported("modalities");
+  for (const char* name : {"tool_choice", "function_call"}) {
+    if (const json* choice = fields.find(name); choice && *choice != "none" && *choice != "auto") unsupported(name);
+  }
+  for (const char* harmless : {"parallel_tool_calls", "reasoning_effort", "verbosity"}) fields.ignore(harmless);
+}
+
+std::string text_of_content(const json& content, const std::string& name) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) {
+    throw bad_request(fmt::format("Invalid type for '{}': expected one of a string or array of objects.", name), name, "invalid_type");
+  }
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i) {
+    Fields part(content[i], fmt::format("{}[{}].", name, i));
+    const std::string type = part.text("type").value_or("text");
+    if (type != "text" && type != "input_text" && type != "output_text" && type != "refusal") {
+      throw bad_request(fmt::format("Invalid value: '{}'. This model takes text.", type.substr(0, 32)), part.full_name("type"), "invalid_value");
+    }
+    const char* field = type == "refusal" ? "refusal" : "text";
+    part.require(field);
+    text += *part.text(field);
+  }
+  return text;
+}
+
+ChatTurn chat_turn(const json& message, const std::string& path) {
+  Fields fields(message, path + ".");
+  fields.require("role");
+  ChatTurn turn;
+  turn.role = *fields.text("role");
+  const bool known = turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant";
+  if (!known) {
+    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user' and 'assistant'.", turn.role.substr(0, 32)),
+                      fields.full_name("role"), "invalid_value");
+  }
+  if (turn.role == "developer") turn.role = "system";
+  turn.content = text_of_content(fields.require("content"), fields.full_name("content"));
+  for (const char* harmless : {"name", "refusal", "annotations", "reasoning_content"}) fields.ignore(harmless);
+  for (const char* absent : {"tool_calls", "function_call", "audio"}) {
+    const json* value = fields.find(absent);
+    if (value && !value->empty()) throw bad_request(fmt::format("Unsupported parameter: '{}'.", fields.full_name(absent)), fields.full_name(absent), "unsupported_parameter");
+  }
+  fields.refuse_others();
+  return turn;
+}
+
+// A string, or tokens.
+struct Prompt {
+  std::string text;
+  std::vector<int32_t> tokens;
+};
+
+Prompt prompt_of(const json& value, const Model& model) {
+  Prompt prompt;
+  if (value.is_string()) {
+    prompt.text = value.get<std::string>();
+    prompt.tokens = model.tokenize(prompt.text, true, true);
+  } else {
+    for (const json& token : value) {
+      if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= model.facts().vocabulary) {
+        throw bad_request("Invalid value for 'prompt': expected token IDs of this model.", "prompt", "invalid_value");
+      }
+      prompt.tokens.push_back(token.get<int32_t>());
+    }
+  }
+  if (prompt.tokens.empty() && model.bos()) prompt.tokens.push_back(*model.bos());
+  if (prompt.tokens.empty()) throw bad_request("Invalid 'prompt': it is empty.", "prompt", "invalid_value");
+  return prompt;
+}
+
+std::vector<Prompt> prompts_of(Fields& fields, const Model& model) {
+  const json& value = fields.require("prompt");
+  const bool is_list = value.is_array() && !value.empty() && !value[0].is_number();
+  if (!value.is_string() && !value.is_array()) fields.wrong_type("prompt", "a string or an array");
+  if (!is_list) return {prompt_of(value, model)};
+  if (value.size() > kMostPrompts) throw bad_request(fmt::format("'prompt' takes at most {} prompts.", kMostPrompts), "prompt");
+  std::vector<Prompt> prompts;
+  for (const json& one : value) {
+    if (!one.is_string() && !one.is_array()) throw bad_request("Invalid type for 'prompt': expected strings or arrays of tokens.", "prompt", "invalid_type");
+    prompts.push_back(prompt_of(one, model));
+  }
+  return prompts;
+}
+
+}  // namespace
+
+uint64_t random_seed() {
+  thread_local std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+std::vector<std::string> stop_strings(Fields& fields, const char* name, size_t most) {
+  const json* value = fields.find(name);
+  if (!value) return {};
+  std::vector<std::string> stops;
+  if (value->is_string()) stops.push_back(value->get<std::string>());
+  else if (!value->is_array()) fields.wrong_type(name, "a string or an array of strings");
+  else {
+    for (const json& stop : *value) {
+      if (!stop.is_string()) fields.wrong_type(name, "a string or an array of strings");
+      stops.push_back(stop.get<std::string>());
+    }
+  }
+  if (stops.size() > most) {
+    throw bad_request(fmt::format("Invalid '{}': array too long. Expected an array with maximum length {}, but got an array with length {} instead.",
+                                  name, most, stops.size()), name, "array_above_max_length");
+  }
+  for (const std::string& stop : stops) {
+    if (!stop.empty() && stop.size() <= kMostStopBytes) continue;
+    throw bad_request(fmt::format("Invalid '{}': stop strings have 1 to {} bytes.", name, kMostStopBytes), name, "invalid_value");
+  }
+  return stops;
+}
+
+std::vector<ChatTurn> chat_turns(const json& messages, const std::string& name) {
+  if (!messages.is_array()) throw bad_request(fmt::format("Invalid type for '{}': expected an array of objects.", name), name, "invalid_type");
+  if (messages.empty()) throw bad_request(fmt::format("Invalid '{}': empty array. Expected an array with minimum length 1.", name), name, "empty_array");
+  if (messages.size() > kMostMessages) throw bad_request(fmt::format("'{}' takes at most {} messages.", name, kMostMessages), name, "array_above_max_length");
+  std::vector<ChatTurn> turns;
+  for (size_t i = 0; i < messages.size(); ++i) turns.push_back(chat_turn(messages[i], fmt::format("{}[{}]", name, i)));
+  return turns;
+}
+
+std::string chat_text(const Model& model, const std::vector<ChatTurn>& turns) {
+  if (!model.has_chat_template()) {
+    throw bad_request("This model has no chat template: it continues texts and does not converse. Use /v1/completions.", "model", "no_chat_template");
+  }
+  try {
+    return model.render_chat(turns);
+  } catch (const Error& error) {
+    throw bad_request("The model's chat template does not take these messages: " + error.problem(), "messages", "invalid_value");
+  }
+}
+
+std::vector<int32_t> chat_tokens(const Model& model, const std::vector<ChatTurn>& turns) {
+  const std::string text = chat_text(model, turns);
+  std::vector<int32_t> tokens = model.tokenize(text, false, true);
+  const std::optional<int32_t> bos = model.bos();
+  const bool has_bos = bos && !tokens.empty() && tokens.front() == *bos;
+  return has_bos ? tokens : model.tokenize(text, true, true);
+}
+
+OpenAiCall chat_call(const json& body, const CallContext& context) {
+  Fields fields(body);
+  OpenAiCall call;
+  const std::vector<ChatTurn> turns = chat_turns(fields.require("messages"), "messages");
+  read_common(fields, context, call);
+  refuse_what_is_missing(fields);
+  GenerationCall& generation = call.generation;
+  generation.max_tokens = token_limit(fields, "max_completion_tokens", context.limits);
+  if (const auto older = token_limit(fields, "max_tokens", context.limits); !generation.max_tokens) generation.max_tokens = older;
+  if (!generation.max_tokens && context.limits.output_tokens > 0) {
+    generation.max_tokens = context.limits.output_tokens;
+    generation.clamp_tokens = true;
+  }
+  const bool logprobs = fields.boolean("logprobs").value_or(false);
+  const auto top = fields.integer("top_logprobs", 0, kMostTopLogprobs);
+  if (top && !logprobs) throw bad_request("The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", "top_logprobs");
+  if (logprobs) generation.top_logprobs = static_cast<int>(top.value_or(0));
+  fields.refuse_others();
+  generation.prompt = chat_tokens(context.model, turns);
+  return call;
+}
+
+std::vector<OpenAiCall> completion_calls(const json& body, const CallContext& context) {
+  Fields fields(body);
+  OpenAiCall call;
+  call.chat = false;
+  read_common(fields, context, call);
+  GenerationCall& generation = call.generation;
+  generation.max_tokens = token_limit(fields, "max_tokens", context.limits).value_or(kUsualCompletionTokens);
+  if (const auto top = fields.integer("logprobs", 0, kMostCompletionLogprobs)) generation.top_logprobs = static_cast<int>(*top);
+  const bool echo = fields.boolean("echo").value_or(false);
+  if (echo && generation.top_logprobs) throw bad_request("'echo' with 'logprobs' is not supported by this server.", "echo", "unsupported_parameter");
+  if (fields.text("suffix").value_or("") != "") throw bad_request("Unsupported parameter: 'suffix' is not supported by this server.", "suffix", "unsupported_parameter");
+  if (fields.integer("best_of", 1, context.limits.choices).value_or(generation.choices) != generation.choices) {
+    throw bad_request("'best_of' other than 'n' is not supported by this server.", "best_of", "unsupported_parameter");
+  }
+  std::vector<Prompt> prompts = prompts_of(fields, context.model);
+  fields.refuse_others();
+  if (prompts.size() * static_cast<size_t>(generation.choices) > static_cast<size_t>(context.limits.choices)) {
+    throw bad_request(fmt::format("'n' times the number of prompts is at most {}.", context.limits.choices), "n");
+  }
+  std::vector<OpenAiCall> calls;
+  for (Prompt& prompt : prompts) {
+    OpenAiCall& one = calls.emplace_back(call);
+    if (echo) one.echo = prompt.text.empty() ? context.model.detokenize(prompt.tokens) : prompt.text;
+    one.generation.prompt = std::move(prompt.tokens);
+  }
+  return calls;
+}
+
+}  // namespace fovea::serve

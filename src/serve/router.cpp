@@ -1,0 +1,250 @@
+#include "serve/router.h"
+
+#include <fmt/format.h>
+
+#include "fovea/error.h"
+#include "serve/call_fields.h"
+#include "serve/engine_metrics.h"
+#include "serve/openai_answer.h"
+
+namespace fovea::serve {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::string_view kModelPath = "/v1/models/";
+
+void send_json(const std::shared_ptr<Reply>& reply, const ordered_json& object, int status = 200) {
+  reply->send({status, text_of(object)});
+}
+
+// "localhost:8080" -> "localhost", "[::1]:80" -> "[::1]"
+std::string_view host_name(std::string_view authority) {
+  if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);
+  return authority.substr(0, authority.find(':'));
+}
+
+bool is_this_machine(std::string_view host) {
+  return host.empty() || host == "localhost" || host == "[::1]" || host.starts_with("127.");
+}
+
+std::string_view without_scheme(std::string_view origin) {
+  const size_t at = origin.find("://");
+  return at == std::string_view::npos ? origin : origin.substr(at + 3);
+}
+
+// Adds what browsers want to see in every reply to a page of another origin.
+class CorsReply : public Reply {
+ public:
+  CorsReply(std::shared_ptr<Reply> reply, std::string origin) : reply_(std::move(reply)), origin_(std::move(origin)) {}
+
+  void send(HttpResponse response) override { reply_->send(with_origin(std::move(response))); }
+  void open(HttpResponse head) override { reply_->open(with_origin(std::move(head))); }
+  void write(std::string piece) override { reply_->write(std::move(piece)); }
+  void close() override { reply_->close(); }
+  void when_gone(std::function<void()> gone) override { reply_->when_gone(std::move(gone)); }
+
+ private:
+  HttpResponse with_origin(HttpResponse response) const {
+    response.headers.emplace_back("Access-Control-Allow-Origin", origin_);
+    response.headers.emplace_back("Access-Control-Expose-Headers", "X-Fovea-Cache, X-Request-Id");
+    response.headers.emplace_back("Vary", "Origin");
+    return response;
+  }
+
+  std::shared_ptr<Reply> reply_;
+  std::string origin_;
+};
+
+}  // namespace
+
+const Router::Entry Router::kRoutes[] = {
+    {"GET", "/health", &Router::health, true},
+    {"GET", "/ready", &Router::ready, true},
+    {"GET", "/metrics", &Router::metrics, false},
+    {"GET", "/v1/models", &Router::models, false},
+    {"POST", "/v1/chat/completions", &Router::chat, false},
+    {"POST", "/v1/completions", &Router::completions, false},
+    {"POST", "/v1/messages", &Router::messages, false},
+    {"POST", "/v1/messages/count_tokens", &Router::count_tokens, false},
+    {"POST", "/api/chat", &Router::ollama_chat, false},
+    {"POST", "/api/generate", &Router::ollama_generate, false},
+    {"GET", "/api/tags", &Router::ollama_tags, false},
+    {"POST", "/api/show", &Router::ollama_show, false},
+    {"GET", "/api/ps", &Router::ollama_ps, false},
+    {"GET", "/api/version", &Router::ollama_version, false},
+    {"POST", "/tokenize", &Router::tokenize, false},
+    {"POST", "/detokenize", &Router::detokenize, false},
+    {"POST", "/apply-template", &Router::apply_template, false},
+};
+
+Dialect dialect_of(std::string_view path) {
+  if (path.starts_with("/api/")) return Dialect::ollama;
+  return path.starts_with("/v1/messages") ? Dialect::anthropic : Dialect::openai;
+}
+
+Router::Router(Service& service) : service_(service), keys_(service.options.api_keys) {}
+
+void Router::handle(const HttpRequest& request, const std::shared_ptr<Reply>& plain) {
+  const std::string_view origin = request.header("origin");
+  const bool named = !origin.empty() && origin == service_.options.cors_origin;
+  const std::shared_ptr<Reply> reply = named ? std::make_shared<CorsReply>(plain, std::string(origin)) : plain;
+  try {
+    dispatch(request, reply);
+  } catch (...) {
+    reply->send(error_response(as_api_error(std::current_exception()), dialect_of(request.path)));
+  }
+}
+
+void Router::dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& reply) {
+  check_origin(request);
+  if (request.method == "OPTIONS" && !service_.options.cors_origin.empty()) return preflight(request, {}, reply);
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  bool known = false;
+  for (const Entry& entry : kRoutes) {
+    if (request.path != entry.path) continue;
+    known = true;
+    if (method == entry.method) return (this->*entry.route)(request, caller_of(request, entry.open), reply);
+  }
+  const Caller caller = caller_of(request, false);
+  if (method == "GET" && request.path.starts_with(kModelPath)) return one_model(request, caller, reply);
+  if (known) throw ApiError(405, "invalid_request_error", fmt::format("Not allowed to {} on {}.", request.method.substr(0, 16), request.path.substr(0, 128)));
+  throw ApiError(404, "invalid_request_error", fmt::format("Unknown request URL: {} {}. See docs/serve.md for those that there are.",
+                                                           request.method.substr(0, 16), request.path.substr(0, 128)), "", "unknown_url");
+}
+
+// Pages of other sites can make a browser send requests here: these are told by their Origin, or, where a site calls this machine by a
+// name of its own, by their Host.
+void Router::check_origin(const HttpRequest& request) const {
+  const std::string_view origin = request.header("origin"), host = request.header("host");
+  if (!origin.empty() && origin != service_.options.cors_origin && without_scheme(origin) != host) {
+    throw ApiError(403, "invalid_request_error", "Pages of this origin may not ask; --cors names one that may.", "", "forbidden_origin");
+  }
+  const bool local = is_this_machine(service_.options.address) || service_.options.address == "::1";
+  if (local && !keys_.required() && !is_this_machine(host_name(host))) {
+    throw ApiError(403, "invalid_request_error", "Without API keys, only names of this machine are taken as Host.", "", "forbidden_host");
+  }
+}
+
+Caller Router::caller_of(const HttpRequest& request, bool open) const {
+  Caller caller;
+  caller.request_id = request.id;
+  if (open || !keys_.required()) return caller;
+  std::string_view presented = bearer(request.header("authorization"));
+  if (presented.empty()) presented = request.header("x-api-key");
+  if (presented.empty()) {
+    throw ApiError(401, "invalid_request_error", "You didn't provide an API key. Provide it in an Authorization header using Bearer auth "
+                                                 "(i.e. Authorization: Bearer YOUR_KEY).");
+  }
+  const std::optional<int> key = keys_.find(presented);
+  if (!key) throw ApiError(401, "invalid_request_error", "Incorrect API key provided.", "", "invalid_api_key");
+  caller.key = *key;
+  if (!service_.options.share_cache) caller.salt = fmt::format("key {}", *key);
+  return caller;
+}
+
+void Router::check_model(const json& body, Dialect dialect) const {
+  Fields fields(body, "", dialect);
+  fields.require("model");
+  std::string name = *fields.text("model");
+  if (dialect == Dialect::ollama && name.ends_with(":latest")) name.resize(name.size() - std::string_view(":latest").size());
+  if (service_.is_model(name)) return;
+  if (dialect == Dialect::ollama) throw ApiError(404, "", fmt::format("model '{}' not found", name.substr(0, 128)));
+  if (dialect == Dialect::anthropic) throw ApiError(404, "", "model: " + name.substr(0, 128));
+  throw ApiError(404, "invalid_request_error", fmt::format("The model '{}' does not exist or you do not have access to it.", name.substr(0, 128)),
+                 "model", "model_not_found");
+}
+
+void Router::preflight(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
+  reply->send({204, "", "", {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                             {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key"}, {"Access-Control-Max-Age", "600"}}});
+}
+
+void Router::health(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) { send_json(reply, {{"status", "ok"}}); }
+
+void Router::ready(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
+  service_.post([this, reply] {
+    const EngineOptions& options = service_.engine->options();
+    const int active = service_.engine->active(), room = options.sequences + service_.options.limits.waiting - active;
+    const bool ready = !service_.draining && room > 0;
+    const char* status = ready ? "ready" : service_.draining ? "draining" : "full";
+    send_json(reply, {{"status", status}, {"requests", active}, {"sequences", options.sequences}, {"room", std::max(0, room)}}, ready ? 200 : 503);
+  });
+}
+
+void Router::metrics(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
+  service_.engine->between_steps([this, reply](Engine& engine) {
+    note_engine(service_.metrics, engine.stats());
+    reply->send({200, service_.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"});
+  });
+}
+
+ordered_json Router::model_json() const {
+  return {{"id", service_.options.model_name}, {"object", "model"}, {"created", service_.created}, {"owned_by", "fovea"},
+          {"max_model_len", service_.engine->options().context_tokens}};
+}
+
+void Router::models(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
+  send_json(reply, {{"object", "list"}, {"data", ordered_json::array({model_json()})}});
+}
+
+void Router::one_model(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  const std::string name = request.path.substr(kModelPath.size());
+  check_model({{"model", name}});
+  send_json(reply, model_json());
+}
+
+void Router::chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
+  const json body = parse_body(request.body);
+  check_model(body);
+  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.model, service_.options.limits, caller.salt})};
+  service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
+}
+
+void Router::completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
+  const json body = parse_body(request.body);
+  check_model(body);
+  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.model, service_.options.limits, caller.salt});
+  service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
+}
+
+void Router::tokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  const json body = parse_body(request.body);
+  Fields fields(body);
+  fields.ignore("model");
+  fields.require("content");
+  const std::string text = *fields.text("content");
+  const bool bos = fields.boolean("add_special").value_or(false), special = fields.boolean("parse_special").value_or(true);
+  fields.refuse_others();
+  const std::vector<int32_t> tokens = service_.model->tokenize(text, bos, special);
+  send_json(reply, {{"tokens", tokens}, {"count", tokens.size()}});
+}
+
+void Router::detokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  const json body = parse_body(request.body);
+  Fields fields(body);
+  fields.ignore("model");
+  const json& list = fields.require("tokens");
+  if (!list.is_array()) fields.wrong_type("tokens", "an array of integers");
+  fields.refuse_others();
+  std::vector<int32_t> tokens;
+  for (const json& token : list) {
+    if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= service_.model->facts().vocabulary) {
+      throw bad_request("Invalid value for 'tokens': expected token IDs of this model.", "tokens", "invalid_value");
+    }
+    tokens.push_back(token.get<int32_t>());
+  }
+  send_json(reply, {{"content", service_.model->detokenize(tokens, true)}});  // an Error for what has no text
+}
+
+void Router::apply_template(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  const json body = parse_body(request.body);
+  Fields fields(body);
+  fields.ignore("model");
+  const std::vector<ChatTurn> turns = chat_turns(fields.require("messages"), "messages");
+  fields.refuse_others();
+  send_json(reply, {{"prompt", chat_text(*service_.model, turns)}});
+}
+
+}  // namespace fovea::serve

@@ -1,0 +1,60 @@
+// From a request's path to what answers it, and who may ask.
+#pragma once
+
+#include "serve/api_keys.h"
+#include "serve/http.h"
+#include "serve/service.h"
+
+namespace fovea::serve {
+
+// threads  handle() from any; what it starts goes on on the server's thread
+class Router {
+ public:
+  explicit Router(Service& service);
+
+  void handle(const HttpRequest& request, const std::shared_ptr<Reply>& reply);  // does not throw
+
+ private:
+  using Route = void (Router::*)(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>&);
+  struct Entry {
+    const char* method;
+    const char* path;
+    Route route;
+    bool open;  // without a key
+  };
+
+  void dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& reply);
+  Caller caller_of(const HttpRequest& request, bool open) const;
+  void check_origin(const HttpRequest& request) const;
+  void check_model(const nlohmann::json& body, Dialect dialect = Dialect::openai) const;
+  nlohmann::ordered_json model_json() const;
+
+  void health(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void ready(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void metrics(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void models(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void one_model(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void tokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void detokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void apply_template(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void ollama_chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void ollama_generate(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void ollama_tags(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void ollama_show(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void ollama_ps(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void ollama_version(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void messages(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void count_tokens(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void preflight(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+
+  static const Entry kRoutes[];
+
+  Service& service_;
+  ApiKeys keys_;
+};
+
+Dialect dialect_of(std::string_view path);  // of the API that the path belongs to
+
+}  // namespace fovea::serve

@@ -1,0 +1,102 @@
+#include "serve/single_answer.h"
+
+namespace fovea::serve {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
+ public:
+  SingleAnswer(Service& service, const Caller& caller, bool streams, std::unique_ptr<AnswerForm> form, std::shared_ptr<Reply> reply)
+      : record_(std::make_unique<CallRecord>(service, caller)), form_(std::move(form)), reply_(std::move(reply)), streams_(streams) {}
+
+  void start(Service& service, const GenerationCall& call);
+  void cancel();
+
+ private:
+  void begin(const ReuseReport& report);
+  void finish(const Usage& usage);
+  void fail(const std::exception_ptr& failure);
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - since_).count(); }
+
+  std::unique_ptr<CallRecord> record_;
+  std::unique_ptr<AnswerForm> form_;
+  std::shared_ptr<Reply> reply_;
+  const bool streams_;
+  std::weak_ptr<Generation> generation_;
+  const Clock::time_point since_ = Clock::now();
+  AnswerTimes times_;
+  Headers headers_;
+  std::string text_;
+  ChoiceEnd end_;
+  bool begun_ = false;
+};
+
+void SingleAnswer::start(Service& service, const GenerationCall& call) {
+  const auto self = shared_from_this();
+  GenerationListener listener = {[self](const ReuseReport& report) { self->begin(report); },
+                                 [self](const TextPiece& piece) {
+                                   if (piece.text.empty()) return;
+                                   if (self->streams_) self->reply_->write(self->form_->piece(piece.text));
+                                   else self->text_ += piece.text;
+                                 },
+                                 [self](const ChoiceEnd& end) { self->end_ = end; }, [self](const Usage& usage) { self->finish(usage); },
+                                 [self](const std::exception_ptr& error) { self->fail(error); }};
+  generation_ = Generation::start(*service.engine, service.model, service.post, call, std::move(listener), service.options.limits.request_seconds);
+  reply_->when_gone([answer = weak_from_this()] {
+    if (const auto alive = answer.lock()) alive->cancel();
+  });
+}
+
+void SingleAnswer::cancel() {
+  if (const auto generation = generation_.lock()) generation->cancel();
+  record_.reset();
+}
+
+void SingleAnswer::begin(const ReuseReport& report) {
+  begun_ = true;
+  times_.prompt_seconds = seconds();
+  record_->begun(report);
+  headers_.emplace_back("X-Fovea-Cache", cache_header(report));
+  if (!streams_) return;
+  Headers headers = headers_;
+  headers.emplace_back("Cache-Control", "no-cache");
+  headers.emplace_back("X-Accel-Buffering", "no");
+  reply_->open({200, "", form_->stream_type(), std::move(headers)});
+  reply_->write(form_->opening(report));
+}
+
+void SingleAnswer::finish(const Usage& usage) {
+  times_.total_seconds = seconds();
+  record_->done(usage, end_.finish == FinishReason::stop ? "stop" : "length");
+  record_.reset();
+  if (!streams_) return reply_->send({200, serve::text_of(form_->whole(text_, end_, usage, times_)), "application/json", headers_});
+  reply_->write(form_->closing(end_, usage, times_));
+  reply_->close();
+}
+
+void SingleAnswer::fail(const std::exception_ptr& failure) {
+  const ApiError error = as_api_error(failure);
+  if (record_) record_->done({}, "failed");
+  record_.reset();
+  if (!streams_ || !begun_) return reply_->send(error_response(error, form_->dialect()));
+  reply_->write(form_->failure(error));
+  reply_->close();
+}
+
+}  // namespace
+
+void answer_single(Service& service, const Caller& caller, const GenerationCall& call, bool streams, std::unique_ptr<AnswerForm> form,
+                   const std::shared_ptr<Reply>& reply) {
+  const Dialect dialect = form->dialect();
+  std::shared_ptr<SingleAnswer> answer;
+  try {
+    answer = std::make_shared<SingleAnswer>(service, caller, streams, std::move(form), reply);
+    answer->start(service, call);
+  } catch (...) {
+    reply->send(error_response(as_api_error(std::current_exception()), dialect));
+    if (answer) answer->cancel();
+  }
+}
+
+}  // namespace fovea::serve

@@ -1,0 +1,34 @@
+// Answers of one choice, in the form of any API that streams text and then says how it ended.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "serve/http.h"
+#include "serve/service.h"
+
+namespace fovea::serve {
+
+struct AnswerTimes {
+  double prompt_seconds = 0, total_seconds = 0;  // until the first token, and in all
+};
+
+// How an API writes. Calls come in this order: opening, piece*, closing; or, for what is not streamed, whole.
+class AnswerForm {
+ public:
+  virtual ~AnswerForm() = default;
+  virtual Dialect dialect() const = 0;
+  virtual std::string stream_type() const = 0;  // Content-Type
+  virtual std::string opening(const ReuseReport& report) = 0;
+  virtual std::string piece(const std::string& text) = 0;
+  virtual std::string closing(const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
+  virtual std::string failure(const ApiError& error) = 0;
+  virtual nlohmann::ordered_json whole(const std::string& text, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
+};
+
+// Runs the call and replies. On the server's thread; does not throw.
+void answer_single(Service& service, const Caller& caller, const GenerationCall& call, bool streams, std::unique_ptr<AnswerForm> form,
+                   const std::shared_ptr<Reply>& reply);
+
+}  // namespace fovea::serve

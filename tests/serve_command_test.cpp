@@ -1,0 +1,95 @@
+// fovea serve as users start and end it.
+#include <chrono>
+#include <csignal>
+#include <regex>
+#include <thread>
+
+#include "cli_fixture.h"
+#include "support/http_client.h"
+
+namespace fovea::cli_tests {
+namespace {
+
+using testing_support::HttpConnection;
+
+// The program, listening on a port of its own.
+class Serving {
+ public:
+  explicit Serving(Arguments arguments) {
+    arguments.insert(arguments.end(), {"--port", "0", "-c", "256", "-t", "1"});
+    const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int out = open((folder_ / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const int error = open((folder_ / "error").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    child_ = start(arguments, in, out, error);
+    for (const int descriptor : {in, out, error}) close(descriptor);
+    const std::regex line("at http://127.0.0.1:([0-9]+)\n");
+    std::smatch found;
+    for (int i = 0; i < 3000 && port_ == 0; ++i) {
+      const std::string said = log();
+      if (std::regex_search(said, found, line)) port_ = std::stoi(found[1]);
+      else std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  ~Serving() {
+    if (child_ > 0) kill(child_, SIGKILL), wait_for(child_);
+  }
+
+  int port() const { return port_; }
+  std::string log() const { return read_file(folder_ / "error"); }
+  void signal(int number) const { kill(child_, number); }
+  int wait() { return wait_for(std::exchange(child_, 0)); }
+
+ private:
+  TemporaryFolder folder_;
+  pid_t child_ = 0;
+  int port_ = 0;
+};
+
+const std::string kStream =
+    R"({"model":"tiny","messages":[{"role":"user","content":"Hi"}],"max_tokens":200,"stream":true,"temperature":0})";
+
+TEST_F(Cli, ServeAnswersUntilItIsToldToEndAndThenWhatIsUnderWay) {
+  Serving server({"serve", "-m", model(), "--name", "tiny"});
+  ASSERT_GT(server.port(), 0) << server.log();
+  HttpConnection client(server.port());
+  ASSERT_TRUE(client.post("/v1/chat/completions", kStream));
+  std::string text = client.read_some();
+  server.signal(SIGTERM);
+  for (std::string piece; !(piece = client.read_some()).empty();) text += piece;
+  EXPECT_TRUE(has(text, "data: [DONE]")) << text.substr(0, 400);
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_TRUE(has(server.log(), "\"event\":\"call\"")) << server.log();
+}
+
+TEST_F(Cli, ServeEndsAtOnceWhenItIsToldTwice) {
+  Serving server({"serve", "-m", model(), "--name", "tiny"});
+  HttpConnection client(server.port());
+  // Held open: the body never comes, so that draining waits for nothing but its time.
+  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n");
+  HttpConnection busy(server.port());
+  for (int i = 0; i < 8; ++i) busy.post("/v1/chat/completions", kStream);
+  server.signal(SIGINT);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  server.signal(SIGINT);
+  const int status = server.wait();
+  EXPECT_TRUE(status == 0 || status == 128 + SIGINT) << status;  // 0: all was answered in between
+}
+
+TEST_F(Cli, ServeTakesKeysFromAFileAndRefusesWhatCannotBe) {
+  const TemporaryFolder folder;
+  write_file(folder / "keys", "# of the team\nalpha\nbeta\r\n\n");
+  Serving server({"serve", "-m", model(), "--api-key-file", (folder / "keys").string(), "--quiet"});
+  HttpConnection without(server.port()), with(server.port());
+  without.get("/v1/models");
+  EXPECT_EQ(without.read().status, 401);
+  with.get("/v1/models", "Authorization: Bearer beta\r\n");
+  EXPECT_EQ(with.read().status, 200);
+  expect_failure(run({"serve", "-m", model(), "--port", std::to_string(server.port())}), "port");
+  expect_failure(run({"serve", "-m", model(), "--host", "nowhere"}), "--host");
+  expect_failure(run({"serve", "-m", model(), "--api-key-file", (folder / "none").string()}), "none");
+  expect_failure(run({"serve", "-m", model(), "--chunk", "8", "--sequences", "8"}), "--chunk");
+  EXPECT_EQ(run({"serve", "-m", model(), "--port", "70000"}).status, 2);
+}
+
+}  // namespace
+}  // namespace fovea::cli_tests

@@ -1,0 +1,352 @@
+// What clients may not do, and what the server does instead; clients that leave, wait, hurry or send nonsense.
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <random>
+
+#include "serve_fixture.h"
+
+namespace fovea::serve_tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Until it holds, for half a minute at most.
+template <typename Condition> bool eventually(const Condition& condition) {
+  for (const auto end = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < end;) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(20ms);
+  }
+  return false;
+}
+
+class ServeLimits : public Serve {
+ protected:
+  int requests_under_way() { return json::parse(server().get("/ready").body).at("requests"); }
+  static json long_stream(int tokens = 450) { return chat("Go on", {{"stream", true}, {"max_tokens", tokens}, {"logit_bias", no_end()}}); }
+  // So that answers are as long as they may be.
+  static json no_end() {
+    json bias = json::object();
+    for (const int32_t token : model_->end_tokens()) bias[std::to_string(token)] = -100;
+    return bias;
+  }
+  void expect_alive() {
+    EXPECT_EQ(server().get("/health").status, 200);
+    EXPECT_EQ(server().post("/v1/chat/completions", chat("Still there?", {{"max_tokens", 2}})).status, 200);
+  }
+  static std::string error_of(const HttpAnswer& answer) { return json::parse(answer.body).at("error").at("message"); }
+};
+
+TEST_F(ServeLimits, TooLongHeadersAndBodiesAreRefusedWithTheNumber) {
+  ServerOptions options = server_options();
+  options.limits.header_bytes = 2048;
+  options.limits.body_bytes = 4096;
+  serve(options);
+  const HttpAnswer header = server().get("/health", "X-Long: " + std::string(5000, 'a') + "\r\n");
+  EXPECT_EQ(header.status, 431);
+  EXPECT_NE(error_of(header).find("2048"), std::string::npos);
+  const HttpAnswer body = server().post("/v1/chat/completions", chat(std::string(5000, 'a')));
+  EXPECT_EQ(body.status, 413);
+  EXPECT_NE(error_of(body).find("4096"), std::string::npos);
+  HttpConnection chunked(server().port());
+  chunked.send("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 10; ++i) chunked.send("400\r\n" + std::string(0x400, 'a') + "\r\n");
+  EXPECT_EQ(chunked.read().status, 413);
+  expect_alive();
+}
+
+TEST_F(ServeLimits, ConnectionsThatSayNothingOrHalfARequestAreClosed) {
+  ServerOptions options = server_options();
+  options.limits.idle_seconds = options.limits.body_seconds = 0.2;
+  serve(options);
+  HttpConnection silent(server().port()), half_header(server().port()), half_body(server().port());
+  half_header.send("GET /health HTTP/1.1\r\nHos");
+  half_body.send("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+  EXPECT_TRUE(silent.ended());
+  EXPECT_TRUE(half_header.ended());
+  EXPECT_TRUE(half_body.ended());
+  expect_alive();
+}
+
+TEST_F(ServeLimits, MoreConnectionsThanMayBeAreToldSo) {
+  ServerOptions options = server_options();
+  options.limits.connections = 3;
+  serve(options);
+  std::vector<std::unique_ptr<HttpConnection>> open;
+  for (int i = 0; i < 3; ++i) {
+    open.push_back(std::make_unique<HttpConnection>(server().port()));
+    open.back()->get("/health");
+    EXPECT_EQ(open.back()->read().status, 200);
+  }
+  HttpConnection refused(server().port());
+  EXPECT_EQ(refused.read().status, 503);
+  open.clear();
+  EXPECT_TRUE(eventually([&] { return server().get("/health").status == 200; }));
+}
+
+TEST_F(ServeLimits, AFullQueueIsToldAndNotAFailure) {
+  ServerOptions options = server_options();
+  options.limits.waiting = 0;
+  serve(options);
+  std::vector<std::unique_ptr<HttpConnection>> open;
+  for (int i = 0; i < 12; ++i) {
+    open.push_back(std::make_unique<HttpConnection>(server().port()));
+    open.back()->post("/v1/chat/completions", long_stream().dump());
+  }
+  int answered = 0, refused = 0;
+  for (const auto& connection : open) {
+    const HttpAnswer answer = connection->read();
+    if (answer.status == 200) {
+      ++answered;
+      EXPECT_FALSE(events_of(answer.body).empty());
+    } else {
+      ++refused;
+      EXPECT_EQ(answer.status, 503);
+      EXPECT_EQ(answer.headers.at("retry-after"), "1");
+      EXPECT_NE(error_of(answer).find("4 requests run and 0 wait"), std::string::npos);
+    }
+  }
+  EXPECT_GE(answered, 4);
+  EXPECT_GE(refused, 1);
+  expect_alive();
+}
+
+TEST_F(ServeLimits, AClientThatLeavesIsNotGeneratedFor) {
+  for (const bool streams : {true, false}) {
+    std::vector<std::unique_ptr<HttpConnection>> open;
+    for (int i = 0; i < 20; ++i) {
+      json body = long_stream();
+      body["stream"] = streams;
+      open.push_back(std::make_unique<HttpConnection>(server().port()));
+      open.back()->post("/v1/chat/completions", body.dump());
+    }
+    if (streams) open.front()->read_some();
+    open.clear();
+    EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
+  }
+  expect_alive();
+}
+
+TEST_F(ServeLimits, AClientThatDoesNotReadLosesItsConnectionAndNobodyElseTheirs) {
+  ServerOptions options = server_options();
+  options.limits.unsent_bytes = 1024;
+  options.limits.write_seconds = 0.5;
+  serve(options);
+  std::vector<std::unique_ptr<HttpConnection>> lazy;
+  for (int i = 0; i < 4; ++i) {
+    lazy.push_back(std::make_unique<HttpConnection>(server().port()));
+    json body = long_stream();
+    body.update({{"n", 8}, {"logprobs", true}, {"top_logprobs", 20}, {"temperature", 1}});
+    for (int k = 0; k < 3; ++k) lazy.back()->post("/v1/chat/completions", body.dump());
+  }
+  expect_alive();
+  EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
+}
+
+TEST_F(ServeLimits, KeysAreAskedForAndComparedWhole) {
+  ServerOptions options = server_options();
+  options.api_keys = {"first-key", "second-key"};
+  serve(options);
+  EXPECT_EQ(server().get("/health").status, 200);
+  EXPECT_EQ(server().get("/v1/models").status, 401);
+  EXPECT_EQ(server().get("/nowhere").status, 401);
+  for (const char* wrong : {"first-ke", "first-key1", "first-keyfirst-key", "", "FIRST-KEY"}) {
+    const HttpAnswer answer = server().get("/v1/models", std::string("Authorization: Bearer ") + wrong + "\r\n");
+    EXPECT_EQ(answer.status, 401) << wrong;
+    EXPECT_EQ(answer.body.find("first"), std::string::npos);
+  }
+  EXPECT_EQ(server().get("/v1/models", "Authorization: Bearer first-key\r\n").status, 200);
+  EXPECT_EQ(server().get("/v1/models", "Authorization: bearer  second-key\r\n").status, 200);
+  EXPECT_EQ(server().get("/v1/models", "X-Api-Key: second-key\r\n").status, 200);
+}
+
+TEST_F(ServeLimits, KeysDoNotSeeEachOthersPromptsUnlessTheyShare) {
+  const auto cached = [&](const char* key) {
+    const HttpAnswer answer = server().post("/v1/chat/completions", chat("A secret of some length, known to one key only"),
+                                            std::string("Authorization: Bearer ") + key + "\r\n");
+    return json::parse(answer.body).at("usage").at("prompt_tokens_details").at("cached_tokens").get<int>();
+  };
+  ServerOptions options = server_options();
+  options.api_keys = {"one", "two"};
+  serve(options);
+  EXPECT_EQ(cached("one"), 0);
+  EXPECT_EQ(cached("two"), 0);
+  EXPECT_GT(cached("one"), 0);
+  end_server();
+  options.share_cache = true;
+  serve(options);
+  EXPECT_EQ(cached("one"), 0);
+  EXPECT_GT(cached("two"), 0);
+}
+
+TEST_F(ServeLimits, OneKeyMayHaveSoManyRequestsUnderWay) {
+  ServerOptions options = server_options();
+  options.api_keys = {"one", "two"};
+  options.limits.per_key = 1;
+  serve(options);
+  HttpConnection busy(server().port());
+  busy.post("/v1/chat/completions", long_stream().dump(), "Authorization: Bearer one\r\n");
+  busy.read_some();
+  const HttpAnswer second = server().post("/v1/chat/completions", chat("Hello"), "Authorization: Bearer one\r\n");
+  const HttpAnswer other = server().post("/v1/chat/completions", chat("Hello"), "Authorization: Bearer two\r\n");
+  EXPECT_TRUE(second.status == 429 || second.status == 200);  // 200: the stream was over by then
+  EXPECT_EQ(other.status, 200);
+}
+
+TEST_F(ServeLimits, PagesOfOtherSitesAreRefusedUnlessNamed) {
+  EXPECT_EQ(server().get("/health", "Origin: http://evil.example\r\n").status, 403);
+  HttpConnection rebound(server().port());
+  rebound.send("GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+  EXPECT_EQ(rebound.read().status, 403);
+  end_server();
+  ServerOptions options = server_options();
+  options.cors_origin = "http://app.example";
+  serve(options);
+  const HttpAnswer named = server().get("/health", "Origin: http://app.example\r\n");
+  EXPECT_EQ(named.status, 200);
+  EXPECT_EQ(named.headers.at("access-control-allow-origin"), "http://app.example");
+  EXPECT_EQ(server().get("/health", "Origin: http://evil.example\r\n").status, 403);
+  HttpConnection preflight(server().port());
+  preflight.send("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://app.example\r\n\r\n");
+  EXPECT_EQ(preflight.read(false).status, 204);
+}
+
+TEST_F(ServeLimits, RequestsMayFollowEachOtherWithoutWaiting) {
+  HttpConnection connection(server().port());
+  for (int i = 0; i < 5; ++i) connection.post("/tokenize", json({{"content", "Number " + std::to_string(i)}}).dump());
+  connection.get("/nowhere");
+  for (int i = 0; i < 5; ++i) {
+    const HttpAnswer answer = connection.read();
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(json::parse(answer.body).at("tokens").get<std::vector<int32_t>>(), model_->tokenize("Number " + std::to_string(i), false, true));
+  }
+  EXPECT_EQ(connection.read().status, 404);
+}
+
+TEST_F(ServeLimits, OlderAndCautiousClientsAreServed) {
+  HttpConnection cautious(server().port());
+  const std::string body = json({{"content", "x"}}).dump();
+  cautious.send("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+  EXPECT_EQ(cautious.read().status, 100);
+  cautious.send(body);
+  EXPECT_EQ(cautious.read().status, 200);
+  HttpConnection old(server().port());
+  const std::string stream = chat("Hello", {{"stream", true}}).dump();
+  old.send("POST /v1/chat/completions HTTP/1.0\r\nContent-Length: " + std::to_string(stream.size()) + "\r\n\r\n" + stream);
+  const HttpAnswer answer = old.read();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_FALSE(answer.headers.contains("transfer-encoding"));
+  EXPECT_FALSE(events_of(answer.body).empty());
+  HttpConnection head(server().port());
+  head.send("HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(head.read(false).status, 200);
+  EXPECT_EQ(server().get("/v1/chat/completions").status, 405);
+}
+
+TEST_F(ServeLimits, DrainingAnswersWhatIsUnderWayAndNothingNew) {
+  HttpConnection busy(server().port()), idle(server().port());
+  busy.post("/v1/chat/completions", long_stream(300).dump());
+  const std::string beginning = busy.read_some();
+  EXPECT_TRUE(beginning.starts_with("HTTP/1.1 200")) << beginning;
+  server().stop();
+  std::string rest;
+  for (std::string piece; !(piece = busy.read_some()).empty();) rest += piece;
+  EXPECT_NE(rest.find("data: [DONE]"), std::string::npos);
+  EXPECT_TRUE(idle.ended());
+}
+
+TEST_F(ServeLimits, DrainingEndsInTime) {
+  ServerOptions options = server_options();
+  options.limits.drain_seconds = 0;
+  serve(options);
+  std::vector<std::unique_ptr<HttpConnection>> open;
+  for (int i = 0; i < 8; ++i) {
+    open.push_back(std::make_unique<HttpConnection>(server().port()));
+    open.back()->post("/v1/chat/completions", long_stream().dump());
+  }
+  open.front()->read_some();
+  end_server();  // returns, and nothing is left behind (AddressSanitizer)
+}
+
+TEST_F(ServeLimits, MetricsCountWhatHappened) {
+  server().post("/v1/chat/completions", chat("Count me"));
+  server().get("/nowhere");
+  const std::string metrics = server().get("/metrics").body;
+  EXPECT_NE(metrics.find("fovea_calls_total{finish=\"length\"} 1\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("fovea_http_requests_total{status=\"404\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("fovea_generated_tokens_total 24\n"), std::string::npos);
+  EXPECT_NE(metrics.find("fovea_first_token_seconds_count 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("fovea_reuse_total{reason=\"unknown\"} 1\n"), std::string::npos);
+}
+
+TEST_F(ServeLimits, LogsHoldNothingOfPromptsOrAnswers) {
+  std::string log;
+  std::mutex mutex;
+  ServerOptions options = server_options();
+  options.log = [&](std::string_view line) {
+    const std::lock_guard lock(mutex);
+    log += std::string(line) + "\n";
+    EXPECT_TRUE(json::parse(line).is_object());
+  };
+  serve(options);
+  const std::string answer = answer_to(chat("xyzzy plugh"));
+  server().post("/v1/chat/completions", chat("xyzzy", {{"plugh", 1}}));
+  end_server();
+  EXPECT_NE(log.find("\"event\":\"call\""), std::string::npos);
+  EXPECT_EQ(log.find("xyzzy"), std::string::npos);
+  EXPECT_EQ(log.find("plugh"), std::string::npos);
+  EXPECT_TRUE(answer.size() < 8 || log.find(answer.substr(0, 8)) == std::string::npos);
+}
+
+TEST_F(ServeLimits, TenThousandMalformedRequestsLeaveItServing) {
+  ServerOptions options = server_options();
+  options.limits.output_tokens = 2;
+  options.limits.idle_seconds = options.limits.body_seconds = 1;
+  serve(options);
+  std::mt19937 random(1);
+  const auto pick = [&](size_t below) { return static_cast<size_t>(random() % below); };
+  const auto mutated = [&](std::string text) {
+    for (size_t i = 0, changes = 1 + pick(6); i < changes && !text.empty(); ++i) {
+      const size_t at = pick(text.size());
+      switch (pick(5)) {
+        case 0: text[at] = static_cast<char>(random()); break;
+        case 1: text.erase(at, 1 + pick(8)); break;
+        case 2: text.insert(at, text.substr(pick(text.size()), pick(16))); break;
+        case 3: text.insert(at, std::string(1 + pick(200), "[{\"\\\xff"[pick(5)])); break;
+        default: text.resize(at);
+      }
+    }
+    return text;
+  };
+  const std::string good = chat("Hello \u00e9", {{"max_tokens", 2}, {"stop", {"x"}}, {"stream", true}, {"n", 2}, {"logprobs", true}}).dump();
+  int answered = 0;
+  const auto talk = [&](const std::string& bytes) {
+    HttpConnection connection(server().port());
+    connection.send(bytes);
+    connection.finish_sending();
+    answered += !connection.read_some().empty();
+  };
+  for (int i = 0; i < 5000; ++i) {  // heads, chunks and pipelines
+    const std::string body = pick(2) ? good : mutated(good);
+    std::string request = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n";
+    if (pick(2)) request += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    else request += "Transfer-Encoding: chunked\r\n\r\n" + std::string("5\r\n") + body.substr(0, 5) + "\r\n0\r\n\r\n";
+    talk(mutated(pick(4) ? request : request + request));
+  }
+  HttpConnection* connection = nullptr;
+  std::unique_ptr<HttpConnection> kept;
+  for (int i = 0; i < 5000; ++i) {  // bodies, on connections that stay
+    if (!connection) kept = std::make_unique<HttpConnection>(server().port()), connection = kept.get();
+    connection->post(pick(2) ? "/v1/chat/completions" : "/v1/completions", mutated(good));
+    const HttpAnswer answer = connection->read();
+    EXPECT_TRUE(answer.status == 200 || answer.status == 400 || answer.status == 404) << answer.status;
+    EXPECT_TRUE(answer.status == 200 || json::parse(answer.body).contains("error"));
+    if (answer.status == 0) connection = nullptr;
+  }
+  EXPECT_GT(answered, 1000);
+  expect_alive();
+  EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
+}
+
+}  // namespace
+}  // namespace fovea::serve_tests
