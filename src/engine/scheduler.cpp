@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "engine/cache_report.h"
 
@@ -137,7 +138,8 @@ void Scheduler::add_prompts(int rows, model::Batch& batch, std::vector<RunningRe
   }
   if (prompts.empty()) return;
   RunningRequest* const oldest = prompts.front();  // of those in the queue of the running
-  std::stable_sort(prompts.begin() + 1, prompts.end(), [&](auto* a, auto* b) { return left(*a) < left(*b); });
+  std::sort(prompts.begin() + 1, prompts.end(),
+            [&](auto* a, auto* b) { return std::pair(left(*a), a->id) < std::pair(left(*b), b->id); });
   std::rotate(prompts.begin(), prompts.begin() + 1, prompts.end());
   const int end = batch.rows() + rows;
   for (RunningRequest* prompt : prompts) {
