@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
 #include "catalogue/zip_member.h"
 #include "fovea/evaluation.h"
-#include "support/kernel_sets.h"
 #include "support/npy_array.h"
 #include "support/real_model.h"
 
@@ -23,8 +21,8 @@ struct Bar {
   double most_divergence;  // nats
   double least_agreement;
 };
-constexpr Bar kGemmaBar = {kGemma, KvCodec::bf16, 3.868e-3, 0.944};
-constexpr Bar kSmolLm2Bars[] = {
+constexpr Bar kBars[] = {
+    {kGemma, KvCodec::bf16, 3.868e-3, 0.944},
     {kSmolLm2, KvCodec::f16, 2.057e-3, 0.965},
     // Its 8 bits of precision cost what little lies between the two engines here: 2.11e-3 was measured.
     {kSmolLm2, KvCodec::bf16, 2.2e-3, 0.965},
@@ -61,16 +59,10 @@ int32_t most_likely(std::span<const float> logits) {
   return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
-std::shared_ptr<const Model> load(const std::string& path, const std::string& kernels) {
-  LoadOptions options;
-  options.kernels = kernels;
-  return Model::load(path, options);
-}
+class Fidelity : public testing::TestWithParam<Bar> {};
 
-class FidelityOfKernels : public testing::TestWithParam<std::tuple<std::string, Bar>> {};
-
-TEST_P(FidelityOfKernels, NoFurtherFromTheFloat32ReferenceThanLlamaCpp) {
-  const auto& [kernels, bar] = GetParam();
+TEST_P(Fidelity, NoFurtherFromTheFloat32ReferenceThanLlamaCpp) {
+  const Bar& bar = GetParam();
   const auto path = bar.model.path();
   if (!path) GTEST_SKIP() << kNoModel << bar.model.variable;
   const auto tokens = reference<int32_t>(bar.model, "tokens");
@@ -96,11 +88,11 @@ TEST_P(FidelityOfKernels, NoFurtherFromTheFloat32ReferenceThanLlamaCpp) {
   EngineOptions options;
   options.context_tokens = 2048;
   options.kv_local = options.kv_global = bar.codec;
-  Engine(load(*path, kernels), options).generate(std::move(request), {});
+  Engine(Model::load(*path), options).generate(std::move(request), {});
 
   ASSERT_EQ(rows, 2048);
   const double mean = divergence / rows, agreement = static_cast<double>(agreed) / rows;
-  std::printf("%s: mean KL %.3e, same most likely token %.1f %%\n", kernels.c_str(), mean, 100 * agreement);
+  std::printf("mean KL %.3e, same most likely token %.1f %%\n", mean, 100 * agreement);
   EXPECT_LE(mean, bar.most_divergence);
   EXPECT_GE(mean, 0);
   EXPECT_GE(agreement, bar.least_agreement);
@@ -109,7 +101,7 @@ TEST_P(FidelityOfKernels, NoFurtherFromTheFloat32ReferenceThanLlamaCpp) {
 // `python bench/peer_logits.py perplexity -m MODEL -f tests/data/frankenstein.txt -c 512 --chunks 8`; the
 // longer measurements that take minutes are made by hand: fovea perplexity -c 512 --chunks 32
 // (llama.cpp 36.4262), -c 2048 --chunks 8 (33.4215), -c 8192 --chunks 2 (30.6245).
-TEST(Fidelity, PerplexityIsLlamaCppsWithinHalfAPercent) {
+TEST(Perplexity, OfTheRealModelIsLlamaCppsWithinHalfAPercent) {
   const auto path = kGemma.path();
   if (!path) GTEST_SKIP() << kNoModel << kGemma.variable;
   constexpr double kLlamaCpp = 34.21096;
@@ -117,32 +109,16 @@ TEST(Fidelity, PerplexityIsLlamaCppsWithinHalfAPercent) {
   job.text = novel();
   job.context = 512;
   job.chunks = 8;
-  const Perplexity measured = measure_perplexity(load(*path, ""), {}, job);
+  const Perplexity measured = measure_perplexity(Model::load(*path), {}, job);
   std::printf("perplexity %.4f, llama.cpp %.4f\n", measured.perplexity, kLlamaCpp);
   EXPECT_EQ(measured.tokens, 2040);
   EXPECT_NEAR(measured.perplexity, kLlamaCpp, 0.005 * kLlamaCpp);
 }
 
-// The scalar kernels would take an hour; src/kernels tests hold the others to them.
-std::vector<std::string> fast_kernels() {
-  std::vector<std::string> names = supported_kernels();
-  std::erase(names, "scalar");
-  return names;
-}
-
-std::string name_of_case(const testing::TestParamInfo<std::tuple<std::string, Bar>>& each) {
-  const Bar& bar = std::get<1>(each.param);
-  return std::get<0>(each.param) + (bar.model.catalogue == kGemma.catalogue ? "_gemma" : "_smollm2") +
-         (bar.codec == KvCodec::f16 ? "_f16" : "_bf16");
-}
-
-INSTANTIATE_TEST_SUITE_P(Kernels, FidelityOfKernels,
-                         testing::Combine(testing::ValuesIn(fast_kernels()), testing::Values(kGemmaBar)), name_of_case);
-INSTANTIATE_TEST_SUITE_P(ChatModel, FidelityOfKernels,
-                         testing::Combine(testing::Values(std::string()), testing::ValuesIn(kSmolLm2Bars)), [](const auto& each) {
-                           return "best" + name_of_case(each);
-                         });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(FidelityOfKernels);
+// With the best kernels only: all give the same bits (exactness_real_test.cpp).
+INSTANTIATE_TEST_SUITE_P(RealModels, Fidelity, testing::ValuesIn(kBars), [](const auto& each) {
+  return std::string(each.param.model.catalogue == kGemma.catalogue ? "Gemma" : "SmolLm2") + (each.param.codec == KvCodec::f16 ? "F16" : "Bf16");
+});
 
 }  // namespace
 }  // namespace fovea

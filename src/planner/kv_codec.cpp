@@ -19,8 +19,8 @@ const std::vector<KvCodecFacts>& kv_codec_facts() {
       facts(KvCodec::fp8, "rounding to 4 bits: int8 loses less in the same room"),
       facts(KvCodec::int8, "hardly any (docs/kv-codecs.md)"),
       facts(KvCodec::int4, "some; tq4 loses less in the same room"),
-      facts(KvCodec::tq4, "some: one likeliest token in nine differs (Gemma 3 270M)"),
-      facts(KvCodec::tq3, "much: one likeliest token in four differs (Gemma 3 270M)"),
+      facts(KvCodec::tq4, "some: one likeliest token in nine differs (a model of 270 M; docs/kv-codecs.md)"),
+      facts(KvCodec::tq3, "much: one likeliest token in four differs (a model of 270 M; docs/kv-codecs.md)"),
       facts(KvCodec::tq2, "small models break"),
   };
   return kFacts;

@@ -76,7 +76,7 @@ Encoded encode(KvCodec codec, bool of_key, const float* vector, int n) {
   std::vector<float> x(vector, vector + n);
   if (codec == KvCodec::fp8) {
     Encoded result = {std::vector<uint8_t>(x.size()), 1};
-    std::transform(x.begin(), x.end(), result.codes.begin(), fp8_from_float);
+    std::transform(x.begin(), x.end(), result.codes.begin(), [](float number) { return fp8_from_float(number); });
     return result;
   }
   for (float& number : x) number = number > kLargestRotated ? kLargestRotated : number < -kLargestRotated ? -kLargestRotated : number;
