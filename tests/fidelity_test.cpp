@@ -14,7 +14,8 @@ namespace {
 
 using namespace testing_support;
 
-// llama.cpp on the same 2,048 tokens (bench/fidelity --peer); being no worse is the bar.
+// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer), unless said otherwise. Agreements: a little below what was measured
+// (96.5, 96.7 and 97.0 %; llama.cpp 94.4 and 96.9 %).
 struct Bar {
   RealModel model;
   KvCodec codec;
@@ -22,7 +23,7 @@ struct Bar {
   double least_agreement;
 };
 constexpr Bar kBars[] = {
-    {kGemma, KvCodec::bf16, 3.868e-3, 0.944},
+    {kGemma, KvCodec::bf16, 3.868e-3, 0.96},
     {kSmolLm2, KvCodec::f16, 2.057e-3, 0.965},
     // Its 8 bits of precision cost what little lies between the two engines here: 2.11e-3 was measured.
     {kSmolLm2, KvCodec::bf16, 2.2e-3, 0.965},
@@ -115,7 +116,7 @@ TEST(Perplexity, OfTheRealModelIsLlamaCppsWithinHalfAPercent) {
   EXPECT_NEAR(measured.perplexity, kLlamaCpp, 0.005 * kLlamaCpp);
 }
 
-// With the best kernels only: all give the same bits (exactness_real_test.cpp).
+// With the best kernels only: the tests of src/kernels hold all sets to the same bits.
 INSTANTIATE_TEST_SUITE_P(RealModels, Fidelity, testing::ValuesIn(kBars), [](const auto& each) {
   return std::string(each.param.model.catalogue == kGemma.catalogue ? "Gemma" : "SmolLm2") + (each.param.codec == KvCodec::f16 ? "F16" : "Bf16");
 });
