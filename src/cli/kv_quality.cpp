@@ -1,7 +1,7 @@
 // fovea kv-quality: what narrower keys and values cost.
 #include <fmt/format.h>
 
-#include <limits>
+#include <algorithm>
 #include <memory>
 #include <optional>
 

@@ -65,6 +65,9 @@ Answer ask(Engine& engine, const Tokens& text, const Note& note) {
   append(prompt, engine.model().tokenize(note.question, false));
   const Tokens all = engine.model().tokenize(note.question + note.answer, false);
   const int asked = static_cast<int>(prompt.size()), known = asked - static_cast<int>(text.size());
+  if (std::ssize(all) <= known) {
+    throw Error("the tokenizer joins a question and its answer", "retrieval", "measure another model");
+  }
   constexpr int kBehind = 2;  // full stop and line end say nothing
   append(prompt, {all.begin() + known, all.end() - std::min<ptrdiff_t>(kBehind, std::ssize(all) - known - 1)});
   Answer answer;

@@ -142,7 +142,7 @@ void add_attended(const KernelSet& set, const Tile& tile, const std::byte* queri
                   std::byte* scratch) {
   AttentionTile work = tile.work;
   work.unfolded = scratch + attention_scratch_bytes();
-  if (is_unfolded(*work.layout)) unfold(set, &tile, 1, span, work.unfolded);
+  if (is_narrow(work.layout->codec.keys)) unfold(set, &tile, 1, span, work.unfolded);
   constexpr int kPages = kSpanTokens / kPageTokens;
   constexpr float kSharesUnit = 0x1p20f;
   std::array<float, kTileRows * kPages> shares;

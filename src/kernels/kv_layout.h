@@ -65,7 +65,7 @@ inline constexpr int kSpanPages = kSpanTokens / kPageTokens;
 inline constexpr float kLargestF16 = 65504.0f;
 inline constexpr float kLargestBf16 = 3.3895313892515355e38f;
 inline constexpr float kLargestFp8 = 448.0f;
-inline constexpr float kLargestRotated = 0x1p120f;
+inline constexpr float kLargestRotated = 0x1p112f;
 inline constexpr int kMostNarrowDim = 1024;  // head_dim of a narrow codec at most
 
 // Dimensions of a key that share a scale and are rotated together: all of them, but where values are part of the key, these and

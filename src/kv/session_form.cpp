@@ -82,8 +82,13 @@ bool read_form(std::span<const std::byte> payload, std::string& model_name, std:
   return std::ranges::all_of(groups, [&](GroupSpec& group) { return read_group(rest, group); }) && rest.left() == 0;
 }
 
+// What a stored key is of the model's. 2: balanced with the queries (model/key_balance.h), and for narrow codecs shifted by what
+// model/key_shifts.h measures. To be raised whenever either changes, or the signs, levels or text that they are made with.
+constexpr uint32_t kStoredKeys = 2;
+
 SessionKey session_key(uint64_t model, std::span<const GroupSpec> groups) {
   std::string numbers;
+  append(numbers, kStoredKeys);
   append(numbers, static_cast<uint32_t>(kernels::kPageTokens));
   for (const GroupSpec& group : groups) {
     append(numbers, group);

@@ -1,9 +1,9 @@
 #include "model/key_shifts.h"
 
 #include <algorithm>
-#include <cstring>
+#include <vector>
 
-#include "base/half.h"
+#include "kernels/stored_key.h"
 #include "kv/cache.h"
 
 namespace fovea::model {
@@ -20,22 +20,19 @@ bool may_shift(const ModelSpec& spec, int owner) {
   return true;
 }
 
-float stored_key(const kernels::KvLayout& layout, const std::byte* slice, int head, int slot, int d) {
-  uint16_t bits;
-  std::memcpy(&bits, slice + static_cast<size_t>(head) * layout.key_head_bytes() + 2 * layout.key_at(d, slot), 2);
-  return float_from_bf16(bits);
-}
-
 AlignedArray<float> minus_mean_key(const kernels::KvLayout& layout, const kernels::KvPages& pages, int begin, int end) {
-  AlignedArray<float> shift(static_cast<size_t>(layout.kv_heads) * static_cast<size_t>(layout.head_dim));
-  for (size_t i = 0; i < shift.size(); ++i) {
-    const int head = static_cast<int>(i) / layout.head_dim, d = static_cast<int>(i) % layout.head_dim;
-    double sum = 0;
-    for (int position = begin; position < end; ++position) {
-      sum += stored_key(layout, pages.slice(position / kernels::kPageTokens), head, position % kernels::kPageTokens, d);
+  const auto dims = static_cast<size_t>(layout.head_dim), heads = static_cast<size_t>(layout.kv_heads);
+  std::vector<double> sums(heads * dims);
+  std::vector<float> key(dims);
+  for (int position = begin; position < end; ++position) {
+    const std::byte* slice = pages.slice(position / kernels::kPageTokens);
+    for (size_t head = 0; head < heads; ++head) {
+      kernels::read_key(layout, slice, static_cast<int>(head), position % kernels::kPageTokens, key.data());
+      for (size_t d = 0; d < dims; ++d) sums[head * dims + d] += key[d];
     }
-    shift.data()[i] = static_cast<float>(-sum / (end - begin));
   }
+  AlignedArray<float> shift(sums.size());
+  for (size_t i = 0; i < sums.size(); ++i) shift.data()[i] = static_cast<float>(-sums[i] / (end - begin));
   return shift;
 }
 

@@ -70,6 +70,7 @@ class ChangeSearch {
     for (const KvCodec narrower : {KvCodec::f16, KvCodec::int8, KvCodec::tq4, KvCodec::tq3}) {  // each the best of its size
       const KvCodecFacts& codec = planner::facts_of(narrower);
       if (!planner::is_smaller(codec.codec, global) || changes_.size() > before) continue;
+      if (!planner::can_store(codec.codec, options_)) continue;
       PlanOptions options = options_;
       options.kv_global = codec.name;
       add(fmt::format("--kv-global {}", codec.name), std::string(codec.cost), options);
@@ -156,6 +157,7 @@ std::string biggest_part(const Plan& plan) {
 PlanOptions Planner::best_codecs(const PlanOptions& options, int64_t memory_bytes) const {
   PlanOptions tried = options;
   for (const auto& [local, global] : planner::kCodecLadder) {
+    if (!planner::can_store(local, options) || !planner::can_store(global, options)) break;
     tried.kv_local = name_of(local);
     tried.kv_global = name_of(global);
     if (plan(tried).total_bytes <= memory_bytes) break;

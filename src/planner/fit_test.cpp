@@ -82,6 +82,20 @@ TEST(Fit, TheBestCodecsAreTheFirstThatFit) {
   EXPECT_LT(before, all * 3 / 5);
 }
 
+TEST(Fit, NarrowKeysAreNeitherChosenNorOfferedWhereKeysMove) {
+  const Planner planner = Planner::open("gemma3-4b");
+  PlanOptions options = at(131'072);
+  options.eviction.policy = EvictionPolicy::streaming;
+  options.eviction.budget_tokens = 32'768;
+  const int64_t short_of = planner.plan(options).total_bytes - (64 << 20);
+  const PlanOptions best = planner.best_codecs(options, short_of);
+  EXPECT_EQ(best.kv_local, "bf16");
+  EXPECT_EQ(best.kv_global, "bf16");
+  for (const PlanChange& change : planner.changes_that_fit(options, short_of)) {
+    EXPECT_EQ(change.setting.find("--kv-"), std::string::npos) << change.setting;
+  }
+}
+
 TEST(Fit, WhatFitsNeedsNoChange) {
   const Planner planner = Planner::open("gemma3-270m");
   EXPECT_TRUE(planner.changes_that_fit(at(8192), 16 * kGiB).empty());

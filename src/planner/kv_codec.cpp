@@ -37,6 +37,11 @@ bool is_smaller(KvCodecs a, KvCodecs b) {
   return size(a) < size(b);
 }
 
+bool can_store(KvCodecs codecs, const PlanOptions& options) {
+  constexpr int kCodeBits = 8;  // at most
+  return options.eviction.policy == EvictionPolicy::none || facts_of(codecs.keys).bits > kCodeBits;
+}
+
 int64_t codec_bytes(KvCodec codec, int64_t values) {
   const KvCodecFacts& facts = facts_of(codec);
   return (values * facts.bits + 7) / 8 + facts.vector_bytes;

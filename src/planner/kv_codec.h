@@ -23,6 +23,9 @@ inline constexpr CodecStep kCodecLadder[] = {
 // Whether keys and values of a take fewer bits together.
 bool is_smaller(KvCodecs a, KvCodecs b);
 
+// Eviction moves stored keys to other positions, which codes do not allow.
+bool can_store(KvCodecs codecs, const PlanOptions& options);
+
 // Bytes of a key or value of `values` values.
 int64_t codec_bytes(KvCodec codec, int64_t values);
 

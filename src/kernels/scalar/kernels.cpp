@@ -12,19 +12,11 @@
 #include "kernels/exp_terms.h"
 #include "kernels/narrow_codec.h"
 #include "kernels/panel_block.h"
+#include "kernels/scalar/lanes.h"
 #include "kernels/scalar/narrow.h"
 
 namespace fovea::kernels::scalar {
 namespace {
-
-constexpr int kLanes = 16;
-
-float reduce_lanes(float (&lanes)[kLanes]) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lanes[i] = lanes[i] + lanes[i + width];
-  }
-  return lanes[0];
-}
 
 float exp_of(float x) {
   if (!(x >= kExpLowest)) return 0;

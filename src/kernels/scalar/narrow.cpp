@@ -8,20 +8,12 @@
 
 #include "base/half.h"
 #include "kernels/narrow_codec.h"
+#include "kernels/scalar/lanes.h"
 
 namespace fovea::kernels::scalar {
 namespace {
 
 #include "kernels/generic/code_packing.inl"
-
-constexpr int kLanes = 16;
-
-float sum_of_lanes(float (&lanes)[kLanes]) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lanes[i] = lanes[i] + lanes[i + width];
-  }
-  return lanes[0];
-}
 
 struct Encoded {
   std::vector<uint8_t> codes;
@@ -55,7 +47,7 @@ Encoded level_codes(KvCodec codec, bool of_key, const std::vector<float>& x, flo
   if (codec != KvCodec::int4) {
     float squares[kLanes] = {};
     for (size_t i = 0; i < x.size(); ++i) squares[i % kLanes] = std::fma(x[i] * to_one, x[i] * to_one, squares[i % kLanes]);
-    unit = std::sqrt(sum_of_lanes(squares) / static_cast<float>(x.size()));
+    unit = std::sqrt(reduce_lanes(squares) / static_cast<float>(x.size()));
   }
   const float to_unit = 1.0f / unit;
   float products[kLanes] = {}, squares[kLanes] = {};
@@ -67,7 +59,7 @@ Encoded level_codes(KvCodec codec, bool of_key, const std::vector<float>& x, flo
     products[i % kLanes] = std::fma(wanted, level, products[i % kLanes]);
     squares[i % kLanes] = of_key ? std::fma(wanted, wanted, squares[i % kLanes]) : std::fma(level, level, squares[i % kLanes]);
   }
-  const float product = sum_of_lanes(products), square = sum_of_lanes(squares);
+  const float product = reduce_lanes(products), square = reduce_lanes(squares);
   result.scale = largest * unit * (of_key ? square / product : product / square);
   return result;
 }
