@@ -31,14 +31,6 @@ int seen_by_global(const PlanOptions& options) {
   return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
 }
 
-// Of one position in one layer.
-int64_t bytes_per_token(const LayerRow& row, KvCodecs codecs) {
-  if (row.kind == LayerKind::state) return 0;
-  if (row.kind == LayerKind::latent) return codec_bytes(codecs.keys, row.latent_values);
-  const int64_t keys = codec_bytes(codecs.keys, row.head_dim);
-  return row.kv_heads * (row.one_stream ? keys : keys + codec_bytes(codecs.values, row.head_dim));
-}
-
 // How the engine stores a head of this row.
 kernels::KvLayout layout_of(const LayerRow& row, KvCodecs codecs) {
   if (row.kind == LayerKind::latent) {
@@ -46,6 +38,14 @@ kernels::KvLayout layout_of(const LayerRow& row, KvCodecs codecs) {
   }
   if (!row.one_stream) return {codecs, row.kv_heads, row.head_dim, 0};
   return {codecs, row.kv_heads, row.stored_dim > 0 ? row.stored_dim : row.head_dim, row.head_dim};
+}
+
+// Of one position in one layer.
+int64_t bytes_per_token(const LayerRow& row, KvCodecs codecs) {
+  if (row.kind == LayerKind::state) return 0;
+  if (row.kind == LayerKind::latent) return layout_of(row, codecs).bytes_per_token();  // two scales in narrow codecs
+  const int64_t keys = codec_bytes(codecs.keys, row.head_dim);
+  return row.kv_heads * (row.one_stream ? keys : keys + codec_bytes(codecs.values, row.head_dim));
 }
 
 kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, KvCodecs codecs) {
