@@ -42,7 +42,6 @@ class AsyncEngine {
   void between_steps(std::function<void(Engine&)> visit);
 
   int active() const;  // requests that were submitted and are not over
-  const Model& model() const;
   const EngineOptions& options() const;  // as resolved
 
  private:

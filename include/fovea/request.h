@@ -58,7 +58,8 @@ struct Request {
   // If set: when the context is full, half of what follows the first so many tokens is dropped, as far as no window reaches
   // it, and generation goes on. Approximate: what is left was computed with what was dropped.
   std::optional<int> shift_after = {};
-  int priority = 0;  // of those that wait, the highest starts first; among equals, who has the fewest running under its salt
+  int owner = 0;     // who asks: any number
+  int priority = 0;  // of those that wait, the highest starts first, whoever asks; among equals, whose owner has the fewest running
   std::optional<int> top_logprobs = {};  // if set: every event with a token tells its log probability, and of so many others
 };
 

@@ -201,7 +201,6 @@ int AsyncEngine::active() const {
   return state_->unfinished;
 }
 
-const Model& AsyncEngine::model() const { return state_->engine.model(); }
 const EngineOptions& AsyncEngine::options() const { return state_->engine.options(); }
 
 }  // namespace fovea

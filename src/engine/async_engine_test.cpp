@@ -295,6 +295,7 @@ class SchedulerOrder : public AsyncEngineTest {
   struct Wanted {
     int prompt_tokens;
     int priority = 0;
+    int owner = 0;
     std::string salt = {};
   };
   // Positions in `wanted`, in the order of their first tokens.
@@ -303,6 +304,7 @@ class SchedulerOrder : public AsyncEngineTest {
     for (const Wanted& one : wanted) {
       Request next = request(random_tokens(one.prompt_tokens, static_cast<uint32_t>(ids.size()) + 1), max_tokens);
       next.priority = one.priority;
+      next.owner = one.owner;
       next.cache.salt = one.salt;
       ids.push_back(engine.submit(std::move(next)));
     }
@@ -322,10 +324,14 @@ TEST_F(SchedulerOrder, HigherPriorityStartsFirst) {
   EXPECT_EQ(first_tokens(engine, {{10}, {10, 1}, {10, 5}, {10, 1}}), (std::vector<size_t>{2, 1, 3, 0}));
 }
 
-TEST_F(SchedulerOrder, ATenantWithManyRequestsDoesNotKeepAnotherWaiting) {
+TEST_F(SchedulerOrder, AnOwnerOfManyRequestsDoesNotKeepAnotherWaiting) {
   Engine engine(model_, options(2));
-  const std::vector<size_t> order = first_tokens(engine, {{10, 0, "a"}, {10, 0, "a"}, {10, 0, "a"}, {10, 0, "b"}});
-  EXPECT_EQ(order[1], 3u);
+  EXPECT_EQ(first_tokens(engine, {{10, 0, 1}, {10, 0, 1}, {10, 0, 1}, {10, 0, 2}})[1], 3u);
+}
+
+TEST_F(SchedulerOrder, SaltsMakeNobodyAnother) {
+  Engine engine(model_, options(2));
+  EXPECT_EQ(first_tokens(engine, {{10, 0, 1, "a"}, {10, 0, 1, "b"}, {10, 0, 1, "c"}, {10, 0, 2, "a"}})[1], 3u);
 }
 
 TEST_F(SchedulerOrder, AShortPromptDoesNotWaitForALongOne) {

@@ -193,8 +193,9 @@ bool Engine::State::forget(RunningRequest& request) {
 Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
   Event event{request.id, std::nullopt, FinishReason::none, request.reuse, request.lost};
   try {
-    event.token = request.sampler.next(logits);
-  } catch (const Error&) {  // of this request alone: the others go on
+    if (!request.sampler) request.sampler.emplace(request.request.sampling, spec().vocabulary, request.request.prompt);
+    event.token = request.sampler->next(logits);
+  } catch (const std::exception&) {  // of this request alone: the others go on
     event.finished = FinishReason::failed;
     event.error = std::current_exception();
     return event;
@@ -315,12 +316,11 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 RequestId Engine::submit(Request request) {
   State& s = *state_;
   s.check(request);
-  sampling::Sampler sampler(request.sampling, s.spec().vocabulary, request.prompt);
   std::vector<int32_t> tokens = request.prompt;
   tokens.reserve(tokens.size() + static_cast<size_t>(std::min(request.max_tokens, s.options.context_tokens)));
   const RequestId id = s.next_id++;
   s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, std::move(sampler), {}, {}}));
+      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, {}, {}, {}}));
   return id;
 }
 

@@ -90,8 +90,8 @@ Scheduler::Waiting::iterator Scheduler::next_to_start() {
   };
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < waiting_.size(); ++i) {
-    const std::string& salt = waiting_[i]->request.cache.salt;
-    const auto running = std::count_if(running_.begin(), running_.end(), [&](const auto& r) { return r->request.cache.salt == salt; });
+    const int owner = waiting_[i]->request.owner;
+    const auto running = std::count_if(running_.begin(), running_.end(), [&](const auto& r) { return r->request.owner == owner; });
     candidates.push_back({waiting_[i]->request.priority, static_cast<int>(running), i});
   }
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/prompt_share.h"
@@ -23,7 +24,7 @@ struct RunningRequest {
   int computed = 0;             // of them, through the model
   int generated = 0;
   kv::SequenceId sequence{};
-  sampling::Sampler sampler;
+  std::optional<sampling::Sampler> sampler;  // from the first token on: those that wait cost little
   ReuseReport reuse;
   LossReport lost;
 
@@ -31,7 +32,7 @@ struct RunningRequest {
   bool in_prompt() const { return computed < prompt_tokens(); }
 };
 
-// By priority, then who has the fewest running under its salt, then first come, first served; except that a prompt which begins
+// By priority, then whose owner has the fewest running, then first come, first served; except that a prompt which begins
 // like one that is being read waits until the common part is there, instead of reading it a second time.
 //
 // A step takes one token of every request that is generating, then chunks of prompts: of these only what keeps the step near
