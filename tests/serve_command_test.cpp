@@ -1,8 +1,11 @@
 // fovea serve as users start and end it.
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <memory>
 #include <regex>
 #include <thread>
+#include <vector>
 
 #include "cli_fixture.h"
 #include "support/http_client.h"
@@ -63,16 +66,43 @@ TEST_F(Cli, ServeAnswersUntilItIsToldToEndAndThenWhatIsUnderWay) {
 
 TEST_F(Cli, ServeEndsAtOnceWhenItIsToldTwice) {
   Serving server({"serve", "-m", model(), "--name", "tiny"});
-  HttpConnection client(server.port());
-  // Held open: the body never comes, so that draining waits for nothing but its time.
-  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n");
-  HttpConnection busy(server.port());
-  for (int i = 0; i < 8; ++i) busy.post("/v1/chat/completions", kStream);
+  // One after the other on each connection, so that there is more to answer than a moment is enough for.
+  std::vector<std::unique_ptr<HttpConnection>> busy;
+  for (int i = 0; i < 8; ++i) {
+    busy.push_back(std::make_unique<HttpConnection>(server.port()));
+    for (int k = 0; k < 16; ++k) busy.back()->post("/v1/chat/completions", kStream);
+  }
+  for (const auto& connection : busy) EXPECT_TRUE(connection->read_some().starts_with("HTTP/1.1 200"));
   server.signal(SIGINT);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int i = 0; i < 3000 && !has(server.log(), "\"draining\""); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   server.signal(SIGINT);
-  const int status = server.wait();
-  EXPECT_TRUE(status == 0 || status == 128 + SIGINT) << status;  // 0: all was answered in between
+  EXPECT_EQ(server.wait(), 128 + SIGINT);
+}
+
+class ServeKeys : public Cli {
+ protected:
+  ~ServeKeys() override { unsetenv("FOVEA_API_KEYS"); }
+};
+
+TEST_F(ServeKeys, AVariableThatHoldsNoKeyIsAnErrorAndNotAnOpenServer) {
+  for (const char* none : {",", " ", " ,\t,"}) {
+    setenv("FOVEA_API_KEYS", none, 1);
+    expect_failure(run({"serve", "-m", model(), "--port", "0"}), "FOVEA_API_KEYS");
+  }
+}
+
+TEST_F(ServeKeys, KeysAreTakenWithoutTheBlanksAroundThem) {
+  const TemporaryFolder folder;
+  write_file(folder / "keys", "\t of-the-file \r\n");
+  setenv("FOVEA_API_KEYS", " #one ,two\t,,", 1);
+  Serving server({"serve", "-m", model(), "--api-key-file", (folder / "keys").string()});
+  const auto status_for = [&](const std::string& header) {
+    HttpConnection connection(server.port());
+    connection.get("/v1/models", header);
+    return connection.read().status;
+  };
+  for (const char* key : {"#one", "two", "of-the-file"}) EXPECT_EQ(status_for("X-Api-Key: " + std::string(key) + "\r\n"), 200) << key;
+  for (const char* wrong : {"", "X-Api-Key: one\r\n", "X-Api-Key: ,\r\n"}) EXPECT_EQ(status_for(wrong), 401) << wrong;
 }
 
 TEST_F(Cli, ServeTakesKeysFromAFileAndRefusesWhatCannotBe) {

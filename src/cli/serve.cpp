@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <sstream>
+#include <string_view>
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -39,28 +39,43 @@ struct ServeOptions {
   bool quiet = false;
 };
 
-void add_keys(std::istream& lines, std::vector<std::string>& keys) {
-  for (std::string line; std::getline(lines, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty() && line.front() != '#') keys.push_back(line);
-  }
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
-// One per line of the file, one per comma of the variable.
+std::vector<std::string> keys_of_file(const std::string& file) {
+  std::ifstream lines(file);
+  if (!lines) throw Error("cannot be read", file, "name a file with one API key on each line");
+  std::vector<std::string> keys;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string_view key = trimmed(line);
+    if (!key.empty() && !key.starts_with('#')) keys.emplace_back(key);
+  }
+  if (keys.empty()) throw Error("holds no API key", file, "write one on each line, or leave --api-key-file out");
+  return keys;
+}
+
+std::vector<std::string> keys_of_variable(const std::string& value) {
+  std::istringstream parts(value);
+  std::vector<std::string> keys;
+  for (std::string part; std::getline(parts, part, ',');) {
+    if (const std::string_view key = trimmed(part); !key.empty()) keys.emplace_back(key);
+  }
+  return keys;
+}
+
+// None: everybody may ask. Where somebody meant to set one and did not, that would be the wrong answer.
 std::vector<std::string> api_keys(const std::string& file) {
   std::vector<std::string> keys;
-  if (!file.empty()) {
-    std::ifstream lines(file);
-    if (!lines) throw Error("cannot be read", file, "name a file with one API key on each line");
-    add_keys(lines, keys);
-    if (keys.empty()) throw Error("holds no API key", file, "write one on each line, or leave --api-key-file out");
-  }
-  if (const char* variable = std::getenv(kKeysVariable)) {
-    std::string text = variable;
-    for (char& c : text) c = c == ',' ? '\n' : c;
-    std::istringstream lines(text);
-    add_keys(lines, keys);
-  }
+  if (!file.empty()) keys = keys_of_file(file);
+  const char* variable = std::getenv(kKeysVariable);
+  if (!variable || *variable == '\0') return keys;
+  const std::vector<std::string> more = keys_of_variable(variable);
+  if (more.empty()) throw Error("holds no API key", kKeysVariable, "write keys with commas between, or unset it");
+  keys.insert(keys.end(), more.begin(), more.end());
   return keys;
 }
 
@@ -104,7 +119,7 @@ void add_limits(CLI::App& command, ServerLimits& limits) {
   constexpr long long kMany = 1 << 20;
   count("--max-connections", limits.connections, "connections that are open at once", 1, kMany);
   count("--max-waiting", limits.waiting, "requests that wait for a turn; more get 503", 0, kMany);
-  count("--max-per-key", limits.per_key, "requests of one API key under way; more get 429", 1, kMany);
+  count("--max-per-key", limits.per_key, "requests of one API key under way, each choice one; more get 429", 1, kMany);
   count("--max-choices", limits.choices, "most for \"n\"", 1, 128);
   count("--max-tokens", limits.output_tokens, "most for \"max_tokens\"; 0: what the context takes", 0, EngineLimits::kMostContextTokens);
   count("--max-header", limits.header_bytes, "bytes of a request's header; more get 431", 1024, kMany);
