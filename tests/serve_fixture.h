@@ -114,6 +114,15 @@ class Serve : public testing::Test {
     return text;
   }
 
+  // Empty for what the tokenizer has no name for.
+  static std::string token_text(int32_t token) {
+    try {
+      return model_->token_bytes(token);
+    } catch (const Error&) {
+      return "";
+    }
+  }
+
   inline static std::shared_ptr<const Model> model_;
   std::unique_ptr<RunningServer> server_;
 };

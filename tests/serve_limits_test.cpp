@@ -24,6 +24,21 @@ class ServeLimits : public Serve {
  protected:
   int requests_under_way() { return json::parse(server().get("/ready").body).at("requests"); }
   static json long_stream(int tokens = 450) { return chat("Go on", {{"stream", true}, {"max_tokens", tokens}, {"logit_bias", no_end()}}); }
+  // Connections whose streams are asked for.
+  std::vector<std::unique_ptr<HttpConnection>> long_streams(int count) {
+    std::vector<std::unique_ptr<HttpConnection>> open;
+    for (int i = 0; i < count; ++i) {
+      open.push_back(std::make_unique<HttpConnection>(server().port()));
+      open.back()->post("/v1/chat/completions", long_stream().dump());
+    }
+    return open;
+  }
+  int cancelled_calls() {
+    constexpr std::string_view kSeries = "fovea_calls_total{finish=\"cancelled\"} ";
+    const std::string metrics = server().get("/metrics").body;
+    const size_t at = metrics.find(kSeries);
+    return at == std::string::npos ? 0 : std::stoi(metrics.substr(at + kSeries.size()));
+  }
   // So that answers are as long as they may be.
   static json no_end() {
     json bias = json::object();
@@ -88,11 +103,7 @@ TEST_F(ServeLimits, AFullQueueIsToldAndNotAFailure) {
   ServerOptions options = server_options();
   options.limits.waiting = 0;
   serve(options);
-  std::vector<std::unique_ptr<HttpConnection>> open;
-  for (int i = 0; i < 12; ++i) {
-    open.push_back(std::make_unique<HttpConnection>(server().port()));
-    open.back()->post("/v1/chat/completions", long_stream().dump());
-  }
+  const auto open = long_streams(12);
   int answered = 0, refused = 0;
   for (const auto& connection : open) {
     const HttpAnswer answer = connection->read();
@@ -112,34 +123,45 @@ TEST_F(ServeLimits, AFullQueueIsToldAndNotAFailure) {
 }
 
 TEST_F(ServeLimits, AClientThatLeavesIsNotGeneratedFor) {
-  for (const bool streams : {true, false}) {
-    std::vector<std::unique_ptr<HttpConnection>> open;
-    for (int i = 0; i < 20; ++i) {
-      json body = long_stream();
-      body["stream"] = streams;
-      open.push_back(std::make_unique<HttpConnection>(server().port()));
-      open.back()->post("/v1/chat/completions", body.dump());
-    }
-    if (streams) open.front()->read_some();
-    open.clear();
-    EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
+  auto streams = long_streams(20);
+  EXPECT_TRUE(streams.front()->read_some().starts_with("HTTP/1.1 200"));
+  streams.clear();
+  EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
+  const int cancelled = cancelled_calls();
+  EXPECT_GE(cancelled, 1);
+  std::vector<std::unique_ptr<HttpConnection>> wholes;
+  json body = long_stream();
+  body["stream"] = false;
+  for (int i = 0; i < 20; ++i) {
+    wholes.push_back(std::make_unique<HttpConnection>(server().port()));
+    wholes.back()->post("/v1/chat/completions", body.dump());
   }
+  EXPECT_TRUE(eventually([&] { return requests_under_way() > 0; }));
+  wholes.clear();
+  EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
+  EXPECT_GT(cancelled_calls(), cancelled);
   expect_alive();
 }
 
 TEST_F(ServeLimits, AClientThatDoesNotReadLosesItsConnectionAndNobodyElseTheirs) {
   ServerOptions options = server_options();
-  options.limits.unsent_bytes = 1024;
-  options.limits.write_seconds = 0.5;
+  options.limits.unsent_bytes = 256 << 10;
+  options.limits.write_seconds = 1000;  // what waits ends it, and not the time
   serve(options);
+  json body = long_stream();  // more than the system holds for a connection
+  body.update({{"n", 16}, {"logprobs", true}, {"top_logprobs", 20}, {"temperature", 1}});
   std::vector<std::unique_ptr<HttpConnection>> lazy;
-  for (int i = 0; i < 4; ++i) {
-    lazy.push_back(std::make_unique<HttpConnection>(server().port()));
-    json body = long_stream();
-    body.update({{"n", 8}, {"logprobs", true}, {"top_logprobs", 20}, {"temperature", 1}});
-    for (int k = 0; k < 3; ++k) lazy.back()->post("/v1/chat/completions", body.dump());
+  for (int i = 0; i < 2; ++i) {
+    lazy.push_back(std::make_unique<HttpConnection>(server().port(), 4096));
+    lazy.back()->post("/v1/chat/completions", body.dump());
   }
   expect_alive();
+  EXPECT_TRUE(eventually([&] { return cancelled_calls() == 2; }));
+  for (const auto& connection : lazy) {
+    std::string last, piece;
+    while (!(piece = connection->read_some()).empty()) last = piece;
+    EXPECT_EQ(last.find("[DONE]"), std::string::npos);
+  }
   EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
 }
 
@@ -182,22 +204,69 @@ TEST_F(ServeLimits, KeysDoNotSeeEachOthersPromptsUnlessTheyShare) {
 TEST_F(ServeLimits, OneKeyMayHaveSoManyRequestsUnderWay) {
   ServerOptions options = server_options();
   options.api_keys = {"one", "two"};
-  options.limits.per_key = 1;
+  options.limits.per_key = 4;
   serve(options);
+  const std::string one = "Authorization: Bearer one\r\n", two = "Authorization: Bearer two\r\n";
+  EXPECT_EQ(server().post("/v1/chat/completions", chat("Hello", {{"n", 5}}), one).status, 429) << "each choice is a request";
   HttpConnection busy(server().port());
-  busy.post("/v1/chat/completions", long_stream().dump(), "Authorization: Bearer one\r\n");
-  busy.read_some();
-  const HttpAnswer second = server().post("/v1/chat/completions", chat("Hello"), "Authorization: Bearer one\r\n");
-  const HttpAnswer other = server().post("/v1/chat/completions", chat("Hello"), "Authorization: Bearer two\r\n");
-  EXPECT_TRUE(second.status == 429 || second.status == 200);  // 200: the stream was over by then
-  EXPECT_EQ(other.status, 200);
+  json body = long_stream();
+  body["n"] = 4;
+  busy.post("/v1/chat/completions", body.dump(), one);
+  EXPECT_TRUE(busy.read_some().starts_with("HTTP/1.1 200"));
+  EXPECT_EQ(server().post("/v1/chat/completions", chat("Hello"), one).status, 429);
+  EXPECT_EQ(server().post("/v1/chat/completions", chat("Hello"), two).status, 200);
+  while (!busy.read_some().empty() && requests_under_way() > 0) {}
+  EXPECT_TRUE(eventually([&] { return server().post("/v1/chat/completions", chat("Hello", {{"n", 4}}), one).status == 200; }));
+}
+
+TEST_F(ServeLimits, BodiesOfThoseWhoMayNotAskAreNotRead) {
+  ServerOptions options = server_options();
+  options.api_keys = {"key"};
+  options.cors_origin = "http://app.example";
+  options.limits.body_seconds = 0.5;
+  serve(options);
+  const auto answer_to_head = [&](const std::string& headers) {  // the body never comes
+    HttpConnection connection(server().port());
+    connection.send("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n" + headers + "\r\n");
+    return connection.read();
+  };
+  EXPECT_EQ(answer_to_head("").status, 401);
+  EXPECT_EQ(answer_to_head("Expect: 100-continue\r\nX-Api-Key: kez\r\n").status, 401);
+  EXPECT_EQ(answer_to_head("X-Api-Key: key\r\nOrigin: http://evil.example\r\n").status, 403);
+  const HttpAnswer page = answer_to_head("Origin: http://app.example\r\n");
+  EXPECT_EQ(page.headers.at("access-control-allow-origin"), "http://app.example");
+  EXPECT_EQ(json::parse(page.body).at("error").at("type"), "authentication_error");
+  EXPECT_EQ(answer_to_head("X-Api-Key: key\r\n").status, 0);
+}
+
+TEST_F(ServeLimits, WhatCannotFitIsRefusedBeforeItCosts) {
+  const std::string text(4 << 20, 'z');
+  for (const auto& [path, body] : std::vector<std::pair<std::string, json>>{
+           {"/v1/chat/completions", chat(text)}, {"/v1/completions", {{"model", "tiny"}, {"prompt", text}}}, {"/tokenize", {{"content", text}}}}) {
+    const HttpAnswer answer = server().post(path, body);
+    EXPECT_EQ(answer.status, 400) << path;
+    EXPECT_NE(error_of(answer).find("your text of 41943"), std::string::npos) << error_of(answer);
+  }
+  EXPECT_EQ(server().post("/detokenize", {{"tokens", std::vector<int>(513, 5)}}).status, 400);
+  EXPECT_EQ(server().post("/detokenize", {{"tokens", std::vector<int>(512, 5)}}).status, 200);
+}
+
+TEST_F(ServeLimits, AWholeReplyHasSoManyLogProbabilities) {
+  ServerOptions options = server_options();
+  options.limits.choices = 128;
+  serve(options);
+  json body = chat("Hello", {{"n", 128}, {"max_tokens", 400}, {"logprobs", true}, {"top_logprobs", 20}});
+  const HttpAnswer refused = server().post("/v1/chat/completions", body);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(json::parse(refused.body).at("error").at("param"), "logprobs");
+  body["logit_bias"] = no_end();
+  body["n"] = 4;
+  body["max_tokens"] = nullptr;  // what there is room for is as much as may be
+  EXPECT_EQ(ask(body).at("choices").at(3).at("finish_reason"), "length");
 }
 
 TEST_F(ServeLimits, PagesOfOtherSitesAreRefusedUnlessNamed) {
   EXPECT_EQ(server().get("/health", "Origin: http://evil.example\r\n").status, 403);
-  HttpConnection rebound(server().port());
-  rebound.send("GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n");
-  EXPECT_EQ(rebound.read().status, 403);
   end_server();
   ServerOptions options = server_options();
   options.cors_origin = "http://app.example";
@@ -209,6 +278,27 @@ TEST_F(ServeLimits, PagesOfOtherSitesAreRefusedUnlessNamed) {
   HttpConnection preflight(server().port());
   preflight.send("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://app.example\r\n\r\n");
   EXPECT_EQ(preflight.read(false).status, 204);
+}
+
+TEST_F(ServeLimits, WithoutKeysNoSiteReachesTheServerUnderANameOfItsOwn) {
+  ServerOptions options = server_options();
+  const auto status_for = [&](const std::string& host) {
+    HttpConnection connection(server().port());
+    connection.send("GET /v1/models HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    return connection.read().status;
+  };
+  for (const char* address : {"127.0.0.1", "0.0.0.0"}) {
+    options.address = address;
+    serve(options);
+    for (const char* good : {"localhost", "localhost:80", "127.0.0.1:80", "192.168.1.2", "[::1]:80", "[fe80::1]"}) EXPECT_EQ(status_for(good), 200) << good;
+    for (const char* bad : {"evil.example", "127.evil.example", "127.0.0.1.evil.example:80", "localhost.evil.example", "[evil.example", ":80"}) {
+      EXPECT_EQ(status_for(bad), 403) << bad;
+    }
+    end_server();
+  }
+  options.api_keys = {"key"};
+  serve(options);
+  EXPECT_EQ(status_for("models.example"), 401);
 }
 
 TEST_F(ServeLimits, RequestsMayFollowEachOtherWithoutWaiting) {
@@ -259,11 +349,7 @@ TEST_F(ServeLimits, DrainingEndsInTime) {
   ServerOptions options = server_options();
   options.limits.drain_seconds = 0;
   serve(options);
-  std::vector<std::unique_ptr<HttpConnection>> open;
-  for (int i = 0; i < 8; ++i) {
-    open.push_back(std::make_unique<HttpConnection>(server().port()));
-    open.back()->post("/v1/chat/completions", long_stream().dump());
-  }
+  const auto open = long_streams(8);
   open.front()->read_some();
   end_server();  // returns, and nothing is left behind (AddressSanitizer)
 }

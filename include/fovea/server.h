@@ -23,7 +23,7 @@ struct ServerLimits {
   double write_seconds = 30;      // for the client to take a piece of the reply; likewise
   int64_t unsent_bytes = 4 << 20; // of a reply, waiting for a slow reader; likewise
   int waiting = 256;              // requests in the engine's queue; more get 503
-  int per_key = 64;               // requests of one key under way at once; more get 429
+  int per_key = 64;               // requests of one key under way at once, each choice one; more get 429
   int choices = 16;               // most for "n"
   int output_tokens = 0;          // most for "max_tokens"; 0: what the context takes
   double request_seconds = 600;   // until an answer is complete; what is there then is all there is
@@ -34,8 +34,7 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   int port = 8080;                     // 0: any that is free
   std::string model_name;              // what clients call the model
-  std::vector<std::string> model_aliases = {};
-  std::vector<std::string> api_keys = {};  // empty: everybody may; then only this machine's names are taken as Host
+  std::vector<std::string> api_keys = {};  // empty: everybody may; then only localhost and addresses are taken as Host
   bool share_cache = false;            // between keys; else nobody can tell from timing what another key's prompts were
   std::string cors_origin = {};        // of pages that may ask from a browser; empty: none but our own
   ServerLimits limits = {};

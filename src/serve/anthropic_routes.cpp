@@ -11,8 +11,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr size_t kMostMessages = 4096;
-
 std::string event(const char* type, ordered_json data) {
   ordered_json full = {{"type", type}};
   full.update(data);
@@ -88,7 +86,7 @@ std::string text_of_blocks(const json& content, const std::string& name) {
 }
 
 // The prompt of a request; a last turn of the assistant is continued.
-std::vector<int32_t> prompt_of(Fields& fields, const Model& model) {
+std::vector<int32_t> prompt_of(Fields& fields, const PromptReader& reader) {
   const json& messages = fields.require("messages");
   if (!messages.is_array()) fields.wrong_type("messages", "a valid list");
   if (messages.empty()) throw bad_request("messages: at least one message is required", "messages");
@@ -103,11 +101,11 @@ std::vector<int32_t> prompt_of(Fields& fields, const Model& model) {
     turns.push_back({role, text_of_blocks(message.require("content"), message.full_name("content"))});
     message.refuse_others();
   }
-  if (turns.back().role != "assistant" || turns.size() == 1) return chat_tokens(model, turns);
+  if (turns.back().role != "assistant" || turns.size() == 1) return reader.tokens(turns);
   const std::string begun = turns.back().content;
   turns.pop_back();
-  std::vector<int32_t> prompt = chat_tokens(model, turns);
-  const std::vector<int32_t> more = model.tokenize(begun, false, true);
+  std::vector<int32_t> prompt = reader.tokens(turns);
+  const std::vector<int32_t> more = reader.tokens(begun, false);
   prompt.insert(prompt.end(), more.begin(), more.end());
   return prompt;
 }
@@ -116,8 +114,10 @@ void refuse_tools(Fields& fields) {
   if (const json* tools = fields.find("tools"); tools && !(tools->is_array() && tools->empty())) {
     throw bad_request("tools: not supported by this server", "tools");
   }
-  if (const json* thinking = fields.find("thinking"); thinking && thinking->value("type", "") != "disabled") {
-    throw bad_request("thinking: not supported by this server", "thinking");
+  if (const json* thinking = fields.find("thinking")) {
+    Fields inside(*thinking, "thinking.", Dialect::anthropic);
+    inside.require("type");
+    if (*inside.text("type") != "disabled") throw bad_request("thinking: not supported by this server", "thinking");
   }
   fields.ignore("tool_choice");
 }
@@ -140,10 +140,11 @@ void Router::messages(const HttpRequest& request, const Caller& caller, const st
   call.sampling.seed = random_seed();
   call.stops = stop_strings(fields, "stop_sequences", Generation::kMostStops);
   call.stop_tokens = service_.model->end_tokens();
+  call.owner = caller.key;
   call.salt = caller.salt;
   const bool streams = fields.boolean("stream").value_or(false);
   refuse_tools(fields);
-  call.prompt = prompt_of(fields, *service_.model);
+  call.prompt = prompt_of(fields, *service_.prompts);
   fields.refuse_others();
   service_.post([this, caller, call = std::move(call), streams, reply] {
     answer_single(service_, caller, call, streams, std::make_unique<MessageForm>(service_.options.model_name), reply);
@@ -156,7 +157,7 @@ void Router::count_tokens(const HttpRequest& request, const Caller&, const std::
   Fields fields(body, "", Dialect::anthropic);
   fields.ignore("model");
   refuse_tools(fields);
-  const std::vector<int32_t> prompt = prompt_of(fields, *service_.model);
+  const std::vector<int32_t> prompt = prompt_of(fields, *service_.prompts);
   fields.refuse_others();
   reply->send({200, text_of({{"input_tokens", prompt.size()}})});
 }

@@ -7,7 +7,6 @@
 #include <limits>
 #include <random>
 
-#include "fovea/error.h"
 #include "serve/api_error.h"
 
 namespace fovea::serve {
@@ -16,9 +15,10 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMostTopLogprobs = 20, kMostCompletionLogprobs = 5;
-constexpr size_t kMostBiases = 1024, kMostPrompts = 16, kMostMessages = 4096, kMostStopBytes = 256;
+constexpr size_t kMostBiases = 1024, kMostPrompts = 16, kMostStopBytes = 256;
 constexpr int64_t kMostInteger = std::numeric_limits<int64_t>::max();
 constexpr int kUsualCompletionTokens = 16;
+constexpr int kMostWholeLogprobs = 1 << 18;  // of a whole reply: all wait in memory for the last
 
 std::vector<std::pair<int32_t, float>> logit_bias(Fields& fields, const Model& model) {
   std::vector<std::pair<int32_t, float>> biases;
@@ -72,13 +72,14 @@ StreamMode stream_mode(Fields& fields) {
 // What both kinds of requests have.
 void read_common(Fields& fields, const CallContext& context, OpenAiCall& call) {
   GenerationCall& generation = call.generation;
-  call.model = fields.text("model").value_or("");
+  fields.ignore("model");
   call.stream = stream_mode(fields);
-  generation.sampling = sampling_options(fields, context.model);
+  generation.sampling = sampling_options(fields, context.prompts.model());
   generation.choices = static_cast<int>(fields.integer("n", 1, context.limits.choices).value_or(1));
   generation.stops = stop_strings(fields, "stop", 4);
-  generation.stop_tokens = context.model.end_tokens();
+  generation.stop_tokens = context.prompts.model().end_tokens();
   generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
+  generation.owner = context.owner;
   generation.salt = context.salt;
   if (const auto salt = fields.text("cache_salt")) generation.salt += "/" + *salt;
   for (const char* harmless : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}) {
@@ -90,6 +91,21 @@ std::optional<int> token_limit(Fields& fields, const char* name, const ServerLim
   const int most = limits.output_tokens > 0 ? limits.output_tokens : EngineLimits::kMostContextTokens;
   const auto tokens = fields.integer(name, 1, most);
   return tokens ? std::optional(static_cast<int>(*tokens)) : std::nullopt;
+}
+
+void limit_logprobs(OpenAiCall& call, size_t prompts) {
+  GenerationCall& generation = call.generation;
+  if (call.stream != StreamMode::whole || !generation.top_logprobs) return;
+  const int each = static_cast<int>(prompts) * generation.choices * (*generation.top_logprobs + 1), most = kMostWholeLogprobs / each;
+  if (!generation.max_tokens || generation.clamp_tokens) {
+    generation.max_tokens = std::min(generation.max_tokens.value_or(most), most);
+    generation.clamp_tokens = true;
+  } else if (*generation.max_tokens > most) {
+    throw bad_request(fmt::format("Up to {} tokens with {} log probabilities each are more than the {} that a whole reply may have. Set 'stream', "
+                                  "or ask for fewer.",
+                                  *generation.max_tokens, each, kMostWholeLogprobs),
+                      "logprobs", "invalid_value");
+  }
 }
 
 // Fields of OpenAI whose only value here is the one that asks for nothing.
@@ -162,11 +178,12 @@ struct Prompt {
   std::vector<int32_t> tokens;
 };
 
-Prompt prompt_of(const json& value, const Model& model) {
+Prompt prompt_of(const json& value, const PromptReader& reader) {
+  const Model& model = reader.model();
   Prompt prompt;
   if (value.is_string()) {
     prompt.text = value.get<std::string>();
-    prompt.tokens = model.tokenize(prompt.text, true, true);
+    prompt.tokens = reader.tokens(prompt.text, true);
   } else {
     for (const json& token : value) {
       if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= model.facts().vocabulary) {
@@ -180,16 +197,16 @@ Prompt prompt_of(const json& value, const Model& model) {
   return prompt;
 }
 
-std::vector<Prompt> prompts_of(Fields& fields, const Model& model) {
+std::vector<Prompt> prompts_of(Fields& fields, const PromptReader& reader) {
   const json& value = fields.require("prompt");
   const bool is_list = value.is_array() && !value.empty() && !value[0].is_number();
   if (!value.is_string() && !value.is_array()) fields.wrong_type("prompt", "a string or an array");
-  if (!is_list) return {prompt_of(value, model)};
+  if (!is_list) return {prompt_of(value, reader)};
   if (value.size() > kMostPrompts) throw bad_request(fmt::format("'prompt' takes at most {} prompts.", kMostPrompts), "prompt");
   std::vector<Prompt> prompts;
   for (const json& one : value) {
     if (!one.is_string() && !one.is_array()) throw bad_request("Invalid type for 'prompt': expected strings or arrays of tokens.", "prompt", "invalid_type");
-    prompts.push_back(prompt_of(one, model));
+    prompts.push_back(prompt_of(one, reader));
   }
   return prompts;
 }
@@ -233,25 +250,6 @@ std::vector<ChatTurn> chat_turns(const json& messages, const std::string& name) 
   return turns;
 }
 
-std::string chat_text(const Model& model, const std::vector<ChatTurn>& turns) {
-  if (!model.has_chat_template()) {
-    throw bad_request("This model has no chat template: it continues texts and does not converse. Use /v1/completions.", "model", "no_chat_template");
-  }
-  try {
-    return model.render_chat(turns);
-  } catch (const Error& error) {
-    throw bad_request("The model's chat template does not take these messages: " + error.problem(), "messages", "invalid_value");
-  }
-}
-
-std::vector<int32_t> chat_tokens(const Model& model, const std::vector<ChatTurn>& turns) {
-  const std::string text = chat_text(model, turns);
-  std::vector<int32_t> tokens = model.tokenize(text, false, true);
-  const std::optional<int32_t> bos = model.bos();
-  const bool has_bos = bos && !tokens.empty() && tokens.front() == *bos;
-  return has_bos ? tokens : model.tokenize(text, true, true);
-}
-
 OpenAiCall chat_call(const json& body, const CallContext& context) {
   Fields fields(body);
   OpenAiCall call;
@@ -269,8 +267,9 @@ OpenAiCall chat_call(const json& body, const CallContext& context) {
   const auto top = fields.integer("top_logprobs", 0, kMostTopLogprobs);
   if (top && !logprobs) throw bad_request("The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", "top_logprobs");
   if (logprobs) generation.top_logprobs = static_cast<int>(top.value_or(0));
+  limit_logprobs(call, 1);
   fields.refuse_others();
-  generation.prompt = chat_tokens(context.model, turns);
+  generation.prompt = context.prompts.tokens(turns);
   return call;
 }
 
@@ -288,15 +287,16 @@ std::vector<OpenAiCall> completion_calls(const json& body, const CallContext& co
   if (fields.integer("best_of", 1, context.limits.choices).value_or(generation.choices) != generation.choices) {
     throw bad_request("'best_of' other than 'n' is not supported by this server.", "best_of", "unsupported_parameter");
   }
-  std::vector<Prompt> prompts = prompts_of(fields, context.model);
+  std::vector<Prompt> prompts = prompts_of(fields, context.prompts);
   fields.refuse_others();
   if (prompts.size() * static_cast<size_t>(generation.choices) > static_cast<size_t>(context.limits.choices)) {
     throw bad_request(fmt::format("'n' times the number of prompts is at most {}.", context.limits.choices), "n");
   }
+  limit_logprobs(call, prompts.size());
   std::vector<OpenAiCall> calls;
   for (Prompt& prompt : prompts) {
     OpenAiCall& one = calls.emplace_back(call);
-    if (echo) one.echo = prompt.text.empty() ? context.model.detokenize(prompt.tokens) : prompt.text;
+    if (echo) one.echo = prompt.text.empty() ? context.prompts.model().detokenize(prompt.tokens) : prompt.text;
     one.generation.prompt = std::move(prompt.tokens);
   }
   return calls;

@@ -62,6 +62,7 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.stop_tokens = call.stop_tokens;
   request.top_logprobs = call.top_logprobs;
   request.priority = call.priority;
+  request.owner = call.owner;
   request.cache.salt = call.salt;
   usage_.prompt_tokens = static_cast<int>(call.prompt.size());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(most_seconds * 1000));

@@ -23,6 +23,7 @@ struct GenerationCall {
   std::vector<std::string> stops;
   std::vector<int32_t> stop_tokens;
   std::optional<int> top_logprobs;
+  int owner = 0;     // Request::owner
   std::string salt;
   int priority = 0;
 };

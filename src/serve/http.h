@@ -48,7 +48,7 @@ class Reply {
   virtual void when_gone(std::function<void()> gone) = 0;
 };
 
-// Called on one of the server's worker threads. Must not throw; has to reply, then or later.
+// Called on one of the server's worker threads. Has to reply, then or later; throwing costs the client its connection.
 using HttpHandler = std::function<void(HttpRequest, std::shared_ptr<Reply>)>;
 
 }  // namespace fovea::serve

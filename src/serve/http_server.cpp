@@ -19,6 +19,8 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "fovea/error.h"
 
@@ -34,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kWorkers = 2;
 constexpr double kLingerSeconds = 1;  // for a refused client to read why, before the connection is reset
+using Parser = http::request_parser<http::string_body>;
 constexpr auto kAwait = net::as_tuple(net::use_awaitable);
 
 std::chrono::milliseconds milliseconds(double seconds) { return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)); }
@@ -57,10 +60,10 @@ class Exchange : public Reply, public std::enable_shared_from_this<Exchange> {
   }
   void write(std::string piece) override {
     later([this, piece = std::move(piece)]() mutable {
-      if (piece.empty()) return;
+      if (piece.empty() || overflowed || finished) return;
       unsent += piece.size();
       pieces.push_back(std::move(piece));
-      if (unsent > most_unsent_) overflowed = true;
+      if (unsent > most_unsent_) overflow();
     });
   }
   void close() override {
@@ -73,6 +76,11 @@ class Exchange : public Reply, public std::enable_shared_from_this<Exchange> {
     });
   }
 
+  // on_overflow: called once, when more waits than may, and never after finish().
+  void watch(std::function<void()> on_overflow) { on_overflow_ = std::move(on_overflow); }
+  void lose() {
+    later([this] { overflow(); });
+  }
   net::awaitable<void> change() { co_await changed_.async_wait(kAwait); }
   void finish(bool client_left) {
     finished = true;
@@ -80,6 +88,7 @@ class Exchange : public Reply, public std::enable_shared_from_this<Exchange> {
     std::vector<std::function<void()>> callbacks;
     callbacks.swap(on_gone_);
     pieces.clear();
+    on_overflow_ = {};
     if (gone) {
       for (const auto& callback : callbacks) callback();
     }
@@ -87,7 +96,7 @@ class Exchange : public Reply, public std::enable_shared_from_this<Exchange> {
 
   HttpResponse head;
   bool has_head = false, streams = false, closed = false;
-  bool overflowed = false;  // the client reads too slowly
+  bool overflowed = false;  // the client reads too slowly, or there was no memory for it
   bool finished = false, gone = false;
   std::deque<std::string> pieces;
   size_t unsent = 0;
@@ -95,15 +104,25 @@ class Exchange : public Reply, public std::enable_shared_from_this<Exchange> {
  private:
   template <typename Work> void later(Work work) {
     net::post(io_, [self = shared_from_this(), work = std::move(work)]() mutable {
-      work();
+      try {
+        work();
+      } catch (const std::exception&) {  // no memory, say: this reply is lost, and the server goes on
+        self->overflow();
+      }
       self->changed_.cancel();
     });
+  }
+  void overflow() {
+    overflowed = true;
+    pieces.clear();
+    if (const auto told = std::exchange(on_overflow_, {})) told();
   }
 
   net::io_context& io_;
   net::steady_timer changed_;  // never expires; cancelled when something changed
   size_t most_unsent_;
   std::vector<std::function<void()>> on_gone_;
+  std::function<void()> on_overflow_;
 };
 
 // One more, while it lives.
@@ -131,6 +150,19 @@ class Registered {
   beast::tcp_stream* stream_;
 };
 
+HttpRequest head_of(const http::request<http::string_body>& message) {
+  HttpRequest head;
+  head.method = std::string(message.method_string());
+  const std::string_view target(message.target().data(), message.target().size());
+  head.path = std::string(target.substr(0, target.find('?')));
+  for (const auto& field : message) {
+    std::string name(field.name_string());
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    head.headers.emplace_back(std::move(name), std::string(field.value()));
+  }
+  return head;
+}
+
 template <typename Message> void set_head(Message& message, const HttpResponse& response, uint64_t id) {
   if (!response.content_type.empty()) message.set(http::field::content_type, response.content_type);
   if (id > 0) message.set("X-Request-Id", fmt::format("{}", id));
@@ -149,6 +181,8 @@ struct HttpServer::State {
   net::awaitable<void> accept();
   net::awaitable<void> serve(beast::tcp_stream stream);
   net::awaitable<void> refuse(beast::tcp_stream& stream, int status, std::string message);
+  net::awaitable<void> refuse(beast::tcp_stream& stream, HttpResponse refusal, HttpRequest head);
+  net::awaitable<boost::system::error_code> read_body(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser);
   net::awaitable<bool> converse(beast::tcp_stream& stream, http::request<http::string_body> message);
   net::awaitable<bool> deliver(beast::tcp_stream& stream, Exchange& exchange, uint64_t id, bool is_head, bool keep_alive, unsigned version);
   net::awaitable<bool> deliver_pieces(beast::tcp_stream& stream, Exchange& exchange, uint64_t id, bool keep_alive, unsigned version);
@@ -215,15 +249,30 @@ net::awaitable<void> HttpServer::State::linger(beast::tcp_stream& stream) {
 
 net::awaitable<void> HttpServer::State::refuse(beast::tcp_stream& stream, int status, std::string message) {
   HttpResponse refusal = hooks.refusal(status, std::move(message));
-  http::response<http::string_body> response(http::int_to_status(static_cast<unsigned>(status)), 11);
-  set_head(response, refusal, 0);
+  HttpRequest unknown;
+  co_await refuse(stream, std::move(refusal), std::move(unknown));
+}
+
+net::awaitable<void> HttpServer::State::refuse(beast::tcp_stream& stream, HttpResponse refusal, HttpRequest head) {
+  http::response<http::string_body> response(http::int_to_status(static_cast<unsigned>(refusal.status)), 11);
+  set_head(response, refusal, head.id);
   response.keep_alive(false);
   response.body() = std::move(refusal.body);
   response.prepare_payload();
   stream.expires_after(milliseconds(limits.write_seconds));
   co_await http::async_write(stream, response, kAwait);
-  hooks.done({0, "", "", status, false, 0});
+  hooks.done({head.id, std::move(head.method), std::move(head.path), refusal.status, false, 0});
   co_await linger(stream);
+}
+
+net::awaitable<boost::system::error_code> HttpServer::State::read_body(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser) {
+  stream.expires_after(milliseconds(limits.body_seconds));
+  if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    http::response<http::empty_body> go_on(http::status::continue_, parser.get().version());
+    co_await http::async_write(stream, go_on, kAwait);
+  }
+  const auto [failure, bytes] = co_await http::async_read(stream, buffer, parser, kAwait);
+  co_return failure;
 }
 
 net::awaitable<void> HttpServer::State::serve(beast::tcp_stream stream) {
@@ -233,20 +282,20 @@ net::awaitable<void> HttpServer::State::serve(beast::tcp_stream stream) {
   }
   beast::flat_buffer buffer(static_cast<size_t>(limits.header_bytes) + (64 << 10));
   while (listening) {
-    http::request_parser<http::string_body> parser;
+    Parser parser;
     parser.header_limit(static_cast<uint32_t>(limits.header_bytes));
     parser.body_limit(static_cast<uint64_t>(limits.body_bytes));
     stream.expires_after(milliseconds(limits.idle_seconds));
     auto [bad_head, head_bytes] = co_await http::async_read_header(stream, buffer, parser, kAwait);
     boost::system::error_code failure = bad_head;
     if (!failure && !parser.is_done()) {
-      stream.expires_after(milliseconds(limits.body_seconds));
-      if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
-        http::response<http::empty_body> go_on(http::status::continue_, parser.get().version());
-        co_await http::async_write(stream, go_on, kAwait);
+      HttpRequest head = head_of(parser.get());
+      head.id = next_id;
+      if (std::optional<HttpResponse> refusal = hooks.refused_by_head(head)) {
+        ++next_id;
+        co_return co_await refuse(stream, std::move(*refusal), std::move(head));
       }
-      auto [bad_body, body_bytes] = co_await http::async_read(stream, buffer, parser, kAwait);
-      failure = bad_body;
+      failure = co_await read_body(stream, buffer, parser);
     }
     if (failure == http::error::header_limit || failure == http::error::buffer_overflow) {
       co_return co_await refuse(stream, 431, fmt::format("the header has more than {} bytes", limits.header_bytes));
@@ -268,21 +317,20 @@ net::awaitable<bool> HttpServer::State::converse(beast::tcp_stream& stream, http
   const auto begin = Clock::now();
   const Counted counted(under_way);
   connections[&stream] = true;
-  HttpRequest request;
+  HttpRequest request = head_of(message);
   request.id = next_id++;
-  request.method = std::string(message.method_string());
-  const std::string_view target(message.target().data(), message.target().size());
-  request.path = std::string(target.substr(0, target.find('?')));
-  for (const auto& field : message) {
-    std::string name(field.name_string());
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    request.headers.emplace_back(std::move(name), std::string(field.value()));
-  }
   request.body = std::move(message.body());
   HttpOutcome outcome{request.id, request.method, request.path, 0, false, 0};
   const bool is_head = message.method() == http::verb::head;
   const auto exchange = std::make_shared<Exchange>(io, static_cast<size_t>(limits.unsent_bytes));
-  net::post(workers, [this, exchange, request = std::move(request)]() mutable { hooks.handle(std::move(request), exchange); });
+  net::post(workers, [this, exchange, request = std::move(request)]() mutable {
+    try {
+      hooks.handle(std::move(request), exchange);
+    } catch (const std::exception&) {
+      exchange->lose();
+    }
+  });
+  exchange->watch([&stream] { stream.cancel(); });
   stream.expires_never();
   const auto ended = co_await (deliver(stream, *exchange, outcome.id, is_head, message.keep_alive(), message.version()) || until_gone(stream));
   const bool all_sent = ended.index() == 0 && exchange->closed && !exchange->overflowed && exchange->pieces.empty();
@@ -314,7 +362,8 @@ net::awaitable<void> HttpServer::State::until_gone(beast::tcp_stream& stream) {
 net::awaitable<bool> HttpServer::State::deliver(beast::tcp_stream& stream, Exchange& exchange, uint64_t id, bool is_head, bool keep_alive,
                                                 unsigned version) {
   try {
-    while (!exchange.has_head) co_await exchange.change();
+    while (!exchange.has_head && !exchange.overflowed) co_await exchange.change();
+    if (!exchange.has_head) co_return false;
     if (exchange.streams) co_return co_await deliver_pieces(stream, exchange, id, keep_alive, version);
     http::response<http::string_body> response(http::int_to_status(static_cast<unsigned>(exchange.head.status)), version);
     set_head(response, exchange.head, id);

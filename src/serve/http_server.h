@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fovea/server.h"
@@ -21,6 +22,8 @@ struct HttpOutcome {
 
 struct HttpHooks {
   HttpHandler handle;
+  // For a request whose body is still to come, on the thread of run(): what it is answered at once, without its body being read.
+  std::function<std::optional<HttpResponse>(const HttpRequest& head)> refused_by_head;
   std::function<HttpResponse(int status, std::string message)> refusal;  // for what never becomes a request
   std::function<void(const HttpOutcome&)> done;                         // on the thread of run()
 };

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "serve/api_error.h"
 
@@ -42,6 +44,11 @@ void check_range(Dialect dialect, const std::string& name, T value, T least, T m
     throw bad_request(fmt::format("Invalid '{}': {} above maximum value. Expected a value <= {}, but got {} instead.", name, kind, most, value),
                       name, fmt::format("{}_above_max_value", kind));
   }
+}
+
+bool fits_int64(const json& number) {
+  if (number.is_number_unsigned()) return number.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX);
+  return !number.is_number_float() || (number.get<double>() >= -0x1p63 && number.get<double>() < 0x1p63);
 }
 
 }  // namespace
@@ -99,11 +106,11 @@ std::optional<int64_t> Fields::integer(const char* name, int64_t least, int64_t 
   if (!value) return std::nullopt;
   const bool is_whole = value->is_number_integer() || (value->is_number_float() && std::trunc(value->get<double>()) == value->get<double>());
   if (!is_whole) wrong_type(name, "an integer");
-  const auto as_number = value->get<double>();
-  if (as_number < -9e15 || as_number > 9e15) {  // where the two orders may differ
-    check_range(dialect_, full_name(name), as_number, static_cast<double>(least), static_cast<double>(most), "integer");
+  if (!fits_int64(*value)) {
+    constexpr double kLargest = 0x1.fffffffffffffp62;  // that is below 2^63
+    check_range(dialect_, full_name(name), value->get<double>(), static_cast<double>(least), std::min(static_cast<double>(most), kLargest), "integer");
   }
-  const auto number = value->is_number_float() ? static_cast<int64_t>(as_number) : value->get<int64_t>();
+  const auto number = value->is_number_float() ? static_cast<int64_t>(value->get<double>()) : value->get<int64_t>();
   check_range(dialect_, full_name(name), number, least, most, "integer");
   return number;
 }

@@ -34,7 +34,6 @@ class Fields {
   // wanted: "a string"
   [[noreturn]] void wrong_type(const char* name, const char* wanted) const;
   std::string full_name(const char* name) const { return path_ + name; }
-  Dialect dialect() const { return dialect_; }
 
  private:
   const nlohmann::json& object_;

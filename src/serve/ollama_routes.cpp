@@ -16,8 +16,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr size_t kMostStops = 16;
-
 std::string now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 int64_t nanoseconds(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
@@ -65,7 +63,7 @@ class LineForm : public AnswerForm {
 };
 
 // With Ollama's defaults.
-void read_options(Fields& fields, const Model& model, GenerationCall& call) {
+void read_options(Fields& fields, const Model& model, int context_tokens, GenerationCall& call) {
   SamplingOptions& sampling = call.sampling;
   static const json kNone = json::object();
   const json* given = fields.find("options");
@@ -77,14 +75,15 @@ void read_options(Fields& fields, const Model& model, GenerationCall& call) {
   if (sampling.top_p == 0) sampling.top_p = 1, sampling.top_k = 1;
   sampling.min_p = static_cast<float>(options.number("min_p", 0, 1).value_or(0));
   sampling.repetition_penalty = static_cast<float>(options.number("repeat_penalty", 0.01, 100).value_or(1.1));
-  sampling.penalty_window = static_cast<int>(options.integer("repeat_last_n", -1, 1 << 30).value_or(64));
+  // A ring of so many tokens is kept: no longer than there can be tokens.
+  sampling.penalty_window = static_cast<int>(std::min<int64_t>(options.integer("repeat_last_n", -1, 1 << 30).value_or(64), context_tokens));
   sampling.presence_penalty = static_cast<float>(options.number("presence_penalty", -100, 100).value_or(0));
   sampling.frequency_penalty = static_cast<float>(options.number("frequency_penalty", -100, 100).value_or(0));
   const int64_t seed = options.integer("seed", INT64_MIN, INT64_MAX).value_or(0);
   sampling.seed = seed == 0 ? random_seed() : static_cast<uint64_t>(seed);
   const int64_t most = options.integer("num_predict", -2, 1 << 30).value_or(-1);
   if (most > 0) call.max_tokens = static_cast<int>(most);
-  call.stops = stop_strings(options, "stop", kMostStops);
+  call.stops = stop_strings(options, "stop", Generation::kMostStops);
   call.stop_tokens = model.end_tokens();
   call.clamp_tokens = true;
 }
@@ -103,6 +102,7 @@ void refuse_what_is_missing(Fields& fields, const std::string& model) {
 
 std::vector<ChatTurn> turns_of(const json& messages) {
   if (!messages.is_array()) throw bad_request("messages has to be an array of objects");
+  if (messages.size() > kMostMessages) throw bad_request(fmt::format("at most {} messages are taken", kMostMessages));
   std::vector<ChatTurn> turns;
   for (size_t i = 0; i < messages.size(); ++i) {
     Fields message(messages[i], fmt::format("messages[{}].", i), Dialect::ollama);
@@ -139,8 +139,9 @@ void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const
   Fields fields(body, "", Dialect::ollama);
   refuse_what_is_missing(fields, service_.options.model_name);
   GenerationCall call;
-  read_options(fields, *service_.model, call);
+  read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
+  call.owner = caller.key;
   call.salt = caller.salt;
   const bool streams = fields.boolean("stream").value_or(true);
   const json* messages = fields.find("messages");
@@ -149,7 +150,7 @@ void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const
                                {"done_reason", "load"}, {"done", true}})});
     return;
   }
-  call.prompt = chat_tokens(*service_.model, turns_of(*messages));
+  call.prompt = service_.prompts->tokens(turns_of(*messages));
   service_.post([this, caller, call = std::move(call), streams, reply] {
     answer_single(service_, caller, call, streams, std::make_unique<LineForm>(service_.options.model_name, true), reply);
   });
@@ -163,8 +164,9 @@ void Router::ollama_generate(const HttpRequest& request, const Caller& caller, c
   if (const json* context = fields.find("context"); context && !context->empty()) throw bad_request("context is not supported: use /api/chat");
   if (!fields.text("template").value_or("").empty()) throw bad_request("template is not supported by this server");
   GenerationCall call;
-  read_options(fields, *service_.model, call);
+  read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
+  call.owner = caller.key;
   call.salt = caller.salt;
   const bool streams = fields.boolean("stream").value_or(true), raw = fields.boolean("raw").value_or(false);
   const std::string prompt = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
@@ -173,12 +175,12 @@ void Router::ollama_generate(const HttpRequest& request, const Caller& caller, c
     return;
   }
   if (raw || !service_.model->has_chat_template()) {
-    call.prompt = service_.model->tokenize(prompt, true, true);
+    call.prompt = service_.prompts->tokens(prompt, true);
   } else {
     std::vector<ChatTurn> turns;
     if (!system.empty()) turns.push_back({"system", system});
     turns.push_back({"user", prompt});
-    call.prompt = chat_tokens(*service_.model, turns);
+    call.prompt = service_.prompts->tokens(turns);
   }
   service_.post([this, caller, call = std::move(call), streams, reply] {
     answer_single(service_, caller, call, streams, std::make_unique<LineForm>(service_.options.model_name, false), reply);

@@ -20,7 +20,7 @@ ordered_json bytes_of(const std::string& text) {
 class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
  public:
   OpenAiAnswer(Service& service, const Caller& caller, std::vector<OpenAiCall> calls, std::shared_ptr<Reply> reply)
-      : service_(service), record_(std::make_unique<CallRecord>(service, caller)), calls_(std::move(calls)), reply_(std::move(reply)) {
+      : service_(service), record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(calls.size()) * calls.front().generation.choices)), calls_(std::move(calls)), reply_(std::move(reply)) {
     const OpenAiCall& first = calls_.front();
     chat_ = first.chat;
     streams_ = first.stream != StreamMode::whole;
@@ -107,17 +107,14 @@ void OpenAiAnswer::begin(const ReuseReport& report) {
   record_->begun(report);
   headers_.emplace_back("X-Fovea-Cache", cache_header(report));
   if (!streams_) return;
-  Headers headers = headers_;
-  headers.emplace_back("Cache-Control", "no-cache");
-  headers.emplace_back("X-Accel-Buffering", "no");
-  reply_->open({200, "", "text/event-stream; charset=utf-8", std::move(headers)});
+  reply_->open({200, "", "text/event-stream; charset=utf-8", of_stream(headers_)});
 }
 
 void OpenAiAnswer::take(size_t i, const TextPiece& piece) {
   Choice& choice = choices_[i];
   if (!streams_) {
     choice.text += piece.text;
-    choice.tokens.insert(choice.tokens.end(), piece.tokens.begin(), piece.tokens.end());
+    if (wants_logprobs()) choice.tokens.insert(choice.tokens.end(), piece.tokens.begin(), piece.tokens.end());
     return;
   }
   if (!choice.spoke && chat_) send_chunk({{"index", i}, {"delta", {{"role", "assistant"}, {"content", ""}}}, {"logprobs", nullptr}, {"finish_reason", nullptr}});

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "fovea/error.h"
 #include "serve/call_fields.h"
 #include "serve/engine_metrics.h"
@@ -21,12 +24,15 @@ void send_json(const std::shared_ptr<Reply>& reply, const ordered_json& object, 
 
 // "localhost:8080" -> "localhost", "[::1]:80" -> "[::1]"
 std::string_view host_name(std::string_view authority) {
-  if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);
+  if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);  // not closed: nothing
   return authority.substr(0, authority.find(':'));
 }
 
-bool is_this_machine(std::string_view host) {
-  return host.empty() || host == "localhost" || host == "[::1]" || host.starts_with("127.");
+// An address, or the name that is everybody's own: no site can have it for a name. Names of digits and dots alone are addresses.
+bool names_no_site(std::string_view host) {
+  const bool is_v4 = !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
+  const bool is_v6 = host.starts_with('[') && host.ends_with(']');
+  return host == "localhost" || is_v4 || is_v6;
 }
 
 std::string_view without_scheme(std::string_view origin) {
@@ -34,25 +40,25 @@ std::string_view without_scheme(std::string_view origin) {
   return at == std::string_view::npos ? origin : origin.substr(at + 3);
 }
 
-// Adds what browsers want to see in every reply to a page of another origin.
+// What browsers want to see in every reply to a page of another origin.
+HttpResponse with_origin(HttpResponse response, const std::string& origin) {
+  response.headers.emplace_back("Access-Control-Allow-Origin", origin);
+  response.headers.emplace_back("Access-Control-Expose-Headers", "X-Fovea-Cache, X-Request-Id");
+  response.headers.emplace_back("Vary", "Origin");
+  return response;
+}
+
 class CorsReply : public Reply {
  public:
   CorsReply(std::shared_ptr<Reply> reply, std::string origin) : reply_(std::move(reply)), origin_(std::move(origin)) {}
 
-  void send(HttpResponse response) override { reply_->send(with_origin(std::move(response))); }
-  void open(HttpResponse head) override { reply_->open(with_origin(std::move(head))); }
+  void send(HttpResponse response) override { reply_->send(with_origin(std::move(response), origin_)); }
+  void open(HttpResponse head) override { reply_->open(with_origin(std::move(head), origin_)); }
   void write(std::string piece) override { reply_->write(std::move(piece)); }
   void close() override { reply_->close(); }
   void when_gone(std::function<void()> gone) override { reply_->when_gone(std::move(gone)); }
 
  private:
-  HttpResponse with_origin(HttpResponse response) const {
-    response.headers.emplace_back("Access-Control-Allow-Origin", origin_);
-    response.headers.emplace_back("Access-Control-Expose-Headers", "X-Fovea-Cache, X-Request-Id");
-    response.headers.emplace_back("Vary", "Origin");
-    return response;
-  }
-
   std::shared_ptr<Reply> reply_;
   std::string origin_;
 };
@@ -86,29 +92,53 @@ Dialect dialect_of(std::string_view path) {
 
 Router::Router(Service& service) : service_(service), keys_(service.options.api_keys) {}
 
-void Router::handle(const HttpRequest& request, const std::shared_ptr<Reply>& plain) {
+// Of pages that may ask; empty: it comes from no such page.
+std::string Router::named_origin(const HttpRequest& request) const {
   const std::string_view origin = request.header("origin");
-  const bool named = !origin.empty() && origin == service_.options.cors_origin;
-  const std::shared_ptr<Reply> reply = named ? std::make_shared<CorsReply>(plain, std::string(origin)) : plain;
+  return origin == service_.options.cors_origin ? std::string(origin) : "";
+}
+
+bool Router::is_preflight(const HttpRequest& request) const { return request.method == "OPTIONS" && !service_.options.cors_origin.empty(); }
+
+const Router::Entry* Router::entry_of(const HttpRequest& request) const {
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  const auto found = std::find_if(std::begin(kRoutes), std::end(kRoutes),
+                                  [&](const Entry& entry) { return request.path == entry.path && method == entry.method; });
+  return found == std::end(kRoutes) ? nullptr : found;
+}
+
+void Router::handle(const HttpRequest& request, const std::shared_ptr<Reply>& plain) {
+  std::shared_ptr<Reply> reply = plain;
   try {
+    const std::string origin = named_origin(request);
+    if (!origin.empty()) reply = std::make_shared<CorsReply>(plain, origin);
     dispatch(request, reply);
   } catch (...) {
     reply->send(error_response(as_api_error(std::current_exception()), dialect_of(request.path)));
   }
 }
 
+std::optional<HttpResponse> Router::refused_by_head(const HttpRequest& head) const {
+  try {
+    check_origin(head);
+    const Entry* entry = entry_of(head);
+    if (!is_preflight(head)) caller_of(head, entry && entry->open);
+    return std::nullopt;
+  } catch (...) {
+    HttpResponse refusal = error_response(as_api_error(std::current_exception()), dialect_of(head.path));
+    const std::string origin = named_origin(head);
+    return origin.empty() ? refusal : with_origin(std::move(refusal), origin);
+  }
+}
+
 void Router::dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& reply) {
   check_origin(request);
-  if (request.method == "OPTIONS" && !service_.options.cors_origin.empty()) return preflight(request, {}, reply);
-  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
-  bool known = false;
-  for (const Entry& entry : kRoutes) {
-    if (request.path != entry.path) continue;
-    known = true;
-    if (method == entry.method) return (this->*entry.route)(request, caller_of(request, entry.open), reply);
-  }
+  if (is_preflight(request)) return preflight(request, {}, reply);
+  if (const Entry* entry = entry_of(request)) return (this->*entry->route)(request, caller_of(request, entry->open), reply);
   const Caller caller = caller_of(request, false);
-  if (method == "GET" && request.path.starts_with(kModelPath)) return one_model(request, caller, reply);
+  const bool gets = request.method == "GET" || request.method == "HEAD";
+  if (gets && request.path.starts_with(kModelPath)) return one_model(request, caller, reply);
+  const bool known = std::any_of(std::begin(kRoutes), std::end(kRoutes), [&](const Entry& entry) { return request.path == entry.path; });
   if (known) throw ApiError(405, "invalid_request_error", fmt::format("Not allowed to {} on {}.", request.method.substr(0, 16), request.path.substr(0, 128)));
   throw ApiError(404, "invalid_request_error", fmt::format("Unknown request URL: {} {}. See docs/serve.md for those that there are.",
                                                            request.method.substr(0, 16), request.path.substr(0, 128)), "", "unknown_url");
@@ -121,9 +151,8 @@ void Router::check_origin(const HttpRequest& request) const {
   if (!origin.empty() && origin != service_.options.cors_origin && without_scheme(origin) != host) {
     throw ApiError(403, "invalid_request_error", "Pages of this origin may not ask; --cors names one that may.", "", "forbidden_origin");
   }
-  const bool local = is_this_machine(service_.options.address) || service_.options.address == "::1";
-  if (local && !keys_.required() && !is_this_machine(host_name(host))) {
-    throw ApiError(403, "invalid_request_error", "Without API keys, only names of this machine are taken as Host.", "", "forbidden_host");
+  if (!keys_.required() && !host.empty() && !names_no_site(host_name(host))) {
+    throw ApiError(403, "invalid_request_error", "Without API keys, only localhost and addresses are taken as Host.", "", "forbidden_host");
   }
 }
 
@@ -149,7 +178,7 @@ void Router::check_model(const json& body, Dialect dialect) const {
   fields.require("model");
   std::string name = *fields.text("model");
   if (dialect == Dialect::ollama && name.ends_with(":latest")) name.resize(name.size() - std::string_view(":latest").size());
-  if (service_.is_model(name)) return;
+  if (name == service_.options.model_name) return;
   if (dialect == Dialect::ollama) throw ApiError(404, "", fmt::format("model '{}' not found", name.substr(0, 128)));
   if (dialect == Dialect::anthropic) throw ApiError(404, "", "model: " + name.substr(0, 128));
   throw ApiError(404, "invalid_request_error", fmt::format("The model '{}' does not exist or you do not have access to it.", name.substr(0, 128)),
@@ -198,14 +227,14 @@ void Router::one_model(const HttpRequest& request, const Caller&, const std::sha
 void Router::chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   const json body = parse_body(request.body);
   check_model(body);
-  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.model, service_.options.limits, caller.salt})};
+  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt})};
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
 void Router::completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   const json body = parse_body(request.body);
   check_model(body);
-  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.model, service_.options.limits, caller.salt});
+  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt});
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
@@ -217,7 +246,7 @@ void Router::tokenize(const HttpRequest& request, const Caller&, const std::shar
   const std::string text = *fields.text("content");
   const bool bos = fields.boolean("add_special").value_or(false), special = fields.boolean("parse_special").value_or(true);
   fields.refuse_others();
-  const std::vector<int32_t> tokens = service_.model->tokenize(text, bos, special);
+  const std::vector<int32_t> tokens = service_.prompts->tokens(text, bos, special);
   send_json(reply, {{"tokens", tokens}, {"count", tokens.size()}});
 }
 
@@ -228,6 +257,10 @@ void Router::detokenize(const HttpRequest& request, const Caller&, const std::sh
   const json& list = fields.require("tokens");
   if (!list.is_array()) fields.wrong_type("tokens", "an array of integers");
   fields.refuse_others();
+  if (const int most = service_.prompts->context_tokens(); list.size() > static_cast<size_t>(most)) {
+    throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, you gave {}.", most, list.size()), "tokens",
+                      "context_length_exceeded");
+  }
   std::vector<int32_t> tokens;
   for (const json& token : list) {
     if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= service_.model->facts().vocabulary) {
@@ -244,7 +277,7 @@ void Router::apply_template(const HttpRequest& request, const Caller&, const std
   fields.ignore("model");
   const std::vector<ChatTurn> turns = chat_turns(fields.require("messages"), "messages");
   fields.refuse_others();
-  send_json(reply, {{"prompt", chat_text(*service_.model, turns)}});
+  send_json(reply, {{"prompt", service_.prompts->text(turns)}});
 }
 
 }  // namespace fovea::serve

@@ -1,6 +1,9 @@
 // From a request's path to what answers it, and who may ask.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "serve/api_keys.h"
 #include "serve/http.h"
 #include "serve/service.h"
@@ -12,7 +15,9 @@ class Router {
  public:
   explicit Router(Service& service);
 
-  void handle(const HttpRequest& request, const std::shared_ptr<Reply>& reply);  // does not throw
+  void handle(const HttpRequest& request, const std::shared_ptr<Reply>& reply);
+  // Of a request whose body is not there yet: whether it comes from where it may, with a key if it needs one.
+  std::optional<HttpResponse> refused_by_head(const HttpRequest& head) const;
 
  private:
   using Route = void (Router::*)(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>&);
@@ -24,6 +29,9 @@ class Router {
   };
 
   void dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& reply);
+  std::string named_origin(const HttpRequest& request) const;
+  bool is_preflight(const HttpRequest& request) const;
+  const Entry* entry_of(const HttpRequest& request) const;
   Caller caller_of(const HttpRequest& request, bool open) const;
   void check_origin(const HttpRequest& request) const;
   void check_model(const nlohmann::json& body, Dialect dialect = Dialect::openai) const;

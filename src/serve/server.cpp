@@ -53,6 +53,7 @@ struct Server::State {
         engine(std::make_unique<AsyncEngine>(service.model, checked(engine_options), AsyncEngineOptions{options.limits.waiting})) {
     service.post = [this](std::function<void()> work) { http.post(std::move(work)); };
     service.engine = engine.get();
+    service.prompts = std::make_unique<serve::PromptReader>(service.model, engine->options().context_tokens);
   }
 
   serve::HttpHooks hooks();
@@ -69,6 +70,7 @@ struct Server::State {
 serve::HttpHooks Server::State::hooks() {
   serve::HttpHooks hooks;
   hooks.handle = [this](const serve::HttpRequest& request, const std::shared_ptr<serve::Reply>& reply) { router.handle(request, reply); };
+  hooks.refused_by_head = [this](const serve::HttpRequest& head) { return router.refused_by_head(head); };
   hooks.refusal = [](int status, const std::string& message) {
     return serve::error_response({status, status == 503 ? "server_error" : "invalid_request_error", message}, serve::Dialect::openai);
   };

@@ -2,16 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <ctime>
 
 #include "serve/call_fields.h"
 
 namespace fovea::serve {
-
-bool Service::is_model(const std::string& name) const {
-  return name == options.model_name || std::find(options.model_aliases.begin(), options.model_aliases.end(), name) != options.model_aliases.end();
-}
 
 void Service::log(const nlohmann::ordered_json& line) const {
   if (options.log) options.log(text_of(line));
@@ -25,19 +20,27 @@ std::string random_id(const char* prefix) { return fmt::format("{}{:016x}{:08x}"
 
 std::string text_of(const nlohmann::ordered_json& json) { return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
 
-CallRecord::CallRecord(Service& service, const Caller& caller) : service_(service), caller_(caller) {
+Headers of_stream(Headers headers) {
+  headers.emplace_back("Cache-Control", "no-cache");
+  headers.emplace_back("X-Accel-Buffering", "no");
+  return headers;
+}
+
+CallRecord::CallRecord(Service& service, const Caller& caller, int requests) : service_(service), caller_(caller), requests_(requests) {
   if (service.draining) throw ApiError(503, "server_error", "the server is shutting down", "", "shutting_down");
   int& count = service.under_way[caller.key];
-  if (caller.key >= 0 && count >= service.options.limits.per_key) {
-    throw ApiError(429, "rate_limit_error", fmt::format("{} requests of this key are under way, which is as many as may be.", count), "",
+  const int most = service.options.limits.per_key;
+  if (caller.key >= 0 && requests > most - count) {
+    throw ApiError(429, "rate_limit_error",
+                   fmt::format("{} requests of this key are under way and this asks for {}; it may have {}.", count, requests, most), "",
                    "rate_limit_exceeded");
   }
-  ++count;
+  count += requests;
   service.metrics.add("fovea_calls_under_way", "", 1);
 }
 
 CallRecord::~CallRecord() {
-  --service_.under_way[caller_.key];
+  service_.under_way[caller_.key] -= requests_;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count();
   Metrics& metrics = service_.metrics;
   metrics.add("fovea_calls_under_way", "", -1);

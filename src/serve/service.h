@@ -10,6 +10,7 @@
 #include "serve/api_error.h"
 #include "serve/generation.h"
 #include "serve/metrics.h"
+#include "serve/prompt_reader.h"
 
 namespace fovea::serve {
 
@@ -21,10 +22,10 @@ struct Service {
   Post post;
   AsyncEngine* engine = nullptr;  // outlives all requests
   Metrics metrics;
-  std::map<int, int> under_way;  // calls by number of the key
+  std::map<int, int> under_way;  // requests of the engine by number of the key
   bool draining = false;         // the server's thread's
+  std::unique_ptr<const PromptReader> prompts = {};
 
-  bool is_model(const std::string& name) const;  // the one that is served, by any of its names
   void log(const nlohmann::ordered_json& line) const;
 };
 
@@ -38,12 +39,14 @@ struct Caller {
 std::string cache_header(const ReuseReport& report);  // "reused=96; of=120; reason=differs; at=96"
 std::string random_id(const char* prefix);            // "chatcmpl-5f3c..."
 std::string text_of(const nlohmann::ordered_json& json);
+Headers of_stream(Headers headers);  // and those that keep what is between from waiting for the stream's end
 
 // Counts a call while it is under way, and tells log and metrics of it when it ends.
 class CallRecord {
  public:
-  // errors: ApiError when the key has as many as it may, or the server drains. On the server's thread, as everything here.
-  CallRecord(Service& service, const Caller& caller);
+  // requests: of the engine, that the call is made of. errors: ApiError when the key would have more of them than it may, or the server
+  // drains. On the server's thread, as everything here.
+  CallRecord(Service& service, const Caller& caller, int requests);
   ~CallRecord();
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
@@ -54,6 +57,7 @@ class CallRecord {
  private:
   Service& service_;
   Caller caller_;
+  int requests_;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   double first_seconds_ = -1;
   Usage usage_;

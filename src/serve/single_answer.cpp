@@ -8,7 +8,7 @@ using Clock = std::chrono::steady_clock;
 class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
  public:
   SingleAnswer(Service& service, const Caller& caller, bool streams, std::unique_ptr<AnswerForm> form, std::shared_ptr<Reply> reply)
-      : record_(std::make_unique<CallRecord>(service, caller)), form_(std::move(form)), reply_(std::move(reply)), streams_(streams) {}
+      : record_(std::make_unique<CallRecord>(service, caller, 1)), form_(std::move(form)), reply_(std::move(reply)), streams_(streams) {}
 
   void start(Service& service, const GenerationCall& call);
   void cancel();
@@ -59,10 +59,7 @@ void SingleAnswer::begin(const ReuseReport& report) {
   record_->begun(report);
   headers_.emplace_back("X-Fovea-Cache", cache_header(report));
   if (!streams_) return;
-  Headers headers = headers_;
-  headers.emplace_back("Cache-Control", "no-cache");
-  headers.emplace_back("X-Accel-Buffering", "no");
-  reply_->open({200, "", form_->stream_type(), std::move(headers)});
+  reply_->open({200, "", form_->stream_type(), of_stream(headers_)});
   reply_->write(form_->opening(report));
 }
 
