@@ -134,6 +134,18 @@ std::vector<Arguments> settings_offered(const std::string& error) {
   return all;
 }
 
+// What others take meanwhile can exceed the margin of an offer; then the refusal makes a new one, which is taken.
+bool runs_with_offer(const Arguments& wanted, size_t offer) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const Arguments setting = settings_offered(run(wanted).error).at(offer);
+    Arguments mended = wanted;
+    if (setting.front() == "-c") mended.resize(mended.size() - 2);  // instead of the context that is too long
+    mended.insert(mended.end(), setting.begin(), setting.end());
+    if (run(mended).status == 0) return true;
+  }
+  return false;
+}
+
 // 30 layers of 3 K/V heads of 64 in f32: 46 kB per token, 773 GB for 16 M tokens.
 TEST_F(Cli, RunRefusesBeforeAnyLargeAllocationAndTheSettingsItOffersRun) {
   const TemporaryFolder folder;
@@ -143,16 +155,12 @@ TEST_F(Cli, RunRefusesBeforeAnyLargeAllocationAndTheSettingsItOffersRun) {
   const Outcome refused = run(wanted);
   expect_failure(refused, "");
   EXPECT_TRUE(has(refused.error, "keys and values of 30 global layers")) << refused.error;
+#ifndef __SANITIZE_ADDRESS__  // whose shadow is larger than this file
   EXPECT_LT(refused.peak_bytes, static_cast<int64_t>(fs::file_size(path)) / 2);
+#endif
   const std::vector<Arguments> settings = settings_offered(refused.error);
   ASSERT_EQ(settings.size(), 2u) << refused.error;
-  for (const Arguments& setting : settings) {
-    Arguments mended = wanted;
-    if (setting.front() == "-c") mended.resize(mended.size() - 2);  // instead of the context that is too long
-    mended.insert(mended.end(), setting.begin(), setting.end());
-    const Outcome outcome = run(mended);
-    EXPECT_EQ(outcome.status, 0) << setting.front() << "\n" << outcome.error;
-  }
+  for (size_t i = 0; i < settings.size(); ++i) EXPECT_TRUE(runs_with_offer(wanted, i)) << refused.error;
 }
 
 TEST_F(Cli, PlanCountsWhatIsKeptForLaterRequestsWhereAsked) {

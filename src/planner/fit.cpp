@@ -192,7 +192,7 @@ void Planner::require_fit(const PlanOptions& options, int64_t memory_bytes) cons
   const Plan wanted = plan(options);
   if (wanted.total_bytes <= memory_bytes) return;
   // What is offered shall still fit when it is tried, although others have taken a little meanwhile.
-  std::vector<PlanChange> changes = changes_that_fit(options, memory_bytes - memory_bytes / 64);
+  std::vector<PlanChange> changes = changes_that_fit(options, memory_bytes - memory_bytes / 32);
   std::erase_if(changes, [](const PlanChange& change) { return !change.runs; });
   std::string mend;
   for (size_t i = 0; i < std::min<size_t>(2, changes.size()); ++i) {
