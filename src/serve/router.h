@@ -56,8 +56,11 @@ class Router {
   void messages(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
   void count_tokens(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void preflight(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void page_info_of(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
 
   static const Entry kRoutes[];
+  static const Entry kPageFile;  // of every path of page_files()
 
   Service& service_;
   ApiKeys keys_;

@@ -1,0 +1,70 @@
+#include "serve/page.h"
+
+#include <algorithm>
+
+namespace fovea::serve {
+namespace {
+
+// Everything comes from this server, nothing runs that is not a file of the page, and no other site shows it in a frame. What becomes
+// HTML (answers) has gone through the sanitizer's policy.
+constexpr const char* kContentPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify";
+
+// Of a list such as "br, gzip;q=0.5"; a weight of 0 says that it is not.
+bool takes_gzip(std::string_view accepted) {
+  const size_t at = accepted.find("gzip");
+  if (at == std::string_view::npos) return false;
+  const std::string_view weight = accepted.substr(at + 4, accepted.find(',', at) - at - 4);
+  return weight.find("q=0") == std::string_view::npos || weight.find_first_of("123456789") != std::string_view::npos;
+}
+
+Headers headers_of(const PageFile& file) {
+  return {{"ETag", std::string(file.etag)},
+          {"Cache-Control", file.named_by_content ? "public, max-age=31536000, immutable" : "no-cache"},
+          {"Vary", "Accept-Encoding"},
+          {"Content-Security-Policy", kContentPolicy},
+          {"Cross-Origin-Opener-Policy", "same-origin"},
+          {"Cross-Origin-Resource-Policy", "same-origin"},
+          {"Referrer-Policy", "no-referrer"},
+          {"X-Content-Type-Options", "nosniff"}};
+}
+
+}  // namespace
+
+const PageFile* page_file(std::string_view path) {
+  const std::span<const PageFile> files = page_files();
+  const auto found = std::find_if(files.begin(), files.end(), [&](const PageFile& file) { return file.path == path; });
+  return found == files.end() ? nullptr : &*found;
+}
+
+HttpResponse page_response(const PageFile& file, const HttpRequest& request) {
+  HttpResponse response = {200, "", std::string(file.content_type), headers_of(file)};
+  if (request.header("if-none-match").find(file.etag) != std::string_view::npos) {
+    response.status = 304;
+    return response;
+  }
+  const bool gzip = takes_gzip(request.header("accept-encoding"));
+  if (gzip) response.headers.emplace_back("Content-Encoding", "gzip");
+  response.body = gzip ? file.gzip : file.content;
+  return response;
+}
+
+nlohmann::ordered_json page_info(const Service& service) {
+  const EngineOptions& options = service.engine->options();
+  const ModelFacts& facts = service.model->facts();
+  return {{"version", FOVEA_VERSION},
+          {"model", service.options.model_name},
+          {"name", facts.name},
+          {"family", facts.family},
+          {"chat", service.model->has_chat_template()},
+          {"context_tokens", options.context_tokens},
+          {"output_tokens", service.options.limits.output_tokens},
+          {"sequences", options.sequences},
+          {"threads", options.threads},
+          {"kernels", service.model->kernels()},
+          {"kv_local", name_of(options.kv_local)},
+          {"kv_global", name_of(options.kv_global)}};
+}
+
+}  // namespace fovea::serve
