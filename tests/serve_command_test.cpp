@@ -121,5 +121,31 @@ TEST_F(Cli, ServeTakesKeysFromAFileAndRefusesWhatCannotBe) {
   EXPECT_EQ(run({"serve", "-m", model(), "--port", "70000"}).status, 2);
 }
 
+TEST_F(Cli, AKilledServerGoesOnWithItsConversations) {
+  const TemporaryFolder state;
+  const std::string ask =
+      R"({"model":"tiny","messages":[{"role":"user","content":"Who kept the lighthouse when the old keeper had gone down the stairs?"}],"max_tokens":8,"temperature":0})";
+  const auto answer = [&](const Serving& server) {
+    HttpConnection client(server.port());
+    client.post("/v1/chat/completions", ask);
+    return client.read().body;
+  };
+  const auto saved = [&] {
+    for (const auto& entry : fs::directory_iterator(state.string())) {
+      if (entry.path().extension() == ".session") return true;
+    }
+    return false;
+  };
+  Serving first({"serve", "-m", model(), "--name", "tiny", "--state", state.string()});
+  ASSERT_GT(first.port(), 0) << first.log();
+  EXPECT_TRUE(has(answer(first), "\"cached_tokens\":0"));
+  for (int i = 0; i < 3000 && !saved(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  first.signal(SIGKILL);
+  first.wait();
+  Serving second({"serve", "-m", model(), "--name", "tiny", "--state", state.string()});
+  const std::string again = answer(second);
+  EXPECT_TRUE(has(again, "\"cached_tokens\":") && !has(again, "\"cached_tokens\":0")) << again;
+}
+
 }  // namespace
 }  // namespace fovea::cli_tests

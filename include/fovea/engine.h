@@ -23,6 +23,7 @@ struct Session {
   std::vector<int32_t> tokens;
   int held_tokens = 0;  // of them, whose keys and values were saved
   std::string note;     // whatever the program wants to find again beside them
+  std::string salt = {};  // CacheTerms::salt, under which they are kept; not written to the file
 };
 
 // owner    shares the model; owns the K/V cache, the scratch memory and the threads
@@ -62,11 +63,11 @@ class Engine {
   Plan plan() const;  // of the memory that model and engine take together
 
   // Writes what is kept of these tokens to a file; appends where the file holds the beginning of the same sequence. The
-  // file is whole whenever the process is killed. errors: Error
-  void save_session(const std::string& path, const Session& session);
-  // Keeps what a file holds, for a request whose prompt begins with these tokens. errors: Error when it is damaged, or of
-  // another model, K/V codec or format
-  Session restore_session(const std::string& path);
+  // file is whole whenever the process is killed. Returns held_tokens. errors: Error
+  int save_session(const std::string& path, const Session& session);
+  // Keeps what a file holds, for a request of that salt whose prompt begins with these tokens. errors: Error when it is damaged,
+  // or of another model, K/V codec or format
+  Session restore_session(const std::string& path, const std::string& salt = {});
   // Prompt tokens of this request already in the cache or computed, for progress; 0 for unknown ids.
   int prompt_tokens_done(RequestId request) const;
 

@@ -37,6 +37,8 @@ struct ServerOptions {
   std::vector<std::string> api_keys = {};  // empty: everybody may; then only localhost and addresses are taken as Host
   bool share_cache = false;            // between keys; else nobody can tell from timing what another key's prompts were
   std::string cors_origin = {};        // of pages that may ask from a browser; empty: none but our own
+  std::string state_folder = {};       // where conversations outlive the server; empty: nowhere
+  int64_t state_bytes = int64_t{4} << 30;  // most that they take there; those not continued for longest go first
   ServerLimits limits = {};
   std::function<void(std::string_view line)> log = {};  // one JSON object per line, nothing of prompts or answers
 };

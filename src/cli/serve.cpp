@@ -109,6 +109,18 @@ int serve_model(ServeOptions options) {
   return 0;
 }
 
+void add_state(CLI::App& command, ServerOptions& server) {
+  command
+      .add_option("--state", server.state_folder,
+                  "folder where conversations are kept over a restart, or a kill: they continue with their tokens cached.\n"
+                  "It holds what was said: nobody else should read it")
+      ->type_name("DIR");
+  command.add_option("--state-size", server.state_bytes, "most that they take there; those not continued for longest go first")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(true))
+      ->default_str("4GiB");
+}
+
 void add_limits(CLI::App& command, ServerLimits& limits) {
   const auto count = [&](const char* name, auto& value, const char* help, long long least, long long most) {
     command.add_option(name, value, help)->type_name("N")->check(whole_number(least, most))->group("Limits")->capture_default_str();
@@ -166,6 +178,7 @@ void add_serve_command(CLI::App& program, Action& chosen) {
   command->add_flag("--quiet", options->quiet, "no log on stderr");
   options->model.add_machine(*command);
   options->model.add_cache(*command);
+  add_state(*command, options->server);
   add_limits(*command, options->server.limits);
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return serve_model(*options); }; });

@@ -415,13 +415,13 @@ std::optional<ReuseReport> Engine::reuse(RequestId request) const {
   return running ? std::optional(running->reuse) : std::nullopt;
 }
 
-void Engine::save_session(const std::string& path, const Session& session) {
-  state_->cache.save(path, session_model(*state_->model), "", session.tokens, session.note);
+int Engine::save_session(const std::string& path, const Session& session) {
+  return state_->cache.save(path, session_model(*state_->model), session.salt, session.tokens, session.note);
 }
 
-Session Engine::restore_session(const std::string& path) {
-  kv::Cache::Restored restored = state_->cache.restore(path, session_model(*state_->model), "");
-  return {std::move(restored.tokens), restored.held, std::move(restored.note)};
+Session Engine::restore_session(const std::string& path, const std::string& salt) {
+  kv::Cache::Restored restored = state_->cache.restore(path, session_model(*state_->model), salt);
+  return {std::move(restored.tokens), restored.held, std::move(restored.note), salt};
 }
 
 void Engine::forget() { state_->cache.forget(); }

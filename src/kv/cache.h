@@ -144,9 +144,10 @@ class Cache {
   CacheMap map(int most_prefixes) const;       // the sequences, then known prefixes in the order of their tokens
   void forget();  // what is kept for later
 
-  // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. The tokens may be more than those whose keys and values are kept. errors: Error when
-  // the file cannot be written, or is not a session of this model and this form of cache
-  void save(const std::string& path, const SessionModel& model, std::string_view salt, std::span<const int32_t> tokens,
+  // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. The tokens may be more than those
+  // whose keys and values are kept, which save() returns. errors: Error when the file cannot be written, or is not a session of this
+  // model and this form of cache
+  int save(const std::string& path, const SessionModel& model, std::string_view salt, std::span<const int32_t> tokens,
             std::string_view note);
   struct Restored {
     std::vector<int32_t> tokens;

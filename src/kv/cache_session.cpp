@@ -39,7 +39,7 @@ std::vector<GroupSpec> Cache::group_specs() const {
   return specs;
 }
 
-void Cache::save(const std::string& path, const SessionModel& model, std::string_view salt,
+int Cache::save(const std::string& path, const SessionModel& model, std::string_view salt,
                  std::span<const int32_t> tokens, std::string_view note) {
   if (options_.contiguous) throw Error("nothing is kept that could be saved", path, "run with a paged cache");
   Found found = index_.find(salt, tokens, static_cast<int>(tokens.size()));
@@ -62,6 +62,7 @@ void Cache::save(const std::string& path, const SessionModel& model, std::string
     if (found.state) pages.pages.push_back(found.state->states[i].data());
   }
   write_session(path, model, group_specs(), state);
+  return held;
 }
 
 Cache::Restored Cache::restore(const std::string& path, const SessionModel& model, std::string_view salt) {

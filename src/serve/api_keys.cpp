@@ -1,5 +1,10 @@
 #include "serve/api_keys.h"
 
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <stdexcept>
+
 namespace fovea::serve {
 namespace {
 
@@ -12,7 +17,19 @@ bool same(std::string_view key, std::string_view presented) {
   return differences == 0;
 }
 
+std::string fingerprint_of(std::string_view key) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  if (EVP_Digest(key.data(), key.size(), digest, nullptr, EVP_sha256(), nullptr) != 1) throw std::runtime_error("libcrypto cannot compute SHA-256");
+  std::string text;
+  for (int i = 0; i < 16; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
 }  // namespace
+
+ApiKeys::ApiKeys(std::vector<std::string> keys) : keys_(std::move(keys)) {
+  for (const std::string& key : keys_) fingerprints_.push_back(fingerprint_of(key));
+}
 
 std::optional<int> ApiKeys::find(std::string_view presented) const {
   std::optional<int> found;

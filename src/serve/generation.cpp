@@ -43,8 +43,8 @@ std::string token_text(const Model& model, int32_t token) {
 }
 
 std::shared_ptr<Generation> Generation::start(AsyncEngine& engine, std::shared_ptr<const Model> model, Post post,
-                                              const GenerationCall& call, GenerationListener listener, double most_seconds) {
-  std::shared_ptr<Generation> generation(new Generation(engine, std::move(listener)));
+                                              const GenerationCall& call, GenerationListener listener, double most_seconds, Keep keep) {
+  std::shared_ptr<Generation> generation(new Generation(engine, std::move(listener), std::move(keep)));
   try {
     generation->submit(model, post, call, most_seconds);
   } catch (...) {
@@ -64,6 +64,7 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.priority = call.priority;
   request.owner = call.owner;
   request.cache.salt = call.salt;
+  if (keep_) salt_ = call.salt, tokens_ = call.prompt;
   usage_.prompt_tokens = static_cast<int>(call.prompt.size());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(most_seconds * 1000));
   choices_.reserve(static_cast<size_t>(call.choices));
@@ -115,6 +116,7 @@ void Generation::use(size_t index, const Event& event) {
   }
   if (event.token) {
     ++usage_.generated_tokens;
+    if (keep_ && index == 0) tokens_.push_back(*event.token);
     choice.waiting.push_back({*event.token, choice.decoded, event.logprobs});
     const std::string text = pushed(choice.text, *event.token);
     choice.decoded += text.size();
@@ -148,6 +150,7 @@ void Generation::show(size_t index, std::string text, bool all_tokens) {
 void Generation::end(size_t index, FinishReason finish) {
   Choice& choice = choices_[index];
   choice.over = true;
+  if (keep_ && index == 0) keep_(salt_, std::move(tokens_), usage_.prompt_tokens);
   listener_.ended({static_cast<int>(index), finish, choice.filter.matched()});
   if (!std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.over; })) return;
   over_ = true;

@@ -64,6 +64,9 @@ struct GenerationListener {
 // Of a token in the model's vocabulary, which can be larger than the tokenizer's: empty for what has no text.
 std::string token_text(const Model& model, int32_t token);
 
+// Hears of the tokens of a conversation that is over for now, prompt and answer.
+using Keep = std::function<void(const std::string& salt, std::vector<int32_t> tokens, int prompt_tokens)>;
+
 using Post = std::function<void(std::function<void()>)>;  // to the server's thread
 
 // Choices are requests with the same prompt: the first reads it, the others begin with what it left (engine/scheduler.h).
@@ -76,7 +79,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
 
   // errors: ApiError when prompt and tokens do not fit the context; Error, QueueFull as AsyncEngine::submit
   static std::shared_ptr<Generation> start(AsyncEngine& engine, std::shared_ptr<const Model> model, Post post,
-                                           const GenerationCall& call, GenerationListener listener, double most_seconds);
+                                           const GenerationCall& call, GenerationListener listener, double most_seconds, Keep keep = {});
   void cancel();  // nothing more is called
 
  private:
@@ -91,7 +94,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
     bool over = false;
   };
 
-  Generation(AsyncEngine& engine, GenerationListener listener) : engine_(engine), listener_(std::move(listener)) {}
+  Generation(AsyncEngine& engine, GenerationListener listener, Keep keep)
+      : engine_(engine), listener_(std::move(listener)), keep_(std::move(keep)) {}
 
   void submit(const std::shared_ptr<const Model>& model, const Post& post, const GenerationCall& call, double most_seconds);
   void take(size_t choice, const Event& event);  // does not throw
@@ -104,6 +108,9 @@ class Generation : public std::enable_shared_from_this<Generation> {
   GenerationListener listener_;
   std::vector<Choice> choices_;
   Usage usage_;
+  Keep keep_;
+  std::string salt_;
+  std::vector<int32_t> tokens_;  // of prompt and first choice, for keep_
   bool begun_ = false, over_ = false;
 };
 

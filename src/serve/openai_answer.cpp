@@ -78,7 +78,7 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
 void OpenAiAnswer::start() {
   for (size_t i = 0; i < calls_.size() && !over_; ++i) {
     generations_.push_back(Generation::start(*service_.engine, service_.model, service_.post, calls_[i].generation, listener(i),
-                                             service_.options.limits.request_seconds));
+                                             service_.options.limits.request_seconds, service_.keep));
   }
   reply_->when_gone([answer = weak_from_this()] {
     if (const auto self = answer.lock()) self->cancel();

@@ -173,7 +173,7 @@ Caller Router::caller_of(const HttpRequest& request, bool open) const {
   const std::optional<int> key = keys_.find(presented);
   if (!key) throw ApiError(401, "invalid_request_error", "Incorrect API key provided.", "", "invalid_api_key");
   caller.key = *key;
-  if (!service_.options.share_cache) caller.salt = fmt::format("key {}", *key);
+  if (!service_.options.share_cache) caller.salt = "key " + keys_.fingerprint(*key);
   return caller;
 }
 

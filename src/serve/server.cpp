@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <ctime>
+#include <future>
 #include <utility>
 
 #include "fovea/error.h"
+#include "serve/conversation_store.h"
 #include "serve/http_server.h"
 #include "serve/router.h"
 #include "serve/service.h"
@@ -17,6 +19,7 @@ namespace {
 using serve::ApiError;
 
 constexpr double kWatchSeconds = 0.1;
+constexpr int kLeastPause = 10;  // times as long as a conversation's saving took: who generates beside it waits no more than a tenth of the time
 constexpr size_t kLongestKey = 256;
 
 const ServerOptions& checked(const ServerOptions& options) {
@@ -53,16 +56,23 @@ struct Server::State {
         engine(std::make_unique<AsyncEngine>(service.model, checked(engine_options), AsyncEngineOptions{options.limits.waiting})) {
     service.post = [this](std::function<void()> work) { http.post(std::move(work)); };
     service.engine = engine.get();
+    if (!service.options.state_folder.empty()) restore_conversations();
     service.prompts = std::make_unique<serve::PromptReader>(service.model, engine->options().context_tokens);
   }
 
   serve::HttpHooks hooks();
   void watch(const std::function<bool()>& stopping);
   void drain();
+  void restore_conversations();
+  void save_conversations();
+  void save_now(Engine& engine, bool all);
 
   serve::Service service;
   serve::Router router;
   serve::HttpServer http;
+  std::unique_ptr<serve::ConversationStore> conversations;
+  bool saving = false;  // the server's thread's
+  std::chrono::steady_clock::time_point next_save = {};
   std::unique_ptr<AsyncEngine> engine;  // after http: its events go there
   std::optional<std::chrono::steady_clock::time_point> drain_until;
 };
@@ -92,11 +102,60 @@ void Server::State::drain() {
   http.stop_listening();
 }
 
+// Before anybody can ask: the constructor waits for it.
+void Server::State::restore_conversations() {
+  const ServerOptions& options = service.options;
+  conversations = std::make_unique<serve::ConversationStore>(options.state_folder, options.state_bytes);
+  service.keep = [this](const std::string& salt, std::vector<int32_t> tokens, int prompt_tokens) {
+    conversations->add({salt, std::move(tokens), prompt_tokens});
+  };
+  std::promise<serve::ConversationStore::Restored> promise;
+  engine->between_steps([this, &promise](Engine& idle) {
+    try {
+      promise.set_value(conversations->restore(idle));
+    } catch (...) {
+      promise.set_exception(std::current_exception());
+    }
+  });
+  const serve::ConversationStore::Restored restored = promise.get_future().get();
+  service.log({{"time", std::time(nullptr)}, {"event", "restored"}, {"conversations", restored.conversations}, {"tokens", restored.tokens}});
+  for (const std::string& reason : restored.left_out) {
+    service.log({{"time", std::time(nullptr)}, {"event", "left_out"}, {"reason", reason}});
+  }
+}
+
+void Server::State::save_conversations() {
+  if (saving || !conversations->pending()) return;
+  const bool all = http.under_way() == 0;
+  if (!all && std::chrono::steady_clock::now() < next_save) return;
+  saving = true;
+  engine->between_steps([this, all](Engine& idle) { save_now(idle, all); });
+}
+
+// On the engine's thread.
+void Server::State::save_now(Engine& idle, bool all) {
+  const auto begin = std::chrono::steady_clock::now();
+  do {
+    try {
+      conversations->save_one(idle);
+    } catch (const std::exception& error) {
+      service.log({{"time", std::time(nullptr)}, {"event", "not_saved"}, {"reason", error.what()}});
+    }
+  } while (all && conversations->pending());
+  const auto end = std::chrono::steady_clock::now();
+  http.post([this, pause = kLeastPause * (end - begin), end] {
+    saving = false;
+    next_save = end + pause;
+  });
+}
+
 // Ten times a second, on the server's thread.
 void Server::State::watch(const std::function<bool()>& stopping) {
   if (stopping && stopping()) drain();
+  if (conversations) save_conversations();
   if (!drain_until) return;
-  if (http.under_way() == 0 || std::chrono::steady_clock::now() >= *drain_until) http.stop();
+  const bool done = http.under_way() == 0 && !saving && !(conversations && conversations->pending());
+  if (done || std::chrono::steady_clock::now() >= *drain_until) http.stop();
 }
 
 Server::Server(std::shared_ptr<const Model> model, const EngineOptions& engine, ServerOptions options)

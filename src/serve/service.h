@@ -24,6 +24,7 @@ struct Service {
   Metrics metrics;
   std::map<int, int> under_way;  // requests of the engine by number of the key
   bool draining = false;         // the server's thread's
+  Keep keep = {};                // where conversations outlive the server
   std::unique_ptr<const PromptReader> prompts = {};
 
   void log(const nlohmann::ordered_json& line) const;

@@ -42,7 +42,7 @@ void SingleAnswer::start(Service& service, const GenerationCall& call) {
                                  },
                                  [self](const ChoiceEnd& end) { self->end_ = end; }, [self](const Usage& usage) { self->finish(usage); },
                                  [self](const std::exception_ptr& error) { self->fail(error); }};
-  generation_ = Generation::start(*service.engine, service.model, service.post, call, std::move(listener), service.options.limits.request_seconds);
+  generation_ = Generation::start(*service.engine, service.model, service.post, call, std::move(listener), service.options.limits.request_seconds, service.keep);
   reply_->when_gone([answer = weak_from_this()] {
     if (const auto alive = answer.lock()) alive->cancel();
   });
