@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,8 @@
 #include <vector>
 
 namespace fovea {
+
+class Grammar;  // fovea/grammar.h
 
 // How the next token is chosen from the logits. Steps are applied in the order of the fields.
 struct SamplingOptions {
@@ -51,6 +54,9 @@ struct Request {
   int max_tokens = 0;                 // to generate; 0: only compute the prompt
   SamplingOptions sampling;
   std::vector<int32_t> stop_tokens;   // end the generation; not part of the output
+  // What the output has to be, of the engine's model; where nothing more may follow, it ends (FinishReason::stop). Cut by
+  // max_tokens it is a beginning of what it has to be.
+  std::shared_ptr<const Grammar> grammar = {};
   LogitsSink on_logits;               // if set, called for positions of the prompt and of the output, in order
   int logits_from = 0;                // first position on_logits is called for; what lies before may come from the cache
   CacheTerms cache;

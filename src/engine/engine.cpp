@@ -7,8 +7,10 @@
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
+#include "engine/background_thread.h"
 #include "engine/cache_report.h"
 #include "engine/fingerprint.h"
+#include "engine/grammar_state.h"
 #include "engine/model_state.h"
 #include "engine/sample_text.h"
 #include "engine/scheduler.h"
@@ -76,6 +78,7 @@ struct Engine::State {
   void count_step(bool generates_only, double seconds);
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
+  void begin_sampling(RunningRequest& request);
   Event sample(RunningRequest& request, std::span<const float> logits);
   bool forget(RunningRequest& request);
   int tokens_to_shift(kv::SequenceId sequence, int keep) const;
@@ -85,6 +88,7 @@ struct Engine::State {
   EngineOptions options;
   ThreadPool pool;
   TeamSize team{options.threads};
+  BackgroundThread masks;  // before the requests that use it
   kv::Cache cache;
   kernels::Compute compute;
   model::Scratch scratch;
@@ -136,6 +140,9 @@ void Engine::State::check(const Request& request) const {
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
   if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");
   sampling::check_options(request.sampling, spec().vocabulary, {});
+  if (request.grammar && request.grammar->state().model != &model->state()) {
+    throw Error("the grammar was compiled for another model", "request", "compile it for the engine's own");
+  }
   if (request.shift_after) check_shift(request);
   const int64_t generated = request.shift_after ? 0 : std::max(0, request.max_tokens - 1);
   const int64_t needed = static_cast<int64_t>(request.prompt.size()) + generated;
@@ -190,17 +197,25 @@ bool Engine::State::forget(RunningRequest& request) {
   return true;
 }
 
+void Engine::State::begin_sampling(RunningRequest& request) {
+  request.sampler.emplace(request.request.sampling, spec().vocabulary, request.request.prompt);
+  if (request.request.grammar) request.constraint.emplace(*request.request.grammar, spec().vocabulary, masks);
+}
+
 Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
   Event event{request.id, std::nullopt, FinishReason::none, request.reuse, request.lost};
+  bool is_complete = false;
   try {
-    if (!request.sampler) request.sampler.emplace(request.request.sampling, spec().vocabulary, request.request.prompt);
-    event.token = request.sampler->next(logits);
+    if (!request.sampler) begin_sampling(request);
+    event.token = request.sampler->next(logits, request.constraint ? request.constraint->allowed() : std::span<const uint32_t>());
+    if (request.constraint) is_complete = !request.constraint->accept(*event.token);
   } catch (const std::exception&) {  // of this request alone: the others go on
     event.finished = FinishReason::failed;
     event.error = std::current_exception();
     return event;
   }
   const int32_t token = *event.token;
+  if (is_complete) event.finished = FinishReason::stop;
   if (request.request.top_logprobs) event.logprobs = sampling::logprobs_of(logits, token, *request.request.top_logprobs);
   const auto& stops = request.request.stop_tokens;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
@@ -210,7 +225,7 @@ Event Engine::State::sample(RunningRequest& request, std::span<const float> logi
     return event;
   }
   request.tokens.push_back(token);
-  if (++request.generated == request.request.max_tokens) event.finished = FinishReason::length;
+  if (++request.generated == request.request.max_tokens && !is_complete) event.finished = FinishReason::length;
   return event;
 }
 
@@ -320,7 +335,7 @@ RequestId Engine::submit(Request request) {
   tokens.reserve(tokens.size() + static_cast<size_t>(std::min(request.max_tokens, s.options.context_tokens)));
   const RequestId id = s.next_id++;
   s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, {}, {}, {}}));
+      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, {}, {}, {}, {}}));
   return id;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/prompt_share.h"
+#include "engine/token_constraint.h"
 #include "fovea/request.h"
 #include "kv/cache.h"
 #include "model/forward.h"
@@ -25,6 +26,7 @@ struct RunningRequest {
   int generated = 0;
   kv::SequenceId sequence{};
   std::optional<sampling::Sampler> sampler;  // from the first token on: those that wait cost little
+  std::optional<TokenConstraint> constraint = {};  // likewise, where the request has a grammar
   ReuseReport reuse;
   LossReport lost;
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 
+#include "serve/answer_grammar.h"
 #include "serve/api_error.h"
 
 namespace fovea::serve {
@@ -78,6 +79,7 @@ void read_common(Fields& fields, const CallContext& context, OpenAiCall& call) {
   generation.choices = static_cast<int>(fields.integer("n", 1, context.limits.choices).value_or(1));
   generation.stops = stop_strings(fields, "stop", 4);
   generation.stop_tokens = context.prompts.model().end_tokens();
+  generation.grammar = openai_grammar(fields, context.prompts.model());
   generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
   generation.owner = context.owner;
   generation.salt = context.salt;
@@ -119,11 +121,6 @@ void refuse_what_is_missing(Fields& fields) {
   }
   for (const char* name : {"audio", "prediction", "web_search_options"}) {
     if (fields.find(name)) unsupported(name);
-  }
-  if (const json* format = fields.find("response_format")) {
-    Fields inside(*format, "response_format.");
-    if (!inside.require("type").is_string()) inside.wrong_type("type", "a string");
-    if (*inside.text("type") != "text") unsupported("response_format");
   }
   if (const json* modalities = fields.find("modalities"); modalities && *modalities != json::array({"text"})) unsupported("modalities");
   for (const char* name : {"tool_choice", "function_call"}) {

@@ -60,6 +60,7 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.max_tokens = tokens_to_generate(call, engine_.options().context_tokens);
   request.sampling = call.sampling;
   request.stop_tokens = call.stop_tokens;
+  request.grammar = call.grammar;
   request.top_logprobs = call.top_logprobs;
   request.priority = call.priority;
   request.owner = call.owner;

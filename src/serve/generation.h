@@ -22,6 +22,7 @@ struct GenerationCall {
   SamplingOptions sampling;
   std::vector<std::string> stops;
   std::vector<int32_t> stop_tokens;
+  std::shared_ptr<const Grammar> grammar = {};  // of the answer; null: any text
   std::optional<int> top_logprobs;
   int owner = 0;     // Request::owner
   std::string salt;

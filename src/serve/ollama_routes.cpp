@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <ctime>
 
+#include "serve/answer_grammar.h"
 #include "serve/call_fields.h"
 #include "serve/router.h"
 #include "serve/single_answer.h"
@@ -95,7 +96,6 @@ void limit_tokens(GenerationCall& call, const ServerLimits& limits) {
 void refuse_what_is_missing(Fields& fields, const std::string& model) {
   if (const json* tools = fields.find("tools"); tools && !tools->empty()) throw bad_request(model + " does not support tools");
   if (const json* images = fields.find("images"); images && !images->empty()) throw bad_request(model + " does not support images");
-  if (const json* format = fields.find("format"); format && *format != "") throw bad_request("format is not supported by this server");
   if (const json* think = fields.find("think"); think && *think != false) throw bad_request(model + " does not support thinking");
   if (!fields.text("suffix").value_or("").empty()) throw bad_request(model + " does not support insert");
 }
@@ -141,6 +141,7 @@ void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const
   GenerationCall call;
   read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
+  call.grammar = ollama_grammar(fields, *service_.model);
   call.owner = caller.key;
   call.salt = caller.salt;
   const bool streams = fields.boolean("stream").value_or(true);
@@ -166,6 +167,7 @@ void Router::ollama_generate(const HttpRequest& request, const Caller& caller, c
   GenerationCall call;
   read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
+  call.grammar = ollama_grammar(fields, *service_.model);
   call.owner = caller.key;
   call.salt = caller.salt;
   const bool streams = fields.boolean("stream").value_or(true), raw = fields.boolean("raw").value_or(false);
