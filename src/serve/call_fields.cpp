@@ -9,6 +9,7 @@
 
 #include "serve/answer_grammar.h"
 #include "serve/api_error.h"
+#include "serve/tools.h"
 
 namespace fovea::serve {
 namespace {
@@ -115,18 +116,24 @@ void refuse_what_is_missing(Fields& fields) {
   const auto unsupported = [&](const char* name) {
     throw bad_request(fmt::format("Unsupported parameter: '{}' is not supported by this server.", name), name, "unsupported_parameter");
   };
-  for (const char* name : {"tools", "functions"}) {
-    const json* list = fields.find(name);
-    if (list && !(list->is_array() && list->empty())) unsupported(name);
-  }
+  if (const json* list = fields.find("functions"); list && !(list->is_array() && list->empty())) unsupported("functions");
   for (const char* name : {"audio", "prediction", "web_search_options"}) {
     if (fields.find(name)) unsupported(name);
   }
   if (const json* modalities = fields.find("modalities"); modalities && *modalities != json::array({"text"})) unsupported("modalities");
-  for (const char* name : {"tool_choice", "function_call"}) {
-    if (const json* choice = fields.find(name); choice && *choice != "none" && *choice != "auto") unsupported(name);
+  if (const json* choice = fields.find("function_call"); choice && *choice != "none" && *choice != "auto") unsupported("function_call");
+  for (const char* harmless : {"reasoning_effort", "verbosity"}) fields.ignore(harmless);
+}
+
+// An answer that has to be of a form cannot be a call as well; what `structured_outputs` allows may contain calls.
+void offer_tools(Fields& fields, const Model& model, GenerationCall& generation) {
+  generation.tools = openai_tools(fields);
+  if (!generation.tools || generation.tools->choice == ToolChoice::none) return;
+  if (generation.grammar && (generation.tools->choice != ToolChoice::automatic || !fields.find("structured_outputs"))) {
+    throw bad_request("'tools' and a form of the answer together are not supported by this server: set 'tool_choice' to 'none', or leave one out.",
+                      "tools", "unsupported_parameter");
   }
-  for (const char* harmless : {"parallel_tool_calls", "reasoning_effort", "verbosity"}) fields.ignore(harmless);
+  if (generation.tools->choice != ToolChoice::automatic) generation.grammar = generation.tools->grammar(model);
 }
 
 std::string text_of_content(const json& content, const std::string& name) {
@@ -153,15 +160,23 @@ ChatTurn chat_turn(const json& message, const std::string& path) {
   fields.require("role");
   ChatTurn turn;
   turn.role = *fields.text("role");
-  const bool known = turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant";
+  const bool known = turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant" || turn.role == "tool";
   if (!known) {
-    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user' and 'assistant'.", turn.role.substr(0, 32)),
+    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user', 'assistant' and 'tool'.", turn.role.substr(0, 32)),
                       fields.full_name("role"), "invalid_value");
   }
   if (turn.role == "developer") turn.role = "system";
-  turn.content = text_of_content(fields.require("content"), fields.full_name("content"));
+  if (const json* calls = fields.find("tool_calls"); calls && turn.role == "assistant") {
+    turn.tool_calls = tool_calls_of(*calls, fields.full_name("tool_calls"), Dialect::openai);
+  }
+  if (turn.role == "tool") {
+    fields.require("tool_call_id");
+    turn.tool_call_id = *fields.text("tool_call_id");
+  }
+  const json* content = turn.tool_calls.empty() ? &fields.require("content") : fields.find("content");
+  if (content) turn.content = text_of_content(*content, fields.full_name("content"));
   for (const char* harmless : {"name", "refusal", "annotations", "reasoning_content"}) fields.ignore(harmless);
-  for (const char* absent : {"tool_calls", "function_call", "audio"}) {
+  for (const char* absent : {"function_call", "audio"}) {
     const json* value = fields.find(absent);
     if (value && !value->empty()) throw bad_request(fmt::format("Unsupported parameter: '{}'.", fields.full_name(absent)), fields.full_name(absent), "unsupported_parameter");
   }
@@ -254,6 +269,7 @@ OpenAiCall chat_call(const json& body, const CallContext& context) {
   read_common(fields, context, call);
   refuse_what_is_missing(fields);
   GenerationCall& generation = call.generation;
+  offer_tools(fields, context.prompts.model(), generation);
   generation.max_tokens = token_limit(fields, "max_completion_tokens", context.limits);
   if (const auto older = token_limit(fields, "max_tokens", context.limits); !generation.max_tokens) generation.max_tokens = older;
   if (!generation.max_tokens && context.limits.output_tokens > 0) {
@@ -266,7 +282,7 @@ OpenAiCall chat_call(const json& body, const CallContext& context) {
   if (logprobs) generation.top_logprobs = static_cast<int>(top.value_or(0));
   limit_logprobs(call, 1);
   fields.refuse_others();
-  generation.prompt = context.prompts.tokens(turns);
+  generation.prompt = context.prompts.tokens(turns, generation.tools ? generation.tools->for_template() : "");
   return call;
 }
 

@@ -280,8 +280,9 @@ void Router::apply_template(const HttpRequest& request, const Caller&, const std
   Fields fields(body);
   fields.ignore("model");
   const std::vector<ChatTurn> turns = chat_turns(fields.require("messages"), "messages");
+  const std::shared_ptr<const ToolSet> tools = openai_tools(fields);
   fields.refuse_others();
-  send_json(reply, {{"prompt", service_.prompts->text(turns)}});
+  send_json(reply, {{"prompt", service_.prompts->text(turns, tools ? tools->for_template() : "")}});
 }
 
 void Router::page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {

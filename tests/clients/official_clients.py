@@ -20,6 +20,7 @@ except ImportError:
     sys.exit(77)
 
 import structured_outputs
+import tools
 from checks import KEY, QUESTION, check, fails
 
 
@@ -129,6 +130,7 @@ def main():
         ollama_chat(server.url, text)
         anthropic_messages(server.url, text)
         structured_outputs.run(server.url, text)
+        tools.run(server.url)
     except BaseException:
         server.process.kill()
         raise
