@@ -57,6 +57,8 @@ struct Request {
   // What the output has to be, of the engine's model; where nothing more may follow, it ends (FinishReason::stop). Cut by
   // max_tokens it is a beginning of what it has to be.
   std::shared_ptr<const Grammar> grammar = {};
+  // Only the prompt is computed, all of it and for nobody else, and the last event tells its embedding.
+  bool embed = false;
   LogitsSink on_logits;               // if set, called for positions of the prompt and of the output, in order
   int logits_from = 0;                // first position on_logits is called for; what lies before may come from the cache
   CacheTerms cache;
@@ -128,6 +130,8 @@ struct Event {
   LossReport lost = {};                       // so far
   std::optional<TokenLogprobs> logprobs = {}; // of the token, where Request::top_logprobs wants them
   std::exception_ptr error = {};              // with FinishReason::failed
+  // Of Request::embed: the mean over all tokens of the prompt of their states after the model's last norm, as a unit vector.
+  std::vector<float> embedding = {};
 };
 
 }  // namespace fovea

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
@@ -80,6 +81,7 @@ struct Engine::State {
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
   void begin_sampling(RunningRequest& request);
   Event sample(RunningRequest& request, std::span<const float> logits);
+  void pool_states(RunningRequest& request, const kernels::SequenceRows& sequence, std::vector<Event>& events);
   bool forget(RunningRequest& request);
   int tokens_to_shift(kv::SequenceId sequence, int keep) const;
   int scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const;
@@ -136,6 +138,9 @@ void Engine::State::check(const Request& request) const {
   }
   if (!(request.cache.ttl_seconds >= 0) || request.cache.approximate_windows < 0) {
     throw Error("ttl_seconds or approximate_windows is negative", "request", "give 0 or more");
+  }
+  if (request.embed && (request.max_tokens > 0 || request.on_logits)) {
+    throw Error("an embedding is of a prompt alone", "request", "ask for no tokens and no logits");
   }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
   if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");
@@ -271,6 +276,10 @@ void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, s
   };
   for (size_t s = 0; s < scheduled.size(); ++s) {
     RunningRequest& request = *scheduled[s];
+    if (request.request.embed) {
+      pool_states(request, batch.sequences[s], events);
+      continue;
+    }
     const kernels::SequenceRows& sequence = batch.sequences[s];
     for (int i = 0; i < sequence.rows; ++i) {
       const int position = request.computed + i;
@@ -287,6 +296,19 @@ void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, s
     }
   }
   flush();
+}
+
+void Engine::State::pool_states(RunningRequest& request, const kernels::SequenceRows& sequence, std::vector<Event>& events) {
+  std::vector<int> rows;
+  for (int begin = 0; begin < sequence.rows; begin += model::Scratch::kLogitRows) {
+    rows.resize(static_cast<size_t>(std::min(model::Scratch::kLogitRows, sequence.rows - begin)));
+    std::iota(rows.begin(), rows.end(), sequence.first_row + begin);
+    const kernels::Rows states = final_states(spec(), model->state().weights, rows, compute, scratch);
+    for (int i = 0; i < states.rows; ++i) request.pooled.add({states.row(i), static_cast<size_t>(states.width)});
+  }
+  if (request.computed + sequence.rows < request.prompt_tokens()) return;
+  Event& event = events.emplace_back(Event{request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
+  event.embedding = request.pooled.unit_vector();
 }
 
 // Positions of the request that are computed after this step.
@@ -331,11 +353,15 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 RequestId Engine::submit(Request request) {
   State& s = *state_;
   s.check(request);
+  if (request.embed) {  // of every position the state is needed, and states are not kept
+    request.cache.reuse = false;
+    request.cache.keep = KeepLevel::none;
+  }
   std::vector<int32_t> tokens = request.prompt;
   tokens.reserve(tokens.size() + static_cast<size_t>(std::min(request.max_tokens, s.options.context_tokens)));
   const RequestId id = s.next_id++;
   s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, {}, {}, {}, {}}));
+      new RunningRequest{.id = id, .request = std::move(request), .tokens = std::move(tokens)}));
   return id;
 }
 

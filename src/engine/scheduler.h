@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/pooling.h"
 #include "engine/prompt_share.h"
 #include "engine/token_constraint.h"
 #include "fovea/request.h"
@@ -20,15 +21,16 @@ namespace fovea {
 // A request on its way: its tokens so far, and how many of them are in the cache.
 struct RunningRequest {
   RequestId id = 0;
-  Request request;
-  std::vector<int32_t> tokens;  // prompt and output
+  Request request = {};
+  std::vector<int32_t> tokens = {};  // prompt and output
   int computed = 0;             // of them, through the model
   int generated = 0;
   kv::SequenceId sequence{};
-  std::optional<sampling::Sampler> sampler;  // from the first token on: those that wait cost little
+  std::optional<sampling::Sampler> sampler = {};  // from the first token on: those that wait cost little
   std::optional<TokenConstraint> constraint = {};  // likewise, where the request has a grammar
-  ReuseReport reuse;
-  LossReport lost;
+  ReuseReport reuse = {};
+  LossReport lost = {};
+  MeanPooling pooled = {};  // of Request::embed
 
   int prompt_tokens() const { return static_cast<int>(request.prompt.size()); }
   bool in_prompt() const { return computed < prompt_tokens(); }

@@ -28,27 +28,34 @@ GrammarSource one_of(const json& choices, Fields& fields) {
   return {Kind::lark, rule};
 }
 
-std::shared_ptr<const Grammar> of_response_format(const json& format, const Model& model) {
-  Fields fields(format, "response_format.");
+// The parts of a schema with a name; `param` is the field that holds it.
+std::shared_ptr<const Grammar> of_named_schema(Fields& fields, const std::string& param, const Model& model) {
+  fields.require("name");
+  const std::string name = fields.text("name")->substr(0, 64);
+  const bool strict = fields.boolean("strict").value_or(false);
+  fields.text("description");
+  const json* given = fields.find("schema");
+  fields.refuse_others();
+  const GrammarSource source = given ? schema(*given, strict) : GrammarSource::any_json_object();
+  return compiled(model, source, fmt::format("schema for {} '{}'", param, name), param);
+}
+
+// param: "response_format" or, where the schema's parts stand beside the type, "text.format".
+std::shared_ptr<const Grammar> of_format(const json& format, const std::string& param, const Model& model) {
+  Fields fields(format, param + ".");
   fields.require("type");
   const std::string type = *fields.text("type");
   if (type != "json_schema") {
     fields.refuse_others();
     if (type == "text") return nullptr;
-    if (type == "json_object") return compiled(model, GrammarSource::any_json_object(), "response_format", "response_format");
+    if (type == "json_object") return compiled(model, GrammarSource::any_json_object(), param, param);
     throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'json_object', 'json_schema', and 'text'.", type.substr(0, 32)),
-                      "response_format.type", "invalid_value");
+                      param + ".type", "invalid_value");
   }
-  Fields inside(fields.require("json_schema"), "response_format.json_schema.");
+  if (param == "text.format") return of_named_schema(fields, param, model);
+  Fields inside(fields.require("json_schema"), param + ".json_schema.");
   fields.refuse_others();
-  inside.require("name");
-  const std::string name = inside.text("name")->substr(0, 64);
-  const bool strict = inside.boolean("strict").value_or(false);
-  inside.text("description");
-  const json* given = inside.find("schema");
-  inside.refuse_others();
-  const GrammarSource source = given ? schema(*given, strict) : GrammarSource::any_json_object();
-  return compiled(model, source, fmt::format("schema for response_format '{}'", name), "response_format");
+  return of_named_schema(inside, param, model);
 }
 
 std::shared_ptr<const Grammar> of_structured_outputs(const json& wanted, const Model& model) {
@@ -79,12 +86,30 @@ std::shared_ptr<const Grammar> compiled(const Model& model, const GrammarSource&
   }
 }
 
-std::shared_ptr<const Grammar> openai_grammar(Fields& fields, const Model& model) {
-  const json *format = fields.find("response_format"), *wanted = fields.find("structured_outputs");
-  std::shared_ptr<const Grammar> grammar = format ? of_response_format(*format, model) : nullptr;
+namespace {
+
+std::shared_ptr<const Grammar> or_structured_outputs(std::shared_ptr<const Grammar> grammar, const char* param, Fields& fields, const Model& model) {
+  const json* wanted = fields.find("structured_outputs");
   if (!wanted) return grammar;
-  if (grammar) throw bad_request("Only one of 'response_format' and 'structured_outputs' can be given.", "structured_outputs", "invalid_value");
+  if (grammar) throw bad_request(fmt::format("Only one of '{}' and 'structured_outputs' can be given.", param), "structured_outputs", "invalid_value");
   return of_structured_outputs(*wanted, model);
+}
+
+}  // namespace
+
+std::shared_ptr<const Grammar> openai_grammar(Fields& fields, const Model& model) {
+  const json* format = fields.find("response_format");
+  return or_structured_outputs(format ? of_format(*format, "response_format", model) : nullptr, "response_format", fields, model);
+}
+
+std::shared_ptr<const Grammar> responses_grammar(Fields& fields, const Model& model) {
+  const json* text = fields.find("text");
+  if (!text) return or_structured_outputs(nullptr, "text.format", fields, model);
+  Fields inside(*text, "text.");
+  const json* format = inside.find("format");
+  inside.ignore("verbosity");
+  inside.refuse_others();
+  return or_structured_outputs(format ? of_format(*format, "text.format", model) : nullptr, "text.format", fields, model);
 }
 
 std::shared_ptr<const Grammar> ollama_grammar(Fields& fields, const Model& model) {

@@ -11,6 +11,8 @@ namespace fovea::serve {
 // OpenAI's `response_format`, and vLLM's `structured_outputs` (json, json_object, regex, choice, grammar); null: any text.
 // errors: ApiError, as OpenAI words it
 std::shared_ptr<const Grammar> openai_grammar(Fields& fields, const Model& model);
+// `text.format` of /v1/responses, and `structured_outputs`. errors: likewise
+std::shared_ptr<const Grammar> responses_grammar(Fields& fields, const Model& model);
 // Ollama's `format`: "json" or a schema. errors: ApiError
 std::shared_ptr<const Grammar> ollama_grammar(Fields& fields, const Model& model);
 

@@ -37,20 +37,37 @@ ordered_json schema_at(Fields& fields, const char* name) {
   return schema ? ordered_json::parse(schema->dump()) : ordered_json::object();
 }
 
+void check_type(Fields& fields) {
+  const std::string type = fields.text("type").value_or("function");
+  if (type == "function") return;
+  throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'function'.", type.substr(0, 32)), fields.full_name("type"), "invalid_value");
+}
+
+Tool openai_tool(Fields& fields) {
+  fields.require("name");
+  Tool tool{*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "parameters"), fields.boolean("strict").value_or(false)};
+  fields.refuse_others();
+  return checked(std::move(tool), fields);
+}
+
+// {"type": "function", "name": ...}
+Tool flat_function_of(const json& value, const std::string& path, Dialect dialect) {
+  Fields fields(value, path + ".", dialect);
+  check_type(fields);
+  return openai_tool(fields);
+}
+
 // {"type": "function", "function": {...}}
 Tool function_of(const json& value, const std::string& path, Dialect dialect) {
   Fields outside(value, path + ".", dialect);
-  if (const std::string type = outside.text("type").value_or("function"); type != "function") {
-    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'function'.", type.substr(0, 32)), outside.full_name("type"), "invalid_value");
-  }
+  check_type(outside);
   Fields fields(outside.require("function"), path + ".function.", dialect);
+  if (dialect != Dialect::ollama) {
+    outside.refuse_others();
+    return openai_tool(fields);
+  }
   fields.require("name");
-  Tool tool{*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "parameters"), false};
-  if (dialect == Dialect::ollama) return checked(std::move(tool), fields);
-  tool.strict = fields.boolean("strict").value_or(false);
-  fields.refuse_others();
-  outside.refuse_others();
-  return checked(std::move(tool), fields);
+  return checked({*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "parameters"), false}, fields);
 }
 
 std::shared_ptr<ToolSet> set_of(Fields& fields, Dialect dialect, Tool (*read)(const json&, const std::string&, Dialect)) {
@@ -148,8 +165,28 @@ std::shared_ptr<const Grammar> ToolSet::grammar(const Model& model) const {
   return compiled(model, {GrammarSource::Kind::lark, start + call + "any: " + any + "\n" + rules}, "schema for function in 'tools'", "tools");
 }
 
-std::shared_ptr<const ToolSet> openai_tools(Fields& fields) {
-  const std::shared_ptr<ToolSet> set = set_of(fields, Dialect::openai, function_of);
+namespace {
+
+std::string chosen_function(const json& choice) {
+  Fields named(choice, "tool_choice.");
+  named.ignore("type");
+  Fields function(named.require("function"), "tool_choice.function.");
+  named.refuse_others();
+  function.require("name");
+  function.refuse_others();
+  return *function.text("name");
+}
+
+std::string chosen_flat_function(const json& choice) {
+  Fields named(choice, "tool_choice.");
+  named.ignore("type");
+  named.require("name");
+  named.refuse_others();
+  return *named.text("name");
+}
+
+// `set`: of `tools`; chosen: the name in a `tool_choice` that is an object.
+std::shared_ptr<const ToolSet> with_openai_choice(Fields& fields, const std::shared_ptr<ToolSet>& set, std::string (*chosen)(const json&)) {
   const json* choice = fields.find("tool_choice");
   const bool parallel = fields.boolean("parallel_tool_calls").value_or(true);
   if (!set) {
@@ -163,17 +200,21 @@ std::shared_ptr<const ToolSet> openai_tools(Fields& fields) {
   if (*choice == "none") set->choice = ToolChoice::none;
   else if (*choice == "required") set->choice = ToolChoice::required;
   else if (choice->is_object() && choice->value("type", json()) == "function") {
-    Fields named(*choice, "tool_choice.");
-    named.ignore("type");
-    Fields function(named.require("function"), "tool_choice.function.");
-    named.refuse_others();
-    function.require("name");
-    choose(*set, *function.text("name"));
-    function.refuse_others();
+    choose(*set, chosen(*choice));
   } else {
     throw bad_request("Invalid value for 'tool_choice': expected 'none', 'auto', 'required' or a function.", "tool_choice", "invalid_value");
   }
   return set;
+}
+
+}  // namespace
+
+std::shared_ptr<const ToolSet> openai_tools(Fields& fields) {
+  return with_openai_choice(fields, set_of(fields, Dialect::openai, function_of), chosen_function);
+}
+
+std::shared_ptr<const ToolSet> responses_tools(Fields& fields) {
+  return with_openai_choice(fields, set_of(fields, Dialect::openai, flat_function_of), chosen_flat_function);
 }
 
 std::shared_ptr<const ToolSet> ollama_tools(Fields& fields) { return set_of(fields, Dialect::ollama, function_of); }

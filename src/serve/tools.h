@@ -35,6 +35,7 @@ struct ToolSet {
 
 // `tools`, `tool_choice`, `parallel_tool_calls`; null: none are offered. errors: ApiError in the API's words
 std::shared_ptr<const ToolSet> openai_tools(Fields& fields);
+std::shared_ptr<const ToolSet> responses_tools(Fields& fields);  // of /v1/responses, where a function has no object of its own
 std::shared_ptr<const ToolSet> ollama_tools(Fields& fields);
 std::shared_ptr<const ToolSet> anthropic_tools(Fields& fields);
 

@@ -19,6 +19,7 @@ try:
 except ImportError:
     sys.exit(77)
 
+import responses
 import structured_outputs
 import tools
 from checks import KEY, QUESTION, check, fails
@@ -131,6 +132,7 @@ def main():
         anthropic_messages(server.url, text)
         structured_outputs.run(server.url, text)
         tools.run(server.url)
+        responses.run(server.url, text)
     except BaseException:
         server.process.kill()
         raise
