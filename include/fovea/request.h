@@ -68,6 +68,10 @@ struct Request {
   std::optional<int> shift_after = {};
   int owner = 0;     // who asks: any number
   int priority = 0;  // of those that wait, the highest starts first, whoever asks; among equals, whose owner has the fewest running
+  // > 0: up to so many tokens at a time are guessed by what followed the newest tokens before, in prompt or output, and checked in one
+  // step. The output is the same, tokens and bits; it comes faster where it repeats what was there. At most 32; does nothing for
+  // sequences that forget or shift, on models whose layers carry a state, and with on_logits.
+  int prompt_lookup = 0;
   std::optional<int> top_logprobs = {};  // if set: every event with a token tells its log probability, and of so many others
 };
 

@@ -47,7 +47,7 @@ struct RunOptions {
   GrammarArguments grammar;
   std::optional<std::string> prompt, file, session, kv_report;
   std::optional<int> tokens;
-  int context = 0, keep = 16;
+  int context = 0, keep = 16, prompt_lookup = 0;
   std::string system;
   bool interactive = false, chat = false, shift = false, special = false, ignore_end = false, stats = false, json = false;
 };
@@ -120,6 +120,7 @@ int run_once(const RunOptions& options) {
   request.max_tokens = most;
   request.sampling = options.sampling.resolved(options.chat);
   request.grammar = options.grammar.compiled(*model);
+  request.prompt_lookup = options.prompt_lookup;
   if (!options.ignore_end) request.stop_tokens = model->end_tokens();
 
   EngineOptions engine_options = options.model.engine_options();
@@ -192,6 +193,7 @@ int run(const RunOptions& options) {
   if (options.prompt || options.file) chat.first_message = prompt_text(options);
   const std::shared_ptr<const Model> model = options.model.load(options.context, options.model.cache);
   chat.grammar = options.grammar.compiled(*model);
+  chat.prompt_lookup = options.prompt_lookup;
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
   if (options.context == 0 && options.model.evict != "none") engine_options.context_tokens = EngineLimits::kMostContextTokens;
@@ -238,6 +240,13 @@ void add_run_command(CLI::App& program, Action& chosen) {
       ->capture_default_str();
   options->model.add_machine(*command);
   options->model.add_cache(*command);
+  command
+      ->add_option("--prompt-lookup", options->prompt_lookup,
+                   "guess up to N tokens at a time by what stands in prompt and text; the text is the same,\n"
+                   "and comes faster where it repeats what was there; 0: off")
+      ->type_name("N")
+      ->check(whole_number(0, 32))
+      ->capture_default_str();
   options->sampling.add(*command);
   options->grammar.add(*command);
   command->add_flag("--special", options->special,

@@ -77,6 +77,7 @@ struct Engine::State {
   std::vector<KvGroupStats> group_stats() const;
   bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
   void count_step(bool generates_only, double seconds);
+  int take_guesses(const std::vector<RunningRequest*>& scheduled);  // how many there were
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
   void begin_sampling(RunningRequest& request);
@@ -141,6 +142,9 @@ void Engine::State::check(const Request& request) const {
   }
   if (request.embed && (request.max_tokens > 0 || request.on_logits)) {
     throw Error("an embedding is of a prompt alone", "request", "ask for no tokens and no logits");
+  }
+  if (request.prompt_lookup < 0 || request.prompt_lookup > PromptLookup::kMostTokens) {
+    throw Error(fmt::format("prompt_lookup is {}", request.prompt_lookup), "request", fmt::format("give 0 to {}", PromptLookup::kMostTokens));
   }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
   if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");
@@ -251,8 +255,12 @@ void Engine::State::take_row(RunningRequest& request, int position, std::span<co
                              std::vector<Event>& events) {
   if (wants_logits(request, position)) request.request.on_logits(position, logits);
   if (position + 1 < request.prompt_tokens()) return;
+  if (position >= request.prompt_tokens() && position != request.computed + request.right) return;  // a guess before it was wrong
   if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
   else events.push_back(sample(request, logits));
+  const Event& event = events.back();
+  const auto next = static_cast<size_t>(request.right);
+  if (event.finished == FinishReason::none && next < request.guessed.size() && event.token == request.guessed[next]) ++request.right;
 }
 
 // Projects the rows that somebody wants, some at a time.
@@ -314,11 +322,25 @@ void Engine::State::pool_states(RunningRequest& request, const kernels::Sequence
 // Positions of the request that are computed after this step.
 int Engine::State::scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const {
   const auto at = std::find(scheduled.begin(), scheduled.end(), &request) - scheduled.begin();
-  return request.computed + batch.sequences[static_cast<size_t>(at)].rows;
+  return request.computed + request.rows_taken(batch.sequences[static_cast<size_t>(at)].rows);
 }
 
 bool Engine::State::generates_only(const std::vector<RunningRequest*>& scheduled) const {
   return std::none_of(scheduled.begin(), scheduled.end(), [](const auto* r) { return r->in_prompt(); });
+}
+
+// Tells who guessed what came of it.
+int Engine::State::take_guesses(const std::vector<RunningRequest*>& scheduled) {
+  int guessed = 0;
+  for (RunningRequest* request : scheduled) {
+    const int count = request->in_prompt() ? 0 : static_cast<int>(request->guessed.size());
+    if (count == 0) continue;
+    request->lookup->took(count, request->right);
+    guessed += count;
+    stats.guessed_tokens += count;
+    stats.guessed_right += request->right;
+  }
+  return guessed;
 }
 
 void Engine::State::count_step(bool generates_only, double seconds) {
@@ -380,9 +402,12 @@ std::vector<Event> Engine::step() {
   std::vector<Event> events;
   s.take_logits(scheduled, events);
   const double seconds = watch.seconds(), stalled = s.pool.take_stalled_seconds();
-  if (generates_only) s.team.took(s.batch.rows(), seconds, stalled);
+  const int64_t right_before = s.stats.guessed_right;
+  const int guessed = s.take_guesses(scheduled), wrong = guessed - static_cast<int>(s.stats.guessed_right - right_before);
+  if (generates_only && guessed == 0) s.team.took(s.batch.rows(), seconds, stalled);
   s.scheduler.took(scheduled, s.batch, seconds);
   s.count_step(generates_only, seconds);
+  (generates_only ? s.stats.decode_tokens : s.stats.prefill_tokens) -= wrong;
   for (const Event& event : events) {
     // Where a request ends is the likeliest place to continue from; told before commit gives pages back.
     const RunningRequest* ended = event.finished == FinishReason::none ? nullptr : s.scheduler.find_running(event.request);
@@ -390,14 +415,15 @@ std::vector<Event> Engine::step() {
   }
   for (size_t i = 0; i < scheduled.size(); ++i) {
     const kernels::SequenceRows& rows = s.batch.sequences[i];
-    s.cache.commit(scheduled[i]->sequence, std::span<const int32_t>(s.batch.tokens)
-                                               .subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(rows.rows)));
-    scheduled[i]->computed += rows.rows;
+    const int taken = scheduled[i]->rows_taken(rows.rows);
+    s.cache.commit(scheduled[i]->sequence,
+                   std::span<const int32_t>(s.batch.tokens).subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(taken)));
+    scheduled[i]->computed += taken;
   }
   for (const Event& event : events) {
     if (event.finished != FinishReason::none) s.scheduler.remove(event.request);
   }
-  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.request < b.request; });
+  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.request < b.request; });
   return events;
 }
 

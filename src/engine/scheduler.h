@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/pooling.h"
+#include "engine/prompt_lookup.h"
 #include "engine/prompt_share.h"
 #include "engine/token_constraint.h"
 #include "fovea/request.h"
@@ -31,9 +32,14 @@ struct RunningRequest {
   ReuseReport reuse = {};
   LossReport lost = {};
   MeanPooling pooled = {};  // of Request::embed
+  std::optional<PromptLookup> lookup = {};  // from the first token on, where the request wants it
+  std::vector<int32_t> guessed = {};        // of this step: what may follow tokens
+  int right = 0;                            // of guessed, the first so many: what came
 
   int prompt_tokens() const { return static_cast<int>(request.prompt.size()); }
   bool in_prompt() const { return computed < prompt_tokens(); }
+  // Of the rows of a step, those that count: what was computed after a wrong guess does not.
+  int rows_taken(int rows) const { return in_prompt() ? rows : right + 1; }
 };
 
 // By priority, then whose owner has the fewest running, then first come, first served; except that a prompt which begins
@@ -75,6 +81,8 @@ class Scheduler {
   void start(RunningRequest& request);
   bool follows_another(const RunningRequest& request);
   bool add_rows(RunningRequest& request, int tokens, model::Batch& batch);
+  bool add_next(RunningRequest& request, int most_rows, model::Batch& batch);
+  void guess(RunningRequest& request, int most);
 
   kv::Cache& cache_;
   int chunk_tokens_;

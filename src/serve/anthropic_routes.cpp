@@ -220,6 +220,7 @@ void Router::messages(const HttpRequest& request, const Caller& caller, const st
   call.stop_tokens = service_.model->end_tokens();
   call.owner = caller.key;
   call.salt = caller.salt;
+  call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(false);
   refuse_thinking(fields);
   call.tools = anthropic_tools(fields);

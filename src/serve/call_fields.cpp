@@ -75,6 +75,7 @@ StreamMode stream_mode(Fields& fields) {
 void read_scheduling(Fields& fields, const CallContext& context, GenerationCall& generation) {
   generation.stop_tokens = context.prompts.model().end_tokens();
   generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
+  generation.prompt_lookup = static_cast<int>(fields.integer("prompt_lookup", 0, 32).value_or(context.prompt_lookup));
   generation.owner = context.owner;
   generation.salt = context.salt;
   if (const auto salt = fields.text("cache_salt")) generation.salt += "/" + *salt;

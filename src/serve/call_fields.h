@@ -15,6 +15,7 @@ struct CallContext {
   const ServerLimits& limits;
   int owner;         // who asks
   std::string salt;  // likewise
+  int prompt_lookup; // where the request says nothing of it
 };
 
 enum class StreamMode { whole, pieces, pieces_and_usage };

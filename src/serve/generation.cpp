@@ -63,6 +63,7 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.grammar = call.grammar;
   request.top_logprobs = call.top_logprobs;
   request.priority = call.priority;
+  request.prompt_lookup = call.prompt_lookup;
   request.owner = call.owner;
   request.cache.salt = call.salt;
   usage_.prompt_tokens = static_cast<int>(call.prompt.size());

@@ -30,6 +30,7 @@ struct GenerationCall {
   int owner = 0;     // Request::owner
   std::string salt;
   int priority = 0;
+  int prompt_lookup = 0;  // Request::prompt_lookup
 };
 
 struct TokenText {

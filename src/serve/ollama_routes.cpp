@@ -154,6 +154,7 @@ void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const
   call.grammar = ollama_grammar(fields, *service_.model);
   call.owner = caller.key;
   call.salt = caller.salt;
+  call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(true);
   const json* messages = fields.find("messages");
   if (!messages || messages->empty()) {  // how clients have a model loaded
@@ -181,6 +182,7 @@ void Router::ollama_generate(const HttpRequest& request, const Caller& caller, c
   call.grammar = ollama_grammar(fields, *service_.model);
   call.owner = caller.key;
   call.salt = caller.salt;
+  call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(true), raw = fields.boolean("raw").value_or(false);
   const std::string prompt = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
   if (prompt.empty()) {

@@ -227,7 +227,7 @@ void Router::responses(const HttpRequest& request, const Caller& caller, const s
   Fields fields(body);
   refuse_what_is_missing(fields);
   const std::vector<ChatTurn> turns = input_turns(fields);
-  GenerationCall call = response_call(fields, {*service_.prompts, service_.options.limits, caller.key, caller.salt});
+  GenerationCall call = response_call(fields, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   const bool streams = fields.boolean("stream").value_or(false);
   fields.refuse_others();
   call.prompt = service_.prompts->tokens(turns, call.tools ? call.tools->for_template() : "");

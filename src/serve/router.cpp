@@ -234,14 +234,14 @@ void Router::one_model(const HttpRequest& request, const Caller&, const std::sha
 void Router::chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   const json body = parse_body(request.body);
   check_model(body);
-  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt})};
+  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup})};
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
 void Router::completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   const json body = parse_body(request.body);
   check_model(body);
-  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt});
+  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
