@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/chat.h"
 #include "fovea/options.h"
 
 namespace fovea {
@@ -56,11 +57,6 @@ struct ModelFacts {
 // Reads headers only. errors: Error for anything that is not a model this engine runs.
 ModelFacts inspect_model(const std::string& path);
 
-struct ChatTurn {
-  std::string role;  // "system", "user", "assistant"
-  std::string content;
-};
-
 // owner    shared, immutable after load(); weights are freed with the last reference
 // threads  every method may be called from several threads at once
 class Model {
@@ -86,7 +82,10 @@ class Model {
   std::optional<int32_t> bos() const;
   const std::vector<int32_t>& end_tokens() const;
   bool has_chat_template() const;
-  std::string render_chat(const std::vector<ChatTurn>& turns) const;  // ends where the assistant is to speak
+  // Ends where the assistant is to speak. tools: that it may call, a JSON list in OpenAI's form; a template that does not know of tools
+  // is told of them in text.
+  std::string render_chat(const std::vector<ChatTurn>& turns, std::string_view tools = "") const;
+  ToolCallForm tool_call_form() const;
 
   // Tokens -> text as they come, never ending inside a code point.
   class TextStream {

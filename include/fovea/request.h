@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,8 @@
 #include <vector>
 
 namespace fovea {
+
+class Grammar;  // fovea/grammar.h
 
 // How the next token is chosen from the logits. Steps are applied in the order of the fields.
 struct SamplingOptions {
@@ -51,6 +54,11 @@ struct Request {
   int max_tokens = 0;                 // to generate; 0: only compute the prompt
   SamplingOptions sampling;
   std::vector<int32_t> stop_tokens;   // end the generation; not part of the output
+  // What the output has to be, of the engine's model; where nothing more may follow, it ends (FinishReason::stop). Cut by
+  // max_tokens it is a beginning of what it has to be.
+  std::shared_ptr<const Grammar> grammar = {};
+  // Only the prompt is computed, all of it and for nobody else, and the last event tells its embedding.
+  bool embed = false;
   LogitsSink on_logits;               // if set, called for positions of the prompt and of the output, in order
   int logits_from = 0;                // first position on_logits is called for; what lies before may come from the cache
   CacheTerms cache;
@@ -60,6 +68,10 @@ struct Request {
   std::optional<int> shift_after = {};
   int owner = 0;     // who asks: any number
   int priority = 0;  // of those that wait, the highest starts first, whoever asks; among equals, whose owner has the fewest running
+  // > 0: up to so many tokens at a time are guessed by what followed the newest tokens before, in prompt or output, and checked in one
+  // step. The output is the same, tokens and bits; it comes faster where it repeats what was there. At most 32; does nothing for
+  // sequences that forget or shift, on models whose layers carry a state, and with on_logits.
+  int prompt_lookup = 0;
   std::optional<int> top_logprobs = {};  // if set: every event with a token tells its log probability, and of so many others
 };
 
@@ -122,6 +134,8 @@ struct Event {
   LossReport lost = {};                       // so far
   std::optional<TokenLogprobs> logprobs = {}; // of the token, where Request::top_logprobs wants them
   std::exception_ptr error = {};              // with FinishReason::failed
+  // Of Request::embed: the mean over all tokens of the prompt of their states after the model's last norm, as a unit vector.
+  std::vector<float> embedding = {};
 };
 
 }  // namespace fovea

@@ -35,6 +35,7 @@ struct ServerOptions {
   int port = 8080;                     // 0: any that is free
   std::string model_name;              // what clients call the model
   std::vector<std::string> api_keys = {};  // empty: everybody may; then only localhost and addresses are taken as Host
+  int prompt_lookup = 0;               // Request::prompt_lookup of requests that say nothing of it
   bool share_cache = false;            // between keys; else nobody can tell from timing what another key's prompts were
   std::string cors_origin = {};        // of pages that may ask from a browser; empty: none but our own
   std::string state_folder = {};       // where conversations outlive the server; empty: nowhere

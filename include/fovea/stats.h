@@ -32,6 +32,8 @@ struct EngineStats {
   int64_t evicted_tokens = 0;   // that running sequences forgot to stay within their budget
   int64_t shifted_tokens = 0;   // that were dropped when a context was full
   int64_t steps = 0;
+  int64_t guessed_tokens = 0;   // Request::prompt_lookup: that were checked
+  int64_t guessed_right = 0;    // of them, that were what came
   double prefill_seconds = 0;   // steps with any prompt token in them
   double decode_seconds = 0;    // steps with generated tokens only
   int64_t prefill_tokens = 0;

@@ -49,6 +49,8 @@ class Conversation {
     request.prompt = tokens_of(turns);
     request.max_tokens = options_.max_tokens;
     request.sampling = options_.sampling;
+    request.grammar = options_.grammar;
+    request.prompt_lookup = options_.prompt_lookup;
     request.stop_tokens = model_->end_tokens();
     const int context = engine_.options().context_tokens;
     if (static_cast<int>(request.prompt.size()) >= context) {

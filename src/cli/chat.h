@@ -12,6 +12,8 @@ namespace fovea::cli {
 
 struct ChatOptions {
   SamplingOptions sampling;
+  std::shared_ptr<const Grammar> grammar = {};  // of every answer; null: any text
+  int prompt_lookup = 0;
   int max_tokens = -1;  // of an answer; -1: until the model ends it
   std::string system;   // empty: none
   std::optional<std::string> first_message;

@@ -10,6 +10,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/generation.h"
+#include "cli/grammar_options.h"
 #include "cli/interrupt.h"
 #include "cli/kv_report.h"
 #include "cli/model_options.h"
@@ -34,6 +35,7 @@ constexpr const char* kExamples =
     "  fovea run -f chapter.txt --temp 0.8 --top-p 0.95 --seed 7\n"
     "  cat notes.txt | fovea run -m smollm2 --chat\n"
     "  fovea run -m smollm2 -i\n"
+    "  fovea run -m smollm2 --chat -p \"Name a river.\" --json-schema river.json\n"
     "  fovea run -m smollm2 -i --session talk.fovea\n";
 constexpr int kDefaultTokens = 128;
 constexpr int kRoomUntilTheEnd = 2048;  // for the answer, when neither -c nor -n says how much
@@ -42,9 +44,10 @@ constexpr size_t kLongestEcho = 2000;  // bytes of prompt that are repeated on a
 struct RunOptions {
   ModelOptions model;
   SamplingArguments sampling;
+  GrammarArguments grammar;
   std::optional<std::string> prompt, file, session, kv_report;
   std::optional<int> tokens;
-  int context = 0, keep = 16;
+  int context = 0, keep = 16, prompt_lookup = 0;
   std::string system;
   bool interactive = false, chat = false, shift = false, special = false, ignore_end = false, stats = false, json = false;
 };
@@ -116,6 +119,8 @@ int run_once(const RunOptions& options) {
   if (!options.session) request.prompt = prompt_tokens(*model, options, text);
   request.max_tokens = most;
   request.sampling = options.sampling.resolved(options.chat);
+  request.grammar = options.grammar.compiled(*model);
+  request.prompt_lookup = options.prompt_lookup;
   if (!options.ignore_end) request.stop_tokens = model->end_tokens();
 
   EngineOptions engine_options = options.model.engine_options();
@@ -136,7 +141,7 @@ int run_once(const RunOptions& options) {
   else if (options.model.evict != "streaming")
     warn_of_long_context(model->facts(), static_cast<int64_t>(prompt.size()) + std::max(request.max_tokens, 0));
 
-  const bool to_terminal = is_terminal(Stream::out);
+  const bool has_form = request.grammar != nullptr, to_terminal = is_terminal(Stream::out);
   if (to_terminal && !options.json && !options.chat && text.size() <= kLongestEcho) {
     write_output(dimmed(without_controls(text), Stream::out));
     flush_output();
@@ -162,6 +167,7 @@ int run_once(const RunOptions& options) {
     write_error(dimmed(timing_line(generated.times), Stream::error) + "\n");
     if (!generated.lost.exact()) write_error(dimmed(loss_line(generated.lost), Stream::error) + "\n");
   }
+  if (has_form && generated.finish == FinishReason::length) write_error("note: the answer is cut short and not complete; -n allows more\n");
   if (options.stats) write_error(json_line(json_of(engine.stats())));
   return interrupted() ? 128 + interrupt_signal() : 0;
 }
@@ -186,6 +192,8 @@ int run(const RunOptions& options) {
   chat.kv_report = options.kv_report;
   if (options.prompt || options.file) chat.first_message = prompt_text(options);
   const std::shared_ptr<const Model> model = options.model.load(options.context, options.model.cache);
+  chat.grammar = options.grammar.compiled(*model);
+  chat.prompt_lookup = options.prompt_lookup;
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
   if (options.context == 0 && options.model.evict != "none") engine_options.context_tokens = EngineLimits::kMostContextTokens;
@@ -232,7 +240,15 @@ void add_run_command(CLI::App& program, Action& chosen) {
       ->capture_default_str();
   options->model.add_machine(*command);
   options->model.add_cache(*command);
+  command
+      ->add_option("--prompt-lookup", options->prompt_lookup,
+                   "guess up to N tokens at a time by what stands in prompt and text; the text is the same,\n"
+                   "and comes faster where it repeats what was there; 0: off")
+      ->type_name("N")
+      ->check(whole_number(0, 32))
+      ->capture_default_str();
   options->sampling.add(*command);
+  options->grammar.add(*command);
   command->add_flag("--special", options->special,
                     "control tokens in the text, such as <bos>, are meant as such");
   command->add_flag("--ignore-end", options->ignore_end, "go on when the model wants to end");

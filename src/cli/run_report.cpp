@@ -81,6 +81,8 @@ nlohmann::ordered_json json_of(const EngineStats& stats) {
                                    {"evicted_tokens", stats.evicted_tokens},
                                    {"shifted_tokens", stats.shifted_tokens},
                                    {"steps", stats.steps},
+                                   {"guessed_tokens", stats.guessed_tokens},
+                                   {"guessed_right", stats.guessed_right},
                                    {"prefill_tokens", stats.prefill_tokens},
                                    {"prefill_seconds", stats.prefill_seconds},
                                    {"decode_tokens", stats.decode_tokens},

@@ -171,6 +171,13 @@ void add_serve_command(CLI::App& program, Action& chosen) {
       ->add_option("--api-key-file", options->key_file,
                    "keys that clients need, one on each line; or FOVEA_API_KEYS with commas between")
       ->type_name("FILE");
+  command
+      ->add_option("--prompt-lookup", options->server.prompt_lookup,
+                   "guess up to N tokens at a time by what stands in prompt and answer; the text is the same,\n"
+                   "and comes faster where it repeats what was there; 0: off")
+      ->type_name("N")
+      ->check(whole_number(0, 32))
+      ->capture_default_str();
   command->add_flag("--share-cache", options->server.share_cache,
                     "prompts of one API key continue from those of another; from the time that takes, others'\n"
                     "prompts can be guessed");

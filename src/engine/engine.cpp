@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <deque>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
+#include "engine/background_thread.h"
 #include "engine/cache_report.h"
 #include "engine/fingerprint.h"
+#include "engine/grammar_state.h"
 #include "engine/model_state.h"
 #include "engine/sample_text.h"
 #include "engine/scheduler.h"
@@ -74,9 +77,12 @@ struct Engine::State {
   std::vector<KvGroupStats> group_stats() const;
   bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
   void count_step(bool generates_only, double seconds);
+  int take_guesses(const std::vector<RunningRequest*>& scheduled);  // how many there were
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
+  void begin_sampling(RunningRequest& request);
   Event sample(RunningRequest& request, std::span<const float> logits);
+  void pool_states(RunningRequest& request, const kernels::SequenceRows& sequence, std::vector<Event>& events);
   bool forget(RunningRequest& request);
   int tokens_to_shift(kv::SequenceId sequence, int keep) const;
   int scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const;
@@ -85,6 +91,7 @@ struct Engine::State {
   EngineOptions options;
   ThreadPool pool;
   TeamSize team{options.threads};
+  BackgroundThread masks;  // before the requests that use it
   kv::Cache cache;
   kernels::Compute compute;
   model::Scratch scratch;
@@ -133,9 +140,18 @@ void Engine::State::check(const Request& request) const {
   if (!(request.cache.ttl_seconds >= 0) || request.cache.approximate_windows < 0) {
     throw Error("ttl_seconds or approximate_windows is negative", "request", "give 0 or more");
   }
+  if (request.embed && (request.max_tokens > 0 || request.on_logits)) {
+    throw Error("an embedding is of a prompt alone", "request", "ask for no tokens and no logits");
+  }
+  if (request.prompt_lookup < 0 || request.prompt_lookup > PromptLookup::kMostTokens) {
+    throw Error(fmt::format("prompt_lookup is {}", request.prompt_lookup), "request", fmt::format("give 0 to {}", PromptLookup::kMostTokens));
+  }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
   if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");
   sampling::check_options(request.sampling, spec().vocabulary, {});
+  if (request.grammar && request.grammar->state().model != &model->state()) {
+    throw Error("the grammar was compiled for another model", "request", "compile it for the engine's own");
+  }
   if (request.shift_after) check_shift(request);
   const int64_t generated = request.shift_after ? 0 : std::max(0, request.max_tokens - 1);
   const int64_t needed = static_cast<int64_t>(request.prompt.size()) + generated;
@@ -190,17 +206,25 @@ bool Engine::State::forget(RunningRequest& request) {
   return true;
 }
 
+void Engine::State::begin_sampling(RunningRequest& request) {
+  request.sampler.emplace(request.request.sampling, spec().vocabulary, request.request.prompt);
+  if (request.request.grammar) request.constraint.emplace(*request.request.grammar, spec().vocabulary, masks);
+}
+
 Event Engine::State::sample(RunningRequest& request, std::span<const float> logits) {
   Event event{request.id, std::nullopt, FinishReason::none, request.reuse, request.lost};
+  bool is_complete = false;
   try {
-    if (!request.sampler) request.sampler.emplace(request.request.sampling, spec().vocabulary, request.request.prompt);
-    event.token = request.sampler->next(logits);
+    if (!request.sampler) begin_sampling(request);
+    event.token = request.sampler->next(logits, request.constraint ? request.constraint->allowed() : std::span<const uint32_t>());
+    if (request.constraint) is_complete = !request.constraint->accept(*event.token);
   } catch (const std::exception&) {  // of this request alone: the others go on
     event.finished = FinishReason::failed;
     event.error = std::current_exception();
     return event;
   }
   const int32_t token = *event.token;
+  if (is_complete) event.finished = FinishReason::stop;
   if (request.request.top_logprobs) event.logprobs = sampling::logprobs_of(logits, token, *request.request.top_logprobs);
   const auto& stops = request.request.stop_tokens;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
@@ -210,7 +234,7 @@ Event Engine::State::sample(RunningRequest& request, std::span<const float> logi
     return event;
   }
   request.tokens.push_back(token);
-  if (++request.generated == request.request.max_tokens) event.finished = FinishReason::length;
+  if (++request.generated == request.request.max_tokens && !is_complete) event.finished = FinishReason::length;
   return event;
 }
 
@@ -231,8 +255,12 @@ void Engine::State::take_row(RunningRequest& request, int position, std::span<co
                              std::vector<Event>& events) {
   if (wants_logits(request, position)) request.request.on_logits(position, logits);
   if (position + 1 < request.prompt_tokens()) return;
+  if (position >= request.prompt_tokens() && position != request.computed + request.right) return;  // a guess before it was wrong
   if (request.request.max_tokens == 0) events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
   else events.push_back(sample(request, logits));
+  const Event& event = events.back();
+  const auto next = static_cast<size_t>(request.right);
+  if (event.finished == FinishReason::none && next < request.guessed.size() && event.token == request.guessed[next]) ++request.right;
 }
 
 // Projects the rows that somebody wants, some at a time.
@@ -256,6 +284,10 @@ void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, s
   };
   for (size_t s = 0; s < scheduled.size(); ++s) {
     RunningRequest& request = *scheduled[s];
+    if (request.request.embed) {
+      pool_states(request, batch.sequences[s], events);
+      continue;
+    }
     const kernels::SequenceRows& sequence = batch.sequences[s];
     for (int i = 0; i < sequence.rows; ++i) {
       const int position = request.computed + i;
@@ -274,14 +306,41 @@ void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, s
   flush();
 }
 
+void Engine::State::pool_states(RunningRequest& request, const kernels::SequenceRows& sequence, std::vector<Event>& events) {
+  std::vector<int> rows;
+  for (int begin = 0; begin < sequence.rows; begin += model::Scratch::kLogitRows) {
+    rows.resize(static_cast<size_t>(std::min(model::Scratch::kLogitRows, sequence.rows - begin)));
+    std::iota(rows.begin(), rows.end(), sequence.first_row + begin);
+    const kernels::Rows states = final_states(spec(), model->state().weights, rows, compute, scratch);
+    for (int i = 0; i < states.rows; ++i) request.pooled.add({states.row(i), static_cast<size_t>(states.width)});
+  }
+  if (request.computed + sequence.rows < request.prompt_tokens()) return;
+  Event& event = events.emplace_back(Event{request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
+  event.embedding = request.pooled.unit_vector();
+}
+
 // Positions of the request that are computed after this step.
 int Engine::State::scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const {
   const auto at = std::find(scheduled.begin(), scheduled.end(), &request) - scheduled.begin();
-  return request.computed + batch.sequences[static_cast<size_t>(at)].rows;
+  return request.computed + request.rows_taken(batch.sequences[static_cast<size_t>(at)].rows);
 }
 
 bool Engine::State::generates_only(const std::vector<RunningRequest*>& scheduled) const {
   return std::none_of(scheduled.begin(), scheduled.end(), [](const auto* r) { return r->in_prompt(); });
+}
+
+// Tells who guessed what came of it.
+int Engine::State::take_guesses(const std::vector<RunningRequest*>& scheduled) {
+  int guessed = 0;
+  for (RunningRequest* request : scheduled) {
+    const int count = request->in_prompt() ? 0 : static_cast<int>(request->guessed.size());
+    if (count == 0) continue;
+    request->lookup->took(count, request->right);
+    guessed += count;
+    stats.guessed_tokens += count;
+    stats.guessed_right += request->right;
+  }
+  return guessed;
 }
 
 void Engine::State::count_step(bool generates_only, double seconds) {
@@ -316,11 +375,15 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 RequestId Engine::submit(Request request) {
   State& s = *state_;
   s.check(request);
+  if (request.embed) {  // of every position the state is needed, and states are not kept
+    request.cache.reuse = false;
+    request.cache.keep = KeepLevel::none;
+  }
   std::vector<int32_t> tokens = request.prompt;
   tokens.reserve(tokens.size() + static_cast<size_t>(std::min(request.max_tokens, s.options.context_tokens)));
   const RequestId id = s.next_id++;
   s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{id, std::move(request), std::move(tokens), 0, 0, {}, {}, {}, {}}));
+      new RunningRequest{.id = id, .request = std::move(request), .tokens = std::move(tokens)}));
   return id;
 }
 
@@ -339,9 +402,12 @@ std::vector<Event> Engine::step() {
   std::vector<Event> events;
   s.take_logits(scheduled, events);
   const double seconds = watch.seconds(), stalled = s.pool.take_stalled_seconds();
-  if (generates_only) s.team.took(s.batch.rows(), seconds, stalled);
+  const int64_t right_before = s.stats.guessed_right;
+  const int guessed = s.take_guesses(scheduled), wrong = guessed - static_cast<int>(s.stats.guessed_right - right_before);
+  if (generates_only && guessed == 0) s.team.took(s.batch.rows(), seconds, stalled);
   s.scheduler.took(scheduled, s.batch, seconds);
   s.count_step(generates_only, seconds);
+  (generates_only ? s.stats.decode_tokens : s.stats.prefill_tokens) -= wrong;
   for (const Event& event : events) {
     // Where a request ends is the likeliest place to continue from; told before commit gives pages back.
     const RunningRequest* ended = event.finished == FinishReason::none ? nullptr : s.scheduler.find_running(event.request);
@@ -349,14 +415,15 @@ std::vector<Event> Engine::step() {
   }
   for (size_t i = 0; i < scheduled.size(); ++i) {
     const kernels::SequenceRows& rows = s.batch.sequences[i];
-    s.cache.commit(scheduled[i]->sequence, std::span<const int32_t>(s.batch.tokens)
-                                               .subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(rows.rows)));
-    scheduled[i]->computed += rows.rows;
+    const int taken = scheduled[i]->rows_taken(rows.rows);
+    s.cache.commit(scheduled[i]->sequence,
+                   std::span<const int32_t>(s.batch.tokens).subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(taken)));
+    scheduled[i]->computed += taken;
   }
   for (const Event& event : events) {
     if (event.finished != FinishReason::none) s.scheduler.remove(event.request);
   }
-  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.request < b.request; });
+  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.request < b.request; });
   return events;
 }
 

@@ -112,15 +112,15 @@ std::optional<int32_t> Model::bos() const { return tokenizer_of(*state_).bos(); 
 const std::vector<int32_t>& Model::end_tokens() const { return tokenizer_of(*state_).end_tokens(); }
 bool Model::has_chat_template() const { return state_->chat_template.has_value(); }
 
-std::string Model::render_chat(const std::vector<ChatTurn>& turns) const {
+std::string Model::render_chat(const std::vector<ChatTurn>& turns, std::string_view tools) const {
   if (!state_->chat_template) {
     throw Error("has no chat template: it continues text and was not taught to chat", state_->facts.path,
                 "use an instruction-tuned model, or run without -i");
   }
-  std::vector<text::ChatMessage> messages;
-  for (const ChatTurn& turn : turns) messages.push_back({turn.role, turn.content});
-  return state_->chat_template->render(messages, true);
+  return state_->chat_template->render(turns, true, tools);
 }
+
+ToolCallForm Model::tool_call_form() const { return state_->chat_template ? state_->chat_template->tool_call_form() : ToolCallForm(); }
 
 struct Model::TextStream::State {
   std::shared_ptr<const Model> model;

@@ -1,6 +1,8 @@
 // What a loaded Model holds.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 
 #include "fovea/model.h"
@@ -9,6 +11,7 @@
 #include "model/spec.h"
 #include "model/weights.h"
 #include "text/chat_template.h"
+#include "text/token_grammar.h"
 #include "text/tokenizer.h"
 
 namespace fovea {
@@ -21,6 +24,10 @@ struct Model::State {
   model::Weights weights;
   std::optional<Planner> planner;
   const kernels::KernelSet* kernels = nullptr;  // null: text only
+
+  // Made for the first grammar.
+  mutable std::once_flag grammar_vocabulary_made;
+  mutable std::unique_ptr<const text::GrammarVocabulary> grammar_vocabulary;
 };
 
 }  // namespace fovea

@@ -9,6 +9,7 @@
 namespace fovea {
 namespace {
 
+constexpr int kFewRows = 16;  // of a step: its time hardly depends on their number, so that guesses cost little
 constexpr int kWorthWaiting = 16;  // tokens that another request is about to compute anyway
 
 int common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -130,6 +131,30 @@ bool Scheduler::add_rows(RunningRequest& request, int tokens, model::Batch& batc
   return true;
 }
 
+// Guesses stay in the cache only if they are right, so they need groups that take back what was not committed.
+void Scheduler::guess(RunningRequest& request, int most) {
+  request.guessed.clear();
+  request.right = 0;
+  const Request& wanted = request.request;
+  if (wanted.prompt_lookup == 0 || wanted.on_logits || wanted.shift_after || (evicts_ && wanted.evict) || cache_.boundaries_end_steps()) return;
+  if (!request.lookup) request.lookup.emplace(wanted.prompt_lookup);
+  most = std::min(most, wanted.max_tokens - request.generated - 1);
+  const std::span<const int32_t> guessed = request.lookup->guess(request.tokens, most);
+  request.guessed.assign(guessed.begin(), guessed.end());
+}
+
+// The newest token of a request that generates, and what may follow it.
+bool Scheduler::add_next(RunningRequest& request, int most_rows, model::Batch& batch) {
+  guess(request, std::min(most_rows, kFewRows - batch.rows()) - 1);
+  const size_t known = request.tokens.size(), before = static_cast<size_t>(batch.rows());
+  request.tokens.insert(request.tokens.end(), request.guessed.begin(), request.guessed.end());
+  bool added = add_rows(request, std::min(most_rows, 1 + static_cast<int>(request.guessed.size())), batch);
+  if (!added && !request.guessed.empty()) added = add_rows(request, std::min(most_rows, 1), batch);  // where there is no room for guesses
+  request.tokens.resize(known);
+  request.guessed.resize(added ? static_cast<size_t>(batch.rows()) - before - 1 : 0);
+  return added;
+}
+
 void Scheduler::add_prompts(int rows, model::Batch& batch, std::vector<RunningRequest*>& scheduled) {
   const auto left = [](const RunningRequest& request) { return request.prompt_tokens() - request.computed; };
   std::vector<RunningRequest*> prompts;
@@ -152,8 +177,11 @@ std::vector<RunningRequest*> Scheduler::next(model::Batch& batch) {
   admit();
   batch.clear();
   std::vector<RunningRequest*> scheduled;
+  auto others = static_cast<int>(std::count_if(running_.begin(), running_.end(), [](const auto& r) { return !r->in_prompt(); }));
   for (const auto& request : running_) {
-    if (!request->in_prompt() && add_rows(*request, std::min(1, chunk_tokens_ - batch.rows()), batch)) scheduled.push_back(request.get());
+    if (request->in_prompt()) continue;
+    --others;  // each gets a row at least
+    if (add_next(*request, std::max(1, chunk_tokens_ - batch.rows() - others), batch)) scheduled.push_back(request.get());
   }
   const int room = chunk_tokens_ - batch.rows();
   add_prompts(scheduled.empty() ? room : std::min(room, share_.rows()), batch, scheduled);

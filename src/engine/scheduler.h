@@ -8,7 +8,10 @@
 #include <optional>
 #include <vector>
 
+#include "engine/pooling.h"
+#include "engine/prompt_lookup.h"
 #include "engine/prompt_share.h"
+#include "engine/token_constraint.h"
 #include "fovea/request.h"
 #include "kv/cache.h"
 #include "model/forward.h"
@@ -19,17 +22,24 @@ namespace fovea {
 // A request on its way: its tokens so far, and how many of them are in the cache.
 struct RunningRequest {
   RequestId id = 0;
-  Request request;
-  std::vector<int32_t> tokens;  // prompt and output
+  Request request = {};
+  std::vector<int32_t> tokens = {};  // prompt and output
   int computed = 0;             // of them, through the model
   int generated = 0;
   kv::SequenceId sequence{};
-  std::optional<sampling::Sampler> sampler;  // from the first token on: those that wait cost little
-  ReuseReport reuse;
-  LossReport lost;
+  std::optional<sampling::Sampler> sampler = {};  // from the first token on: those that wait cost little
+  std::optional<TokenConstraint> constraint = {};  // likewise, where the request has a grammar
+  ReuseReport reuse = {};
+  LossReport lost = {};
+  MeanPooling pooled = {};  // of Request::embed
+  std::optional<PromptLookup> lookup = {};  // from the first token on, where the request wants it
+  std::vector<int32_t> guessed = {};        // of this step: what may follow tokens
+  int right = 0;                            // of guessed, the first so many: what came
 
   int prompt_tokens() const { return static_cast<int>(request.prompt.size()); }
   bool in_prompt() const { return computed < prompt_tokens(); }
+  // Of the rows of a step, those that count: what was computed after a wrong guess does not.
+  int rows_taken(int rows) const { return in_prompt() ? rows : right + 1; }
 };
 
 // By priority, then whose owner has the fewest running, then first come, first served; except that a prompt which begins
@@ -71,6 +81,8 @@ class Scheduler {
   void start(RunningRequest& request);
   bool follows_another(const RunningRequest& request);
   bool add_rows(RunningRequest& request, int tokens, model::Batch& batch);
+  bool add_next(RunningRequest& request, int most_rows, model::Batch& batch);
+  void guess(RunningRequest& request, int most);
 
   kv::Cache& cache_;
   int chunk_tokens_;

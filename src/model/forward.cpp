@@ -119,19 +119,31 @@ void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, 
   if (spec.streams.count > 0) join_streams(step);
 }
 
+namespace {
+
+RowSource final_normed(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, Scratch& s) {
+  const Rows picked = {s.picked.data, static_cast<int>(rows.size()), spec.hidden};
+  for (int i = 0; i < picked.rows; ++i) {
+    std::memcpy(picked.row(i), s.x.row(rows[static_cast<size_t>(i)]), static_cast<size_t>(spec.hidden) * sizeof(float));
+  }
+  return spec.norm == NormKind::layer ? RowSource::layer_normed(picked, weights.final_norm.data(), spec.norm_eps)
+                                      : RowSource::rms_normed(picked, weights.final_norm.data(), spec.norm_eps);
+}
+
+}  // namespace
+
+Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& s) {
+  const Rows states = {s.h.data, static_cast<int>(rows.size()), spec.hidden};
+  kernels::make_rows(compute, final_normed(spec, weights, rows, s), states);
+  return states;
+}
+
 void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute,
                     Scratch& s) {
   const PartTimes::Scope time(s.times, Part::logits);
-  const int count = static_cast<int>(rows.size());
-  const Rows picked = {s.picked.data, count, spec.hidden}, logits = {s.logits.data, count, spec.vocabulary};
-  for (int i = 0; i < count; ++i) {
-    std::memcpy(picked.row(i), s.x.row(rows[static_cast<size_t>(i)]), static_cast<size_t>(spec.hidden) * sizeof(float));
-  }
+  const Rows logits = {s.logits.data, static_cast<int>(rows.size()), spec.vocabulary};
   const kernels::Product product = {&weights.output(), logits.data, logits.width};
-  const RowSource normed = spec.norm == NormKind::layer
-                               ? RowSource::layer_normed(picked, weights.final_norm.data(), spec.norm_eps)
-                               : RowSource::rms_normed(picked, weights.final_norm.data(), spec.norm_eps);
-  kernels::multiply(compute, normed, {&product, 1});
+  kernels::multiply(compute, final_normed(spec, weights, rows, s), {&product, 1});
   if (spec.logit_scale != 1) kernels::scale(compute, spec.logit_scale, logits);
   if (spec.final_softcap > 0) kernels::softcap(compute, spec.final_softcap, logits);
 }

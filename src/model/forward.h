@@ -90,4 +90,8 @@ void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, 
 void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows,
                     kernels::Compute& compute, Scratch& scratch);
 
+// States of some rows of the last forward after the last norm, what logits are projected from; into the first rows of scratch.h.
+// REQUIRES rows.size() <= kLogitRows.
+kernels::Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& scratch);
+
 }  // namespace fovea::model

@@ -52,6 +52,13 @@ template <typename WeightAt> size_t index_at(size_t count, double target, const 
   return last;
 }
 
+void forbid_others(std::span<const uint32_t> allowed, std::span<float> logits) {
+  assert(allowed.size() * 32 >= logits.size());
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if ((allowed[i / 32] >> (i % 32) & 1) == 0) logits[i] = -INFINITY;
+  }
+}
+
 }  // namespace
 
 Sampler::Sampler(const SamplingOptions& options, int vocabulary, std::span<const int32_t> prompt)
@@ -64,11 +71,12 @@ Sampler::Sampler(const SamplingOptions& options, int vocabulary, std::span<const
   if (options.temperature > 0 && !filters_) block_weights_.resize((tokens + kBlockTokens - 1) / kBlockTokens);
 }
 
-std::span<const float> Sampler::adjusted(std::span<const float> logits) {
-  if (adjusted_.empty()) return logits;
-  std::copy(logits.begin(), logits.end(), adjusted_.begin());
+std::span<const float> Sampler::adjusted(std::span<const float> logits, std::span<const uint32_t> allowed) {
+  if (adjusted_.empty() && allowed.empty()) return logits;
+  adjusted_.assign(logits.begin(), logits.end());
   for (const auto& [token, bias] : options_.logit_bias) adjusted_[static_cast<size_t>(token)] += bias;
   penalties_.apply(adjusted_);
+  if (!allowed.empty()) forbid_others(allowed, adjusted_);
   return adjusted_;
 }
 
@@ -98,12 +106,12 @@ int32_t Sampler::draw_from_nucleus(std::span<const float> logits, float largest)
       .token;
 }
 
-int32_t Sampler::next(std::span<const float> raw) {
-  const std::span<const float> logits = adjusted(raw);
+int32_t Sampler::next(std::span<const float> raw, std::span<const uint32_t> allowed) {
+  const std::span<const float> logits = adjusted(raw, allowed);
   const float largest = largest_logit(logits);
   if (largest == -INFINITY) {
     throw Error("no token is left to choose from: every logit is NaN or -infinity", "sampling",
-                "allow some token in logit_bias; without logit_bias the model's weights are damaged");
+                "allow some token in logit_bias, some text in the grammar; without them the model's weights are damaged");
   }
   int32_t token;
   if (options_.temperature == 0 || largest == INFINITY) {  // an infinite logit leaves the others no chance

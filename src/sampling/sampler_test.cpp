@@ -387,5 +387,23 @@ TEST(Options, PromptTokensOutsideTheVocabularyAreRefused) {
   EXPECT_THROW(Sampler({}, 10, std::vector<int32_t>{-1}), Error);
 }
 
+TEST(Sampler, WhatIsNotAllowedIsNeverChosenAndOtherwiseNothingChanges) {
+  std::vector<float> logits(70);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i % 7);
+  const std::vector<uint32_t> some = {1u << 3 | 1u << 6, 1u << 0, 1u << 4}, all(3, ~0u), none(3, 0);
+  SamplingOptions sampled;
+  sampled.temperature = 2;
+  sampled.frequency_penalty = 0.1f;
+  for (const SamplingOptions& options : {SamplingOptions(), sampled}) {
+    Sampler masked(options, 70, {}), free(options, 70, {}), unmasked(options, 70, {});
+    for (int i = 0; i < 200; ++i) {
+      const int32_t token = masked.next(logits, some);
+      EXPECT_TRUE(token == 3 || token == 6 || token == 32 || token == 68) << token;
+      EXPECT_EQ(free.next(logits, all), unmasked.next(logits));
+    }
+    EXPECT_THROW(masked.next(logits, none), Error);
+  }
+}
+
 }  // namespace
 }  // namespace fovea::sampling

@@ -18,12 +18,18 @@ std::string event(const char* type, ordered_json data) {
 }
 
 const char* stop_reason(const ChoiceEnd& end) {
+  if (end.calls > 0) return "tool_use";
   if (!end.stop.empty()) return "stop_sequence";
   return end.finish == FinishReason::stop ? "end_turn" : "max_tokens";
 }
 
 ordered_json text_or_null(const std::string& text) { return text.empty() ? ordered_json() : ordered_json(text); }
 
+ordered_json tool_use(const ToolCall& call, ordered_json input) {
+  return {{"type", "tool_use"}, {"id", random_id("toolu_")}, {"name", call.name}, {"input", std::move(input)}};
+}
+
+// Blocks of text and of calls, one after the other.
 class MessageForm : public AnswerForm {
  public:
   explicit MessageForm(std::string model) : model_(std::move(model)), id_(random_id("msg_")) {}
@@ -35,23 +41,32 @@ class MessageForm : public AnswerForm {
     message["content"] = ordered_json::array();
     message["stop_reason"] = message["stop_sequence"] = nullptr;
     message["usage"] = usage({report.prompt_tokens, report.reused_tokens, 0});
-    return event("message_start", {{"message", message}}) +
-           event("content_block_start", {{"index", 0}, {"content_block", {{"type", "text"}, {"text", ""}}}}) + event("ping", ordered_json::object());
+    return event("message_start", {{"message", message}});
   }
   std::string piece(const std::string& text) override {
-    return event("content_block_delta", {{"index", 0}, {"delta", {{"type", "text_delta"}, {"text", text}}}});
+    const std::string begun = in_text_ ? "" : begin_block({{"type", "text"}, {"text", ""}});
+    in_text_ = true;
+    return begun + delta({{"type", "text_delta"}, {"text", text}});
+  }
+  std::string call(const ToolCall& call) override {
+    const std::string before = end_block();
+    const std::string begun = begin_block(tool_use(call, ordered_json::object()));
+    return before + begun + delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}}) + end_block();
   }
   std::string closing(const ChoiceEnd& end, const Usage& used, const AnswerTimes&) override {
-    return event("content_block_stop", {{"index", 0}}) +
+    const std::string nothing = blocks_ == 0 ? begin_block({{"type", "text"}, {"text", ""}}) : "";
+    return nothing + end_block() +
            event("message_delta", {{"delta", {{"stop_reason", stop_reason(end)}, {"stop_sequence", text_or_null(end.stop)}}}, {"usage", usage(used)}}) +
            event("message_stop", ordered_json::object());
   }
   std::string failure(const ApiError& error) override {
     return fmt::format("event: error\ndata: {}\n\n", text_of(error_json(error, Dialect::anthropic)));
   }
-  ordered_json whole(const std::string& text, const ChoiceEnd& end, const Usage& used, const AnswerTimes&) override {
+  ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& used, const AnswerTimes&) override {
     ordered_json message = frame();
-    message["content"] = ordered_json::array({{{"type", "text"}, {"text", text}}});
+    message["content"] = ordered_json::array();
+    if (!content.text.empty() || content.calls.empty()) message["content"].push_back({{"type", "text"}, {"text", content.text}});
+    for (const ToolCall& call : content.calls) message["content"].push_back(tool_use(call, ordered_json::parse(call.arguments)));
     message["stop_reason"] = stop_reason(end);
     message["stop_sequence"] = text_or_null(end.stop);
     message["usage"] = usage(used);
@@ -65,61 +80,124 @@ class MessageForm : public AnswerForm {
             {"cache_read_input_tokens", used.cached_tokens}, {"output_tokens", used.generated_tokens}};
   }
 
+  std::string begin_block(const ordered_json& block) {
+    open_ = true;
+    const std::string ping = blocks_ == 0 ? event("ping", ordered_json::object()) : "";
+    return event("content_block_start", {{"index", blocks_++}, {"content_block", block}}) + ping;
+  }
+  std::string delta(const ordered_json& delta) const { return event("content_block_delta", {{"index", blocks_ - 1}, {"delta", delta}}); }
+  std::string end_block() {
+    in_text_ = false;
+    return std::exchange(open_, false) ? event("content_block_stop", {{"index", blocks_ - 1}}) : "";
+  }
+
   std::string model_, id_;
+  int blocks_ = 0;
+  bool open_ = false, in_text_ = false;
 };
 
-std::string text_of_blocks(const json& content, const std::string& name) {
-  if (content.is_string()) return content.get<std::string>();
+// "text" of a block, whose other fields change nothing here.
+std::string text_of_block(Fields& block) {
+  block.require("text");
+  block.ignore("cache_control");
+  block.ignore("citations");
+  block.refuse_others();
+  return *block.text("text");
+}
+
+template <typename Take> void for_blocks(const json& content, const std::string& name, const Take& take) {
   if (!content.is_array()) throw bad_request(name + ": Input should be a valid string or a list of content blocks", name);
-  std::string text;
   for (size_t i = 0; i < content.size(); ++i) {
     Fields block(content[i], fmt::format("{}.{}.", name, i), Dialect::anthropic);
     block.require("type");
-    if (*block.text("type") != "text") throw bad_request(block.full_name("type") + ": this model takes blocks of text", block.full_name("type"));
-    block.require("text");
-    text += *block.text("text");
-    block.ignore("cache_control");
-    block.ignore("citations");
-    block.refuse_others();
+    take(*block.text("type"), block);
   }
+}
+
+[[noreturn]] void wrong_block(const Fields& block) { throw bad_request(block.full_name("type") + ": blocks of this type are not taken here", block.full_name("type")); }
+
+std::string text_of_blocks(const json& content, const std::string& name) {
+  if (content.is_string()) return content.get<std::string>();
+  std::string text;
+  for_blocks(content, name, [&](const std::string& type, Fields& block) {
+    if (type != "text") wrong_block(block);
+    text += text_of_block(block);
+  });
   return text;
 }
 
+ToolCall tool_use_of(Fields& block) {
+  for (const char* name : {"id", "name", "input"}) block.require(name);
+  const json& input = block.require("input");
+  if (!input.is_object()) block.wrong_type("input", "a valid dictionary");
+  block.ignore("cache_control");
+  block.ignore("caller");
+  block.refuse_others();
+  return {*block.text("id"), *block.text("name"), input.dump()};
+}
+
+ChatTurn tool_result_of(Fields& block) {
+  block.require("tool_use_id");
+  ChatTurn turn{"tool", "", {}, *block.text("tool_use_id")};
+  if (const json* content = block.find("content")) turn.content = text_of_blocks(*content, block.full_name("content"));
+  if (block.boolean("is_error").value_or(false)) turn.content = "Error: " + turn.content;
+  block.ignore("cache_control");
+  block.refuse_others();
+  return turn;
+}
+
+// Results of tools are turns of their own, before what the user says beside them.
+void add_message(const std::string& role, const json& content, const std::string& name, std::vector<ChatTurn>& turns) {
+  ChatTurn turn{role, ""};
+  if (content.is_string()) {
+    turn.content = content.get<std::string>();
+  } else {
+    bool only_results = !content.empty();
+    for_blocks(content, name, [&](const std::string& type, Fields& block) {
+      if (type == "tool_result" && role == "user") return turns.push_back(tool_result_of(block));
+      only_results = false;
+      if (type == "text") turn.content += text_of_block(block);
+      else if (type == "tool_use" && role == "assistant") turn.tool_calls.push_back(tool_use_of(block));
+      else wrong_block(block);
+    });
+    if (only_results) return;
+  }
+  turns.push_back(std::move(turn));
+}
+
 // The prompt of a request; a last turn of the assistant is continued.
-std::vector<int32_t> prompt_of(Fields& fields, const PromptReader& reader) {
+std::vector<int32_t> prompt_of(Fields& fields, const PromptReader& reader, const ToolSet* tools) {
   const json& messages = fields.require("messages");
   if (!messages.is_array()) fields.wrong_type("messages", "a valid list");
   if (messages.empty()) throw bad_request("messages: at least one message is required", "messages");
   if (messages.size() > kMostMessages) throw bad_request(fmt::format("messages: at most {} messages are taken", kMostMessages), "messages");
   std::vector<ChatTurn> turns;
   if (const json* system = fields.find("system")) turns.push_back({"system", text_of_blocks(*system, "system")});
+  const size_t before = turns.size();
   for (size_t i = 0; i < messages.size(); ++i) {
     Fields message(messages[i], fmt::format("messages.{}.", i), Dialect::anthropic);
     message.require("role");
     const std::string role = *message.text("role");
     if (role != "user" && role != "assistant") throw bad_request(message.full_name("role") + ": Input should be 'user' or 'assistant'", "messages");
-    turns.push_back({role, text_of_blocks(message.require("content"), message.full_name("content"))});
+    add_message(role, message.require("content"), message.full_name("content"), turns);
     message.refuse_others();
   }
-  if (turns.back().role != "assistant" || turns.size() == 1) return reader.tokens(turns);
-  const std::string begun = turns.back().content;
+  const std::string told = tools ? tools->for_template() : "";
+  const ChatTurn last = turns.back();
+  if (last.role != "assistant" || !last.tool_calls.empty() || turns.size() == before + 1) return reader.tokens(turns, told);
   turns.pop_back();
-  std::vector<int32_t> prompt = reader.tokens(turns);
-  const std::vector<int32_t> more = reader.tokens(begun, false);
+  std::vector<int32_t> prompt = reader.tokens(turns, told);
+  const std::vector<int32_t> more = reader.tokens(last.content, false);
   prompt.insert(prompt.end(), more.begin(), more.end());
   return prompt;
 }
 
-void refuse_tools(Fields& fields) {
-  if (const json* tools = fields.find("tools"); tools && !(tools->is_array() && tools->empty())) {
-    throw bad_request("tools: not supported by this server", "tools");
-  }
-  if (const json* thinking = fields.find("thinking")) {
-    Fields inside(*thinking, "thinking.", Dialect::anthropic);
-    inside.require("type");
-    if (*inside.text("type") != "disabled") throw bad_request("thinking: not supported by this server", "thinking");
-  }
-  fields.ignore("tool_choice");
+void refuse_thinking(Fields& fields) {
+  const json* thinking = fields.find("thinking");
+  if (!thinking) return;
+  Fields inside(*thinking, "thinking.", Dialect::anthropic);
+  inside.require("type");
+  if (*inside.text("type") != "disabled") throw bad_request("thinking: not supported by this server", "thinking");
 }
 
 }  // namespace
@@ -142,10 +220,13 @@ void Router::messages(const HttpRequest& request, const Caller& caller, const st
   call.stop_tokens = service_.model->end_tokens();
   call.owner = caller.key;
   call.salt = caller.salt;
+  call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(false);
-  refuse_tools(fields);
-  call.prompt = prompt_of(fields, *service_.prompts);
+  refuse_thinking(fields);
+  call.tools = anthropic_tools(fields);
+  call.prompt = prompt_of(fields, *service_.prompts, call.tools.get());
   fields.refuse_others();
+  if (call.tools) call.grammar = call.tools->grammar(*service_.model);
   service_.post([this, caller, call = std::move(call), streams, reply] {
     answer_single(service_, caller, call, streams, std::make_unique<MessageForm>(service_.options.model_name), reply);
   });
@@ -156,8 +237,9 @@ void Router::count_tokens(const HttpRequest& request, const Caller&, const std::
   check_model(body, Dialect::anthropic);
   Fields fields(body, "", Dialect::anthropic);
   fields.ignore("model");
-  refuse_tools(fields);
-  const std::vector<int32_t> prompt = prompt_of(fields, *service_.prompts);
+  refuse_thinking(fields);
+  const std::shared_ptr<const ToolSet> tools = anthropic_tools(fields);
+  const std::vector<int32_t> prompt = prompt_of(fields, *service_.prompts, tools.get());
   fields.refuse_others();
   reply->send({200, text_of({{"input_tokens", prompt.size()}})});
 }

@@ -7,7 +7,9 @@
 #include <limits>
 #include <random>
 
+#include "serve/answer_grammar.h"
 #include "serve/api_error.h"
+#include "serve/tools.h"
 
 namespace fovea::serve {
 namespace {
@@ -69,6 +71,16 @@ StreamMode stream_mode(Fields& fields) {
   return usage ? StreamMode::pieces_and_usage : StreamMode::pieces;
 }
 
+// Who asks, and how it is to be run.
+void read_scheduling(Fields& fields, const CallContext& context, GenerationCall& generation) {
+  generation.stop_tokens = context.prompts.model().end_tokens();
+  generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
+  generation.prompt_lookup = static_cast<int>(fields.integer("prompt_lookup", 0, 32).value_or(context.prompt_lookup));
+  generation.owner = context.owner;
+  generation.salt = context.salt;
+  if (const auto salt = fields.text("cache_salt")) generation.salt += "/" + *salt;
+}
+
 // What both kinds of requests have.
 void read_common(Fields& fields, const CallContext& context, OpenAiCall& call) {
   GenerationCall& generation = call.generation;
@@ -77,11 +89,8 @@ void read_common(Fields& fields, const CallContext& context, OpenAiCall& call) {
   generation.sampling = sampling_options(fields, context.prompts.model());
   generation.choices = static_cast<int>(fields.integer("n", 1, context.limits.choices).value_or(1));
   generation.stops = stop_strings(fields, "stop", 4);
-  generation.stop_tokens = context.prompts.model().end_tokens();
-  generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
-  generation.owner = context.owner;
-  generation.salt = context.salt;
-  if (const auto salt = fields.text("cache_salt")) generation.salt += "/" + *salt;
+  generation.grammar = openai_grammar(fields, context.prompts.model());
+  read_scheduling(fields, context, generation);
   for (const char* harmless : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}) {
     fields.ignore(harmless);
   }
@@ -113,63 +122,24 @@ void refuse_what_is_missing(Fields& fields) {
   const auto unsupported = [&](const char* name) {
     throw bad_request(fmt::format("Unsupported parameter: '{}' is not supported by this server.", name), name, "unsupported_parameter");
   };
-  for (const char* name : {"tools", "functions"}) {
-    const json* list = fields.find(name);
-    if (list && !(list->is_array() && list->empty())) unsupported(name);
-  }
+  if (const json* list = fields.find("functions"); list && !(list->is_array() && list->empty())) unsupported("functions");
   for (const char* name : {"audio", "prediction", "web_search_options"}) {
     if (fields.find(name)) unsupported(name);
   }
-  if (const json* format = fields.find("response_format")) {
-    Fields inside(*format, "response_format.");
-    if (!inside.require("type").is_string()) inside.wrong_type("type", "a string");
-    if (*inside.text("type") != "text") unsupported("response_format");
-  }
   if (const json* modalities = fields.find("modalities"); modalities && *modalities != json::array({"text"})) unsupported("modalities");
-  for (const char* name : {"tool_choice", "function_call"}) {
-    if (const json* choice = fields.find(name); choice && *choice != "none" && *choice != "auto") unsupported(name);
-  }
-  for (const char* harmless : {"parallel_tool_calls", "reasoning_effort", "verbosity"}) fields.ignore(harmless);
+  if (const json* choice = fields.find("function_call"); choice && *choice != "none" && *choice != "auto") unsupported("function_call");
+  for (const char* harmless : {"reasoning_effort", "verbosity"}) fields.ignore(harmless);
 }
 
-std::string text_of_content(const json& content, const std::string& name) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) {
-    throw bad_request(fmt::format("Invalid type for '{}': expected one of a string or array of objects.", name), name, "invalid_type");
+// An answer that has to be of a form cannot be a call as well; what `structured_outputs` allows may contain calls.
+void offer_tools(Fields& fields, std::shared_ptr<const ToolSet> tools, const Model& model, GenerationCall& generation) {
+  generation.tools = std::move(tools);
+  if (!generation.tools || generation.tools->choice == ToolChoice::none) return;
+  if (generation.grammar && (generation.tools->choice != ToolChoice::automatic || !fields.find("structured_outputs"))) {
+    throw bad_request("'tools' and a form of the answer together are not supported by this server: set 'tool_choice' to 'none', or leave one out.",
+                      "tools", "unsupported_parameter");
   }
-  std::string text;
-  for (size_t i = 0; i < content.size(); ++i) {
-    Fields part(content[i], fmt::format("{}[{}].", name, i));
-    const std::string type = part.text("type").value_or("text");
-    if (type != "text" && type != "input_text" && type != "output_text" && type != "refusal") {
-      throw bad_request(fmt::format("Invalid value: '{}'. This model takes text.", type.substr(0, 32)), part.full_name("type"), "invalid_value");
-    }
-    const char* field = type == "refusal" ? "refusal" : "text";
-    part.require(field);
-    text += *part.text(field);
-  }
-  return text;
-}
-
-ChatTurn chat_turn(const json& message, const std::string& path) {
-  Fields fields(message, path + ".");
-  fields.require("role");
-  ChatTurn turn;
-  turn.role = *fields.text("role");
-  const bool known = turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant";
-  if (!known) {
-    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user' and 'assistant'.", turn.role.substr(0, 32)),
-                      fields.full_name("role"), "invalid_value");
-  }
-  if (turn.role == "developer") turn.role = "system";
-  turn.content = text_of_content(fields.require("content"), fields.full_name("content"));
-  for (const char* harmless : {"name", "refusal", "annotations", "reasoning_content"}) fields.ignore(harmless);
-  for (const char* absent : {"tool_calls", "function_call", "audio"}) {
-    const json* value = fields.find(absent);
-    if (value && !value->empty()) throw bad_request(fmt::format("Unsupported parameter: '{}'.", fields.full_name(absent)), fields.full_name(absent), "unsupported_parameter");
-  }
-  fields.refuse_others();
-  return turn;
+  if (generation.tools->choice != ToolChoice::automatic) generation.grammar = generation.tools->grammar(model);
 }
 
 // A string, or tokens.
@@ -241,6 +211,54 @@ std::vector<std::string> stop_strings(Fields& fields, const char* name, size_t m
   return stops;
 }
 
+std::string text_of_content(const json& content, const std::string& name) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) {
+    throw bad_request(fmt::format("Invalid type for '{}': expected one of a string or array of objects.", name), name, "invalid_type");
+  }
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i) {
+    Fields part(content[i], fmt::format("{}[{}].", name, i));
+    const std::string type = part.text("type").value_or("text");
+    if (type != "text" && type != "input_text" && type != "output_text" && type != "refusal") {
+      throw bad_request(fmt::format("Invalid value: '{}'. This model takes text.", type.substr(0, 32)), part.full_name("type"), "invalid_value");
+    }
+    const char* field = type == "refusal" ? "refusal" : "text";
+    part.require(field);
+    text += *part.text(field);
+  }
+  return text;
+}
+
+ChatTurn chat_turn(const json& message, const std::string& path) {
+  Fields fields(message, path + ".");
+  fields.require("role");
+  ChatTurn turn;
+  turn.role = *fields.text("role");
+  const bool known = turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant" || turn.role == "tool";
+  if (!known) {
+    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user', 'assistant' and 'tool'.", turn.role.substr(0, 32)),
+                      fields.full_name("role"), "invalid_value");
+  }
+  if (turn.role == "developer") turn.role = "system";
+  if (const json* calls = fields.find("tool_calls"); calls && turn.role == "assistant") {
+    turn.tool_calls = tool_calls_of(*calls, fields.full_name("tool_calls"), Dialect::openai);
+  }
+  if (turn.role == "tool") {
+    fields.require("tool_call_id");
+    turn.tool_call_id = *fields.text("tool_call_id");
+  }
+  const json* content = turn.tool_calls.empty() ? &fields.require("content") : fields.find("content");
+  if (content) turn.content = text_of_content(*content, fields.full_name("content"));
+  for (const char* harmless : {"name", "refusal", "annotations", "reasoning_content"}) fields.ignore(harmless);
+  for (const char* absent : {"function_call", "audio"}) {
+    const json* value = fields.find(absent);
+    if (value && !value->empty()) throw bad_request(fmt::format("Unsupported parameter: '{}'.", fields.full_name(absent)), fields.full_name(absent), "unsupported_parameter");
+  }
+  fields.refuse_others();
+  return turn;
+}
+
 std::vector<ChatTurn> chat_turns(const json& messages, const std::string& name) {
   if (!messages.is_array()) throw bad_request(fmt::format("Invalid type for '{}': expected an array of objects.", name), name, "invalid_type");
   if (messages.empty()) throw bad_request(fmt::format("Invalid '{}': empty array. Expected an array with minimum length 1.", name), name, "empty_array");
@@ -250,6 +268,21 @@ std::vector<ChatTurn> chat_turns(const json& messages, const std::string& name) 
   return turns;
 }
 
+GenerationCall response_call(Fields& fields, const CallContext& context) {
+  GenerationCall generation;
+  fields.ignore("model");
+  generation.sampling = sampling_options(fields, context.prompts.model());
+  generation.grammar = responses_grammar(fields, context.prompts.model());
+  generation.max_tokens = token_limit(fields, "max_output_tokens", context.limits);
+  if (!generation.max_tokens && context.limits.output_tokens > 0) {
+    generation.max_tokens = context.limits.output_tokens;
+    generation.clamp_tokens = true;
+  }
+  offer_tools(fields, responses_tools(fields), context.prompts.model(), generation);
+  read_scheduling(fields, context, generation);
+  return generation;
+}
+
 OpenAiCall chat_call(const json& body, const CallContext& context) {
   Fields fields(body);
   OpenAiCall call;
@@ -257,6 +290,7 @@ OpenAiCall chat_call(const json& body, const CallContext& context) {
   read_common(fields, context, call);
   refuse_what_is_missing(fields);
   GenerationCall& generation = call.generation;
+  offer_tools(fields, openai_tools(fields), context.prompts.model(), generation);
   generation.max_tokens = token_limit(fields, "max_completion_tokens", context.limits);
   if (const auto older = token_limit(fields, "max_tokens", context.limits); !generation.max_tokens) generation.max_tokens = older;
   if (!generation.max_tokens && context.limits.output_tokens > 0) {
@@ -269,7 +303,7 @@ OpenAiCall chat_call(const json& body, const CallContext& context) {
   if (logprobs) generation.top_logprobs = static_cast<int>(top.value_or(0));
   limit_logprobs(call, 1);
   fields.refuse_others();
-  generation.prompt = context.prompts.tokens(turns);
+  generation.prompt = context.prompts.tokens(turns, generation.tools ? generation.tools->for_template() : "");
   return call;
 }
 

@@ -15,6 +15,7 @@ struct CallContext {
   const ServerLimits& limits;
   int owner;         // who asks
   std::string salt;  // likewise
+  int prompt_lookup; // where the request says nothing of it
 };
 
 enum class StreamMode { whole, pieces, pieces_and_usage };
@@ -32,6 +33,11 @@ struct OpenAiCall {
 OpenAiCall chat_call(const nlohmann::json& body, const CallContext& context);
 std::vector<OpenAiCall> completion_calls(const nlohmann::json& body, const CallContext& context);  // one per prompt
 
+// What /v1/responses says of an answer; its prompt is the caller's.
+GenerationCall response_call(Fields& fields, const CallContext& context);
+
+ChatTurn chat_turn(const nlohmann::json& message, const std::string& path);
+std::string text_of_content(const nlohmann::json& content, const std::string& name);
 std::vector<ChatTurn> chat_turns(const nlohmann::json& messages, const std::string& name);
 std::vector<std::string> stop_strings(Fields& fields, const char* name, size_t most);
 uint64_t random_seed();

@@ -60,15 +60,20 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.max_tokens = tokens_to_generate(call, engine_.options().context_tokens);
   request.sampling = call.sampling;
   request.stop_tokens = call.stop_tokens;
+  request.grammar = call.grammar;
   request.top_logprobs = call.top_logprobs;
   request.priority = call.priority;
+  request.prompt_lookup = call.prompt_lookup;
   request.owner = call.owner;
   request.cache.salt = call.salt;
   if (keep_) salt_ = call.salt, tokens_ = call.prompt;
   usage_.prompt_tokens = static_cast<int>(call.prompt.size());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(most_seconds * 1000));
   choices_.reserve(static_cast<size_t>(call.choices));
-  for (int i = 0; i < call.choices; ++i) choices_.emplace_back(model, call.stops);
+  for (int i = 0; i < call.choices; ++i) {
+    choices_.emplace_back(model, call.stops);
+    if (call.tools && call.tools->choice != ToolChoice::none) choices_.back().calls.emplace(call.tools);
+  }
   for (size_t i = 0; i < choices_.size(); ++i) {
     request.sampling.seed = call.sampling.seed + i;
     const auto sink = [self = shared_from_this(), i, post](const Event& event) { post([self, i, event] { self->take(i, event); }); };
@@ -141,17 +146,23 @@ void Generation::show(size_t index, std::string text, bool all_tokens) {
   const auto hidden = all_tokens ? choice.waiting.end()
                                  : std::find_if(choice.waiting.begin(), choice.waiting.end(),
                                                 [&](const TokenText& token) { return token.begin >= choice.shown; });
-  TextPiece piece{static_cast<int>(index), std::move(text), {}};
-  piece.tokens.assign(std::make_move_iterator(choice.waiting.begin()), std::make_move_iterator(hidden));
+  std::vector<TokenText> tokens(std::make_move_iterator(choice.waiting.begin()), std::make_move_iterator(hidden));
   choice.waiting.erase(choice.waiting.begin(), hidden);
-  if (!piece.text.empty() || !piece.tokens.empty()) listener_.piece(piece);
+  pass_on(index, std::move(tokens), choice.calls ? choice.calls->push(text) : ToolCallFilter::Said{std::move(text), {}});
+}
+
+void Generation::pass_on(size_t index, std::vector<TokenText> tokens, ToolCallFilter::Said said) {
+  choices_[index].called += static_cast<int>(said.calls.size());
+  const TextPiece piece{static_cast<int>(index), std::move(said.text), std::move(tokens), std::move(said.calls)};
+  if (!piece.text.empty() || !piece.tokens.empty() || !piece.calls.empty()) listener_.piece(piece);
 }
 
 void Generation::end(size_t index, FinishReason finish) {
   Choice& choice = choices_[index];
   choice.over = true;
+  if (choice.calls) pass_on(index, {}, choice.calls->finish());
   if (keep_ && index == 0) keep_(salt_, std::move(tokens_), usage_.prompt_tokens);
-  listener_.ended({static_cast<int>(index), finish, choice.filter.matched()});
+  listener_.ended({static_cast<int>(index), finish, choice.filter.matched(), choice.called});
   if (!std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.over; })) return;
   over_ = true;
   const auto done = std::move(listener_.done);

@@ -10,6 +10,8 @@
 
 #include "fovea/async_engine.h"
 #include "serve/stop_filter.h"
+#include "serve/tool_call_filter.h"
+#include "serve/tools.h"
 
 namespace fovea::serve {
 
@@ -22,10 +24,13 @@ struct GenerationCall {
   SamplingOptions sampling;
   std::vector<std::string> stops;
   std::vector<int32_t> stop_tokens;
+  std::shared_ptr<const Grammar> grammar = {};  // of the answer; null: any text
+  std::shared_ptr<const ToolSet> tools = {};    // whose calls are taken out of the text; null: none
   std::optional<int> top_logprobs;
   int owner = 0;     // Request::owner
   std::string salt;
   int priority = 0;
+  int prompt_lookup = 0;  // Request::prompt_lookup
 };
 
 struct TokenText {
@@ -34,17 +39,19 @@ struct TokenText {
   std::optional<TokenLogprobs> logprobs;
 };
 
-// Text of one choice that can be shown, and the tokens that it begins.
+// Text of one choice that can be shown, the tokens that it begins, and calls that follow it.
 struct TextPiece {
   int choice = 0;
   std::string text;
   std::vector<TokenText> tokens;
+  std::vector<ToolCall> calls = {};
 };
 
 struct ChoiceEnd {
   int choice = 0;
   FinishReason finish = FinishReason::none;
   std::string stop = {};  // the stop string that ended it; empty: none
+  int calls = 0;          // of tools
 };
 
 struct Usage {
@@ -91,6 +98,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
     StopFilter filter;
     size_t decoded = 0, shown = 0;    // bytes of text
     std::vector<TokenText> waiting;  // whose text is not shown yet
+    std::optional<ToolCallFilter> calls;
+    int called = 0;
     bool over = false;
   };
 
@@ -101,6 +110,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void take(size_t choice, const Event& event);  // does not throw
   void use(size_t choice, const Event& event);
   void show(size_t index, std::string text, bool all_tokens);
+  void pass_on(size_t index, std::vector<TokenText> tokens, ToolCallFilter::Said said);
   void end(size_t index, FinishReason finish);
   void fail(std::exception_ptr error);
 

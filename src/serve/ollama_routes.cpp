@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <ctime>
 
+#include "serve/answer_grammar.h"
 #include "serve/call_fields.h"
 #include "serve/router.h"
 #include "serve/single_answer.h"
@@ -33,12 +34,17 @@ class LineForm : public AnswerForm {
     object["done"] = false;
     return text_of(object) + "\n";
   }
+  std::string call(const ToolCall& call) override {
+    ordered_json object = line("", {call});
+    object["done"] = false;
+    return text_of(object) + "\n";
+  }
   std::string closing(const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) override {
-    return text_of(whole("", end, usage, times)) + "\n";
+    return text_of(whole({}, end, usage, times)) + "\n";
   }
   std::string failure(const ApiError& error) override { return text_of(error_json(error, Dialect::ollama)) + "\n"; }
-  ordered_json whole(const std::string& text, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) override {
-    ordered_json object = line(text);
+  ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) override {
+    ordered_json object = line(content.text, content.calls);
     object["done"] = true;
     object["done_reason"] = end.finish == FinishReason::stop ? "stop" : "length";
     object["total_duration"] = nanoseconds(times.total_seconds);
@@ -51,10 +57,13 @@ class LineForm : public AnswerForm {
   }
 
  private:
-  ordered_json line(const std::string& text) const {
+  ordered_json line(const std::string& text, const std::vector<ToolCall>& calls = {}) const {
     ordered_json object = {{"model", model_}, {"created_at", now()}};
     if (chat_) object["message"] = {{"role", "assistant"}, {"content", text}};
     else object["response"] = text;
+    for (const ToolCall& call : calls) {
+      object["message"]["tool_calls"].push_back({{"function", {{"name", call.name}, {"arguments", ordered_json::parse(call.arguments)}}}});
+    }
     return object;
   }
 
@@ -93,9 +102,7 @@ void limit_tokens(GenerationCall& call, const ServerLimits& limits) {
 }
 
 void refuse_what_is_missing(Fields& fields, const std::string& model) {
-  if (const json* tools = fields.find("tools"); tools && !tools->empty()) throw bad_request(model + " does not support tools");
   if (const json* images = fields.find("images"); images && !images->empty()) throw bad_request(model + " does not support images");
-  if (const json* format = fields.find("format"); format && *format != "") throw bad_request("format is not supported by this server");
   if (const json* think = fields.find("think"); think && *think != false) throw bad_request(model + " does not support thinking");
   if (!fields.text("suffix").value_or("").empty()) throw bad_request(model + " does not support insert");
 }
@@ -107,11 +114,14 @@ std::vector<ChatTurn> turns_of(const json& messages) {
   for (size_t i = 0; i < messages.size(); ++i) {
     Fields message(messages[i], fmt::format("messages[{}].", i), Dialect::ollama);
     const std::string role = message.text("role").value_or("");
-    if (role != "system" && role != "user" && role != "assistant") {
-      throw bad_request(fmt::format("invalid role: {}; expected one of [system user assistant]", role.substr(0, 32)));
+    if (role != "system" && role != "user" && role != "assistant" && role != "tool") {
+      throw bad_request(fmt::format("invalid role: {}; expected one of [system user assistant tool]", role.substr(0, 32)));
     }
     if (const json* images = message.find("images"); images && !images->empty()) throw bad_request("this model does not support images");
-    turns.push_back({role, message.text("content").value_or("")});
+    ChatTurn& turn = turns.emplace_back(ChatTurn{role, message.text("content").value_or("")});
+    if (const json* calls = message.find("tool_calls")) turn.tool_calls = tool_calls_of(*calls, message.full_name("tool_calls"), Dialect::ollama);
+    turn.tool_name = message.text("tool_name").value_or("");
+    turn.tool_call_id = message.text("tool_call_id").value_or("");
   }
   return turns;
 }
@@ -141,8 +151,10 @@ void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const
   GenerationCall call;
   read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
+  call.grammar = ollama_grammar(fields, *service_.model);
   call.owner = caller.key;
   call.salt = caller.salt;
+  call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(true);
   const json* messages = fields.find("messages");
   if (!messages || messages->empty()) {  // how clients have a model loaded
@@ -150,7 +162,8 @@ void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const
                                {"done_reason", "load"}, {"done", true}})});
     return;
   }
-  call.prompt = service_.prompts->tokens(turns_of(*messages));
+  call.tools = ollama_tools(fields);
+  call.prompt = service_.prompts->tokens(turns_of(*messages), call.tools ? call.tools->for_template() : "");
   service_.post([this, caller, call = std::move(call), streams, reply] {
     answer_single(service_, caller, call, streams, std::make_unique<LineForm>(service_.options.model_name, true), reply);
   });
@@ -166,8 +179,10 @@ void Router::ollama_generate(const HttpRequest& request, const Caller& caller, c
   GenerationCall call;
   read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
+  call.grammar = ollama_grammar(fields, *service_.model);
   call.owner = caller.key;
   call.salt = caller.salt;
+  call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(true), raw = fields.boolean("raw").value_or(false);
   const std::string prompt = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
   if (prompt.empty()) {
@@ -211,7 +226,7 @@ void Router::ollama_show(const HttpRequest& request, const Caller&, const std::s
   info[facts.family + ".embedding_length"] = facts.hidden;
   info[facts.family + ".block_count"] = facts.layers.size();
   reply->send({200, text_of({{"modelfile", ""}, {"parameters", ""}, {"template", ""}, {"details", details(facts)}, {"model_info", info},
-                             {"capabilities", {"completion"}}, {"modified_at", now()}})});
+                             {"capabilities", {"completion", "tools"}}, {"modified_at", now()}})});
 }
 
 void Router::ollama_version(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {

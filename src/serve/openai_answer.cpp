@@ -9,7 +9,15 @@ using nlohmann::ordered_json;
 
 constexpr const char* kFingerprint = "fovea-" FOVEA_VERSION;
 
-const char* finish_name(FinishReason finish) { return finish == FinishReason::stop ? "stop" : "length"; }  // expired, too: there is more
+// As OpenAI has it: that a call was made is said where the model was free to make none.
+const char* finish_name(const ChoiceEnd& end, const ToolSet* tools) {
+  if (end.calls > 0 && tools && tools->choice != ToolChoice::named) return "tool_calls";
+  return end.finish == FinishReason::stop ? "stop" : "length";  // expired, too: there is more
+}
+
+ordered_json call_json(const std::string& id, const ToolCall& call) {
+  return {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
+}
 
 ordered_json bytes_of(const std::string& text) {
   ordered_json bytes = ordered_json::array();
@@ -37,6 +45,7 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
   struct Choice {
     std::string text;
     std::vector<TokenText> tokens;
+    std::vector<ordered_json> calls;
     const char* finish = "";
     bool spoke = false;
   };
@@ -47,7 +56,8 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
 
   void begin(const ReuseReport& report);
   void take(size_t index, const TextPiece& piece);
-  void end(size_t index, FinishReason finish);
+  void take_call(size_t index, const ToolCall& call);
+  void end(size_t index, const ChoiceEnd& end);
   void finish(const Usage& usage);
   void fail(const std::exception_ptr& error);
 
@@ -57,6 +67,7 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
   ordered_json logprobs(const std::vector<TokenText>& tokens, size_t offset) const;
   ordered_json chat_logprobs(const std::vector<TokenText>& tokens) const;
   ordered_json usage() const;
+  static ordered_json message(const Choice& choice);
   ordered_json whole() const;
   void send_chunk(ordered_json choice);
   void send_event(const ordered_json& event) { reply_->write("data: " + text_of(event) + "\n\n"); }
@@ -89,7 +100,7 @@ GenerationListener OpenAiAnswer::listener(size_t call) {
   const auto self = shared_from_this();
   return {[self](const ReuseReport& report) { self->begin(report); },
           [self, call](const TextPiece& piece) { self->take(self->index(call, piece.choice), piece); },
-          [self, call](const ChoiceEnd& end) { self->end(self->index(call, end.choice), end.finish); },
+          [self, call](const ChoiceEnd& end) { self->end(self->index(call, end.choice), end); },
           [self](const Usage& usage) { self->finish(usage); },
           [self](const std::exception_ptr& error) { self->fail(error); }};
 }
@@ -115,17 +126,37 @@ void OpenAiAnswer::take(size_t i, const TextPiece& piece) {
   if (!streams_) {
     choice.text += piece.text;
     if (wants_logprobs()) choice.tokens.insert(choice.tokens.end(), piece.tokens.begin(), piece.tokens.end());
+    for (const ToolCall& call : piece.calls) take_call(i, call);
     return;
   }
   if (!choice.spoke && chat_) send_chunk({{"index", i}, {"delta", {{"role", "assistant"}, {"content", ""}}}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
   const std::string text = choice.spoke ? piece.text : choice.text + piece.text;  // what echoes first
   choice.spoke = true;
-  send_chunk(delta(i, text, piece.tokens));
+  if (!text.empty() || piece.calls.empty()) send_chunk(delta(i, text, piece.tokens));
+  for (const ToolCall& call : piece.calls) take_call(i, call);
 }
 
-void OpenAiAnswer::end(size_t i, FinishReason finish) {
+// In a stream: what is called, then with what.
+void OpenAiAnswer::take_call(size_t i, const ToolCall& call) {
+  std::vector<ordered_json>& calls = choices_[i].calls;
+  calls.push_back(call_json(random_id("call_"), call));
+  if (!streams_) return;
+  const size_t number = calls.size() - 1;
+  ordered_json begun = {{"index", number}};
+  begun.update(calls.back());
+  begun["function"]["arguments"] = "";
+  const auto send = [&](ordered_json part) {
+    ordered_json choice = delta(i, "", {});
+    choice["delta"] = {{"tool_calls", ordered_json::array({std::move(part)})}};
+    send_chunk(std::move(choice));
+  };
+  send(std::move(begun));
+  send({{"index", number}, {"function", {{"arguments", call.arguments}}}});
+}
+
+void OpenAiAnswer::end(size_t i, const ChoiceEnd& end) {
   Choice& choice = choices_[i];
-  choice.finish = finish_name(finish);
+  choice.finish = finish_name(end, calls_.front().generation.tools.get());
   if (!streams_) return;
   if (!choice.spoke) take(i, {});
   ordered_json last = delta(i, "", {});
@@ -225,12 +256,19 @@ ordered_json OpenAiAnswer::usage() const {
           {"prompt_tokens_details", {{"cached_tokens", usage_.cached_tokens}}}};
 }
 
+ordered_json OpenAiAnswer::message(const Choice& choice) {
+  const bool only_calls = choice.text.empty() && !choice.calls.empty();
+  ordered_json message = {{"role", "assistant"}, {"content", only_calls ? ordered_json() : ordered_json(choice.text)}, {"refusal", nullptr}};
+  if (!choice.calls.empty()) message["tool_calls"] = choice.calls;
+  return message;
+}
+
 ordered_json OpenAiAnswer::whole() const {
   ordered_json object = frame(false), choices = ordered_json::array();
   for (size_t i = 0; i < choices_.size(); ++i) {
     const Choice& choice = choices_[i];
     ordered_json one = {{"index", i}};
-    if (chat_) one["message"] = {{"role", "assistant"}, {"content", choice.text}, {"refusal", nullptr}};
+    if (chat_) one["message"] = message(choice);
     else one["text"] = choice.text;
     if (!wants_logprobs()) one["logprobs"] = nullptr;
     else one["logprobs"] = chat_ ? chat_logprobs(choice.tokens) : logprobs(choice.tokens, 0);

@@ -33,19 +33,19 @@ std::vector<int32_t> PromptReader::tokens(std::string_view text, bool add_bos, b
   return model_->tokenize(text, add_bos, parse_special);
 }
 
-std::string PromptReader::text(const std::vector<ChatTurn>& turns) const {
+std::string PromptReader::text(const std::vector<ChatTurn>& turns, std::string_view tools) const {
   if (!model_->has_chat_template()) {
     throw bad_request("This model has no chat template: it continues texts and does not converse. Use /v1/completions.", "model", "no_chat_template");
   }
   try {
-    return model_->render_chat(turns);
+    return model_->render_chat(turns, tools);
   } catch (const Error& error) {
     throw bad_request("The model's chat template does not take these messages: " + error.problem(), "messages", "invalid_value");
   }
 }
 
-std::vector<int32_t> PromptReader::tokens(const std::vector<ChatTurn>& turns) const {
-  std::vector<int32_t> tokens = this->tokens(text(turns), false);
+std::vector<int32_t> PromptReader::tokens(const std::vector<ChatTurn>& turns, std::string_view tools) const {
+  std::vector<int32_t> tokens = this->tokens(text(turns, tools), false);
   const std::vector<int32_t> around = model_->tokenize("", true);  // what the model wants around every text
   const bool wants_bos = !around.empty() && model_->bos() == around.front();
   if (wants_bos && (tokens.empty() || tokens.front() != around.front())) tokens.insert(tokens.begin(), around.front());

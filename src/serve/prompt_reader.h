@@ -22,8 +22,9 @@ class PromptReader {
   // add_bos: BOS, where the model wants it. errors: ApiError for what is too long
   std::vector<int32_t> tokens(std::string_view text, bool add_bos, bool parse_special = true) const;
   // The turns in the model's template, BOS once. errors: ApiError: likewise; no template, or turns that it does not take
-  std::vector<int32_t> tokens(const std::vector<ChatTurn>& turns) const;
-  std::string text(const std::vector<ChatTurn>& turns) const;
+  // tools: as Model::render_chat
+  std::vector<int32_t> tokens(const std::vector<ChatTurn>& turns, std::string_view tools = "") const;
+  std::string text(const std::vector<ChatTurn>& turns, std::string_view tools = "") const;
 
   const Model& model() const { return *model_; }
   int context_tokens() const { return context_tokens_; }

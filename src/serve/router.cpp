@@ -73,10 +73,13 @@ const Router::Entry Router::kRoutes[] = {
     {"GET", "/v1/models", &Router::models, false},
     {"POST", "/v1/chat/completions", &Router::chat, false},
     {"POST", "/v1/completions", &Router::completions, false},
+    {"POST", "/v1/responses", &Router::responses, false},
+    {"POST", "/v1/embeddings", &Router::embeddings, false},
     {"POST", "/v1/messages", &Router::messages, false},
     {"POST", "/v1/messages/count_tokens", &Router::count_tokens, false},
     {"POST", "/api/chat", &Router::ollama_chat, false},
     {"POST", "/api/generate", &Router::ollama_generate, false},
+    {"POST", "/api/embed", &Router::ollama_embed, false},
     {"GET", "/api/tags", &Router::ollama_tags, false},
     {"POST", "/api/show", &Router::ollama_show, false},
     {"GET", "/api/ps", &Router::ollama_ps, false},
@@ -231,14 +234,14 @@ void Router::one_model(const HttpRequest& request, const Caller&, const std::sha
 void Router::chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   const json body = parse_body(request.body);
   check_model(body);
-  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt})};
+  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup})};
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
 void Router::completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   const json body = parse_body(request.body);
   check_model(body);
-  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt});
+  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
@@ -280,8 +283,9 @@ void Router::apply_template(const HttpRequest& request, const Caller&, const std
   Fields fields(body);
   fields.ignore("model");
   const std::vector<ChatTurn> turns = chat_turns(fields.require("messages"), "messages");
+  const std::shared_ptr<const ToolSet> tools = openai_tools(fields);
   fields.refuse_others();
-  send_json(reply, {{"prompt", service_.prompts->text(turns)}});
+  send_json(reply, {{"prompt", service_.prompts->text(turns, tools ? tools->for_template() : "")}});
 }
 
 void Router::page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {

@@ -44,11 +44,14 @@ class Router {
   void one_model(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
   void completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void responses(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void embeddings(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
   void tokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void detokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void apply_template(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void ollama_chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
   void ollama_generate(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void ollama_embed(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply);
   void ollama_tags(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
   void ollama_show(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void ollama_ps(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);

@@ -15,6 +15,7 @@ class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
 
  private:
   void begin(const ReuseReport& report);
+  void take(const TextPiece& piece);
   void finish(const Usage& usage);
   void fail(const std::exception_ptr& failure);
   double seconds() const { return std::chrono::duration<double>(Clock::now() - since_).count(); }
@@ -27,7 +28,7 @@ class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
   const Clock::time_point since_ = Clock::now();
   AnswerTimes times_;
   Headers headers_;
-  std::string text_;
+  AnswerContent content_;
   ChoiceEnd end_;
   bool begun_ = false;
 };
@@ -36,9 +37,7 @@ void SingleAnswer::start(Service& service, const GenerationCall& call) {
   const auto self = shared_from_this();
   GenerationListener listener = {[self](const ReuseReport& report) { self->begin(report); },
                                  [self](const TextPiece& piece) {
-                                   if (piece.text.empty()) return;
-                                   if (self->streams_) self->reply_->write(self->form_->piece(piece.text));
-                                   else self->text_ += piece.text;
+                                   self->take(piece);
                                  },
                                  [self](const ChoiceEnd& end) { self->end_ = end; }, [self](const Usage& usage) { self->finish(usage); },
                                  [self](const std::exception_ptr& error) { self->fail(error); }};
@@ -63,11 +62,21 @@ void SingleAnswer::begin(const ReuseReport& report) {
   reply_->write(form_->opening(report));
 }
 
+void SingleAnswer::take(const TextPiece& piece) {
+  if (!streams_) {
+    content_.text += piece.text;
+    content_.calls.insert(content_.calls.end(), piece.calls.begin(), piece.calls.end());
+    return;
+  }
+  if (!piece.text.empty()) reply_->write(form_->piece(piece.text));
+  for (const ToolCall& call : piece.calls) reply_->write(form_->call(call));
+}
+
 void SingleAnswer::finish(const Usage& usage) {
   times_.total_seconds = seconds();
   record_->done(usage, end_.finish == FinishReason::stop ? "stop" : "length");
   record_.reset();
-  if (!streams_) return reply_->send({200, serve::text_of(form_->whole(text_, end_, usage, times_)), "application/json", headers_});
+  if (!streams_) return reply_->send({200, serve::text_of(form_->whole(content_, end_, usage, times_)), "application/json", headers_});
   reply_->write(form_->closing(end_, usage, times_));
   reply_->close();
 }

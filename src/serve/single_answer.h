@@ -14,7 +14,12 @@ struct AnswerTimes {
   double prompt_seconds = 0, total_seconds = 0;  // until the first token, and in all
 };
 
-// How an API writes. Calls come in this order: opening, piece*, closing; or, for what is not streamed, whole.
+struct AnswerContent {
+  std::string text;
+  std::vector<ToolCall> calls;
+};
+
+// How an API writes. Calls come in this order: opening, (piece or call)*, closing; or, for what is not streamed, whole.
 class AnswerForm {
  public:
   virtual ~AnswerForm() = default;
@@ -22,9 +27,10 @@ class AnswerForm {
   virtual std::string stream_type() const = 0;  // Content-Type
   virtual std::string opening(const ReuseReport& report) = 0;
   virtual std::string piece(const std::string& text) = 0;
+  virtual std::string call(const ToolCall& call) = 0;
   virtual std::string closing(const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
   virtual std::string failure(const ApiError& error) = 0;
-  virtual nlohmann::ordered_json whole(const std::string& text, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
+  virtual nlohmann::ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
 };
 
 // Runs the call and replies. On the server's thread; does not throw.

@@ -1,16 +1,14 @@
-// Chat messages -> prompt text, by the Jinja template that comes with the model.
+// A conversation -> prompt text, by the Jinja template that comes with the model.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-namespace fovea::text {
+#include "fovea/chat.h"
 
-struct ChatMessage {
-  std::string role;     // "system", "user", "assistant", ...
-  std::string content;  // UTF-8
-};
+namespace fovea::text {
 
 // Templates come from files nobody vouches for: they run with bounded steps, recursion and output.
 // threads  immutable after construction
@@ -24,8 +22,12 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
-  // The prompt for these messages, ending where the assistant is to speak if `add_generation_prompt`.
-  std::string render(const std::vector<ChatMessage>& messages, bool add_generation_prompt) const;
+  // The prompt for these turns, ending where the assistant is to speak if `add_generation_prompt`.
+  // tools: a JSON list in OpenAI's form, or empty. A template that does not know of tools is told of them in text (tool_text.h).
+  std::string render(const std::vector<ChatTurn>& turns, bool add_generation_prompt, std::string_view tools = "") const;
+
+  // How a model with this template writes calls of tools.
+  ToolCallForm tool_call_form() const;
 
  private:
   struct State;

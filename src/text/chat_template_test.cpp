@@ -8,8 +8,8 @@
 namespace fovea::text {
 namespace {
 
-std::vector<ChatMessage> messages_of(const nlohmann::json& list) {
-  std::vector<ChatMessage> messages;
+std::vector<ChatTurn> messages_of(const nlohmann::json& list) {
+  std::vector<ChatTurn> messages;
   for (const auto& message : list) messages.push_back({message["role"], message["content"]});
   return messages;
 }
@@ -52,6 +52,46 @@ TEST(ChatTemplate, AMessageIsTextWhateverItHolds) {
   const ChatTemplate chat("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}", "", "", "x");
   const std::string hostile = "{{ 7 * 7 }}{% raise %}\"\\\n<b>&\x01";
   EXPECT_EQ(chat.render({{"user", hostile}}, false), "user:" + hostile + ";");
+}
+
+constexpr const char* kTools =
+    R"([{"type":"function","function":{"name":"find","description":"","parameters":{"type":"object"}}}])";
+
+TEST(ChatTemplate, OneThatKnowsOfToolsGetsThemAndTheirCalls) {
+  const ChatTemplate chat(
+      "{% for t in tools %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}{{ m.role }}:{{ m.content }}"
+      "{% for c in m.tool_calls %}<{{ c.function.name }} {{ c.function.arguments.q }} {{ c.id }}>{% endfor %}{{ m.tool_call_id }};{% endfor %}",
+      "", "", "x");
+  const std::vector<ChatTurn> turns = {{"user", "a"}, {"assistant", "", {{"c1", "find", R"({"q": [1]})"}}}, {"tool", "r", {}, "c1", "find"}};
+  EXPECT_EQ(chat.render(turns, false, kTools), "[find]user:a;assistant:<find [1] c1>;tool:rc1;");
+  EXPECT_EQ(chat.render({{"user", "a"}}, false), "user:a;");
+}
+
+TEST(ChatTemplate, OneThatDoesNotKnowOfToolsIsToldInText) {
+  const ChatTemplate chat("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}", "", "", "x");
+  const std::vector<ChatTurn> turns = {{"user", "a"},
+                                       {"assistant", "hm", {{"1", "find", R"({"q": 1})"}, {"2", "find", "{}"}}},
+                                       {"tool", "r", {}, "1"},
+                                       {"tool", "s", {}, "2"},
+                                       {"user", "b"}};
+  const std::string text = chat.render(turns, false, kTools);
+  EXPECT_TRUE(text.starts_with("system:# Tools")) << text;
+  EXPECT_NE(text.find(R"("name":"find")"), std::string::npos) << text;
+  const std::string rest =
+      "user:a;assistant:hm\n<tool_call>\n{\"name\": \"find\", \"arguments\": {\"q\": 1}}\n</tool_call>\n<tool_call>\n{\"name\": \"find\", "
+      "\"arguments\": {}}\n</tool_call>;user:<tool_response>\nr\n</tool_response>\n<tool_response>\ns\n</tool_response>;user:b;";
+  EXPECT_TRUE(text.ends_with(rest)) << text;
+  EXPECT_EQ(chat.render(turns, false), rest);
+  EXPECT_TRUE(chat.render({{"system", "Be brief."}, {"user", "a"}}, false, kTools).starts_with("system:Be brief.\n\n# Tools"));
+}
+
+TEST(ChatTemplate, SaysHowCallsAreWritten) {
+  const auto form = [](const char* source) { return ChatTemplate(source, "", "", "x").tool_call_form(); };
+  EXPECT_TRUE(form("{{ messages }}").tagged);
+  EXPECT_TRUE(form("{% if tools %}<tool_call>{% endif %}").tagged);
+  EXPECT_FALSE(form("{% if tools %}{\"name\": function name, \"parameters\": values}{% endif %}").tagged);
+  EXPECT_EQ(form("{% if tools %}{\"name\": function name, \"parameters\": values}{% endif %}").arguments, "parameters");
+  EXPECT_EQ(form("{% if tools %}[TOOL_CALLS]{% endif %}").arguments, "arguments");
 }
 
 TEST(ChatTemplate, EndlessTemplatesAreStopped) {

@@ -1,12 +1,11 @@
 #include "text/library.h"
 
 #include "fovea/error.h"
+#include "text/owned_text.h"
 #include "text/pre_tokenizer.h"
 
 namespace fovea::text {
 namespace {
-
-FoveaSpan span(std::string_view text) { return {text.data(), text.size()}; }
 
 template <typename Texts> std::vector<FoveaSpan> spans(const Texts& texts) {
   std::vector<FoveaSpan> all;
@@ -16,15 +15,6 @@ template <typename Texts> std::vector<FoveaSpan> spans(const Texts& texts) {
 }
 
 // What the library hands over, given back on every way out.
-struct OwnedText {
-  FoveaText text = {};
-  OwnedText() = default;
-  OwnedText(const OwnedText&) = delete;
-  OwnedText& operator=(const OwnedText&) = delete;
-  ~OwnedText() { fovea_text_free(text); }
-  std::string copy() const { return text.size == 0 ? std::string() : std::string(text.data, text.size); }
-};
-
 struct OwnedIds {
   FoveaIds ids = {};
   OwnedIds() = default;

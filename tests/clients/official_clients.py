@@ -13,20 +13,23 @@ import time
 
 try:
     import anthropic
+    import jsonschema  # noqa: F401, of the modules below
     import ollama
     import openai
 except ImportError:
     sys.exit(77)
 
-KEY = "a key of the tests"
-QUESTION = [{"role": "user", "content": "Name three rivers of Europe."}]
+import responses
+import structured_outputs
+import tools
+from checks import KEY, QUESTION, check, fails
 
 
 class Server:
     """The program, at a port of its own."""
 
     def __init__(self, program, model):
-        self.process = subprocess.Popen([program, "serve", "-m", model, "--port", "0", "-c", "1024", "--name", "chat"],
+        self.process = subprocess.Popen([program, "serve", "-m", model, "--port", "0", "-c", "1024", "--sequences", "10", "--name", "chat"],
                                         stderr=subprocess.PIPE, text=True, env={**os.environ, "FOVEA_API_KEYS": KEY})
         self.log = []
         for line in self.process.stderr:
@@ -42,19 +45,6 @@ class Server:
         _, rest = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, rest
         return rest
-
-
-def check(condition, *shown):
-    if not condition:
-        raise AssertionError(" ".join(map(str, shown)))
-
-
-def fails(kind, action):
-    try:
-        action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected")
 
 
 def openai_chat(url):
@@ -140,6 +130,9 @@ def main():
         text = openai_chat(server.url)
         ollama_chat(server.url, text)
         anthropic_messages(server.url, text)
+        structured_outputs.run(server.url, text)
+        tools.run(server.url)
+        responses.run(server.url, text)
     except BaseException:
         server.process.kill()
         raise

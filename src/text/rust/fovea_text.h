@@ -1,4 +1,5 @@
-/* C interface of the Rust library fovea-text: byte-level BPE, tokenizer.json, Jinja templates.
+/* C interface of the Rust library fovea-text: byte-level BPE, tokenizer.json, Jinja templates,
+ * grammars.
  *
  * ownership  A Span is borrowed: the callee reads it during the call only; a Span that is returned stays valid until
  *            the handle it came from is freed. Handles, Texts and Ids belong to the caller, who gives each back once
@@ -6,7 +7,7 @@
  * errors     A function that fails returns null or false and sets `*error` to a message in UTF-8, to be freed;
  *            otherwise it leaves `*error` alone. `error` must not be null. Nothing unwinds across this boundary:
  *            a panic inside becomes such a message.
- * threads    A handle may be used by several threads at once, except while it is being freed.
+ * threads    A handle may be used by several threads at once, except while it is being freed; a grammar, by one.
  */
 #ifndef FOVEA_TEXT_H_
 #define FOVEA_TEXT_H_
@@ -91,6 +92,37 @@ void fovea_template_free(FoveaTemplate* chat_template);
 
 /* `variables` is a JSON object: the names the template sees. On success `*output` is to be freed. */
 bool fovea_template_render(const FoveaTemplate* chat_template, FoveaSpan variables, FoveaText* output, FoveaText* error);
+
+/* ---- Grammars ---- */
+
+typedef struct FoveaGrammarVocabulary FoveaGrammarVocabulary;
+typedef struct FoveaGrammar FoveaGrammar;
+
+enum FoveaGrammarKind {
+  FOVEA_JSON_SCHEMA = 0,         /* what it asks for and cannot have is an error */
+  FOVEA_LENIENT_JSON_SCHEMA = 1, /* ... is ignored */
+  FOVEA_REGEX = 2,
+  FOVEA_LARK = 3,
+};
+
+/* `tokens`: the bytes of each (index = id). Control tokens, where `is_control`, do not stand for their text: a Lark grammar
+ * names them. `ends`: at least one token that ends a text. */
+FoveaGrammarVocabulary* fovea_grammar_vocabulary_new(const FoveaSpan* tokens, const bool* is_control, size_t token_count,
+                                                     const uint32_t* ends, size_t end_count, FoveaText* error);
+void fovea_grammar_vocabulary_free(FoveaGrammarVocabulary* vocabulary);
+
+/* A text that has not begun. What it needs of the vocabulary it keeps. */
+FoveaGrammar* fovea_grammar_new(const FoveaGrammarVocabulary* vocabulary, enum FoveaGrammarKind kind, FoveaSpan source,
+                                FoveaText* error);
+FoveaGrammar* fovea_grammar_copy(const FoveaGrammar* grammar, FoveaText* error);
+void fovea_grammar_free(FoveaGrammar* grammar);
+
+/* Bit i % 32 of word i / 32: token i may come next. Where the text is complete, only tokens that end it. Once this or
+ * fovea_grammar_accept has failed, because bounds of work were reached, all that follow do. */
+bool fovea_grammar_mask(FoveaGrammar* grammar, uint32_t* words, size_t word_count, FoveaText* error);
+/* Goes on by as many of the tokens as are allowed. */
+bool fovea_grammar_accept(FoveaGrammar* grammar, const uint32_t* tokens, size_t count, size_t* accepted, FoveaText* error);
+bool fovea_grammar_is_complete(const FoveaGrammar* grammar); /* nothing but an end may follow */
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 //! The C functions of `fovea_text.h`; its comments are the contract. Only this module is `unsafe`, and only to read the
 //! caller's pointers, to write its results and to take back what it was given.
 
+use crate::grammar::{Grammar, GrammarKind, GrammarVocabulary};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 use crate::tokenizer_json::{TokenForm, TokenKind};
@@ -62,6 +63,16 @@ unsafe fn texts<'a>(spans: *const Span, count: usize) -> Result<Vec<&'a str>, St
     }
     // SAFETY: promised by the caller.
     unsafe { slice::from_raw_parts(spans, count).iter().map(|span| span.text()).collect() }
+}
+
+/// # Safety
+/// `items` points to `count` values, or `count` is 0.
+unsafe fn list<'a, T>(items: *const T, count: usize) -> &'a [T] {
+    if count == 0 {
+        return &[];
+    }
+    // SAFETY: promised by the caller.
+    unsafe { slice::from_raw_parts(items, count) }
 }
 
 impl From<String> for Text {
@@ -217,6 +228,79 @@ pub unsafe extern "C" fn fovea_template_render(
 ) -> bool {
     let rendered = unsafe { guarded(error, || (*chat_template).render(variables.text()?)) };
     rendered.map(|rendered| unsafe { output.write(rendered.into()) }).is_some()
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_vocabulary_new(
+    tokens: *const Span,
+    is_control: *const bool,
+    token_count: usize,
+    ends: *const u32,
+    end_count: usize,
+    error: *mut Text,
+) -> *mut GrammarVocabulary {
+    handle(unsafe {
+        guarded(error, || {
+            let tokens: Vec<&[u8]> = list(tokens, token_count).iter().map(|token| token.bytes()).collect();
+            GrammarVocabulary::new(&tokens, list(is_control, token_count), list(ends, end_count))
+        })
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_vocabulary_free(vocabulary: *mut GrammarVocabulary) {
+    if !vocabulary.is_null() {
+        drop(unsafe { Box::from_raw(vocabulary) });
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_new(
+    vocabulary: *const GrammarVocabulary,
+    kind: GrammarKind,
+    source: Span,
+    error: *mut Text,
+) -> *mut Grammar {
+    handle(unsafe { guarded(error, || Grammar::new(&*vocabulary, kind, source.text()?)) })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_copy(grammar: *const Grammar, error: *mut Text) -> *mut Grammar {
+    handle(unsafe { guarded(error, || Ok((*grammar).copy())) })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_free(grammar: *mut Grammar) {
+    if !grammar.is_null() {
+        drop(unsafe { Box::from_raw(grammar) });
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_mask(
+    grammar: *mut Grammar,
+    words: *mut u32,
+    word_count: usize,
+    error: *mut Text,
+) -> bool {
+    unsafe { guarded(error, || (*grammar).mask(slice::from_raw_parts_mut(words, word_count))) }.is_some()
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_accept(
+    grammar: *mut Grammar,
+    tokens: *const u32,
+    count: usize,
+    accepted: *mut usize,
+    error: *mut Text,
+) -> bool {
+    let done = unsafe { guarded(error, || (*grammar).accept(list(tokens, count))) };
+    done.map(|count| unsafe { accepted.write(count) }).is_some()
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn fovea_grammar_is_complete(grammar: *const Grammar) -> bool {
+    unsafe { (*grammar).is_complete() }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Tokenizer and template libraries behind the C interface `fovea_text.h`.
+//! Tokenizer, template and grammar libraries behind the C interface `fovea_text.h`.
 //!
 //! `abi` is the only module with `unsafe`; the others are plain Rust and know nothing of C.
 
@@ -6,6 +6,7 @@
 
 mod abi;
 mod byte_level;
+mod grammar;
 mod python_json;
 mod template;
 mod tokenizer;
