@@ -11,10 +11,11 @@
 #include "serve/generation.h"
 #include "serve/metrics.h"
 #include "serve/prompt_reader.h"
+#include "serve/recent_calls.h"
 
 namespace fovea::serve {
 
-// threads  constant, but for metrics, which lock, and `under_way`, which is the server's thread's
+// threads  constant, but for metrics and recent calls, which lock, and `under_way`, which is the server's thread's
 struct Service {
   std::shared_ptr<const Model> model;
   ServerOptions options;
@@ -25,6 +26,7 @@ struct Service {
   std::map<int, int> under_way;  // requests of the engine by number of the key
   bool draining = false;         // the server's thread's
   std::unique_ptr<const PromptReader> prompts = {};
+  RecentCalls recent = {};
 
   void log(const nlohmann::ordered_json& line) const;
 };
