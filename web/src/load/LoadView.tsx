@@ -63,12 +63,13 @@ function over(...names: (keyof Sample)[]): uPlot.AlignedData {
   return [samples.value.map((sample) => sample.seconds - end), ...names.map((name) => samples.value.map((sample) => sample[name]))] as uPlot.AlignedData;
 }
 
-const rates = computed(() => over('generated', 'read', 'reused'));
+const generated = computed(() => over('generated'));
+const prompts = computed(() => over('read', 'reused'));
 const queue = computed(() => over('running', 'waiting'));
 
-const rateLines: Line[] = [
-  { label: 'generated', colour: 'local', fill: true },
-  { label: 'read of prompts', colour: 'global' },
+const generatedLines: Line[] = [{ label: 'generated', colour: 'local', fill: true }];
+const promptLines: Line[] = [
+  { label: 'read', colour: 'global', fill: true },
   { label: 'found in the cache', colour: 'hit', dash: [5, 4] },
 ];
 const queueLines: Line[] = [
@@ -119,15 +120,22 @@ export function LoadView() {
         <Figure label="of requests reused something" value={now.requests ? `${Math.round((100 * now.reuse_hits) / now.requests)} %` : '–'} more={`${count(now.requests)} requests`} />
         <Figure label="keys and values" value={bytes(now.kv_used_bytes)} more={`of ${bytes(now.kv_limit_bytes)}`} />
       </ul>
-      <section>
-        <h2>Tokens per second</h2>
-        <Legend lines={rateLines} />
-        <Plot label="Tokens per second, the last three minutes" data={rates.value} lines={rateLines} height={220} x={ago} y={{ scale: fromZero(10), text: count }} />
-      </section>
+      <div class="beside">
+        <section>
+          <h2>Tokens generated per second</h2>
+          <Legend lines={generatedLines} />
+          <Plot label="Tokens generated per second, lately" data={generated.value} lines={generatedLines} height={180} x={ago} y={{ scale: fromZero(10), text: count }} />
+        </section>
+        <section>
+          <h2>Tokens of prompts per second</h2>
+          <Legend lines={promptLines} />
+          <Plot label="Tokens of prompts per second, lately" data={prompts.value} lines={promptLines} height={180} x={ago} y={{ scale: fromZero(10), text: count }} />
+        </section>
+      </div>
       <section>
         <h2>Requests</h2>
         <Legend lines={queueLines} />
-        <Plot label="Requests running and waiting, the last three minutes" data={queue.value} lines={queueLines} height={160} x={ago} y={{ scale: fromZero(4), text: (value) => (value % 1 ? '' : count(value)) }} />
+        <Plot label="Requests running and waiting, lately" data={queue.value} lines={queueLines} height={160} x={ago} y={{ scale: fromZero(4), text: (value) => (value % 1 ? '' : count(value)) }} />
       </section>
       <section>
         <h2>Latency</h2>
