@@ -24,7 +24,7 @@ function ratioText(ratio: Choices['ratio']) {
 
 const lines: Line[] = [
   { label: 'with these settings', colour: 'accent', fill: true },
-  { label: 'the model as it is, bf16', colour: 'local', dash: [5, 4] },
+  { label: 'the model as it is, bf16', colour: 'hit', dash: [5, 4] },
   { label: 'if every layer were global', colour: 'global', dash: [2, 4] },
 ];
 
