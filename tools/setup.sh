@@ -53,6 +53,7 @@ install_node() {
   version=$(PATH="$PWD/build/node/bin:$PATH" node --version 2> /dev/null) || true
   if [ -n "$version" ] && at_least "${version#v}" "$node_minimum"; then return; fi
   echo "setup: installing Node.js in build/node" >&2
+  rm -rf build/node.new
   log=$(mktemp)
   if ! { python3 -m venv build/node.new && build/node.new/bin/pip install -q --disable-pip-version-check "$node_wheel"; } > "$log" 2>&1; then
     tail -n 5 "$log" >&2

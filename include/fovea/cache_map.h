@@ -48,6 +48,7 @@ struct CachePath {
 
 struct CacheRequest {
   RequestId id = 0;
+  int owner = 0;  // Request::owner
   ReuseReport reuse;
 };
 

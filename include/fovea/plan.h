@@ -113,6 +113,9 @@ struct Plan {
   int64_t cache_bytes() const { return kv_bytes + page_slack_bytes + chunk_bytes + pinned_bytes; }
 };
 
+// One JSON object: what `fovea plan --json` says of the plan itself, and a server's page shows.
+std::string json_text(const Plan& plan);
+
 // One setting that differs, with which the plan fits.
 struct PlanChange {
   std::string setting;  // as users write it: "-c 65536"

@@ -29,6 +29,8 @@ struct KvGroupStats {
 struct EngineStats {
   int64_t computed_tokens = 0;  // positions that went through the model
   int64_t reused_tokens = 0;    // positions that were found in the cache instead
+  int64_t generated_tokens = 0;  // that were sampled
+  int running = 0, waiting = 0;  // requests now
   int64_t evicted_tokens = 0;   // that running sequences forgot to stay within their budget
   int64_t shifted_tokens = 0;   // that were dropped when a context was full
   int64_t steps = 0;

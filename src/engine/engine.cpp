@@ -110,7 +110,7 @@ void Engine::State::count_start(RequestId id, const ReuseReport& report) {
   const std::string reason(name_of(report.reason));
   ++stats.reuse_reasons[reason];
   if (report.reused_tokens == 0) ++stats.miss_reasons[reason];
-  started.push_back({id, report});
+  started.push_back({id, scheduler.find(id)->request.owner, report});
   if (started.size() > CacheMap::kMostRequests) started.pop_front();
 }
 
@@ -223,6 +223,7 @@ Event Engine::State::sample(RunningRequest& request, std::span<const float> logi
     event.error = std::current_exception();
     return event;
   }
+  ++stats.generated_tokens;
   const int32_t token = *event.token;
   if (is_complete) event.finished = FinishReason::stop;
   if (request.request.top_logprobs) event.logprobs = sampling::logprobs_of(logits, token, *request.request.top_logprobs);
@@ -459,6 +460,8 @@ Plan Engine::plan() const {
 
 EngineStats Engine::stats() const {
   EngineStats stats = state_->stats;
+  stats.running = state_->scheduler.running();
+  stats.waiting = state_->scheduler.waiting();
   stats.kv_bytes = state_->cache.limit_bytes();
   stats.kv_used_bytes = state_->cache.used_bytes();
   stats.kv_boundaries = state_->cache.boundaries();

@@ -61,6 +61,8 @@ class Scheduler {
   const RunningRequest* find(RequestId id) const;
   const RunningRequest* find_running(RequestId id) const;
   bool idle() const { return waiting_.empty() && running_.empty(); }
+  int running() const { return static_cast<int>(running_.size()); }
+  int waiting() const { return static_cast<int>(waiting_.size()); }
 
   // Fills `batch` with the next step; returns the requests in it, in the order of batch.sequences. Empty: nothing can run.
   std::vector<RunningRequest*> next(model::Batch& batch);

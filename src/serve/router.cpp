@@ -10,6 +10,7 @@
 #include "serve/engine_metrics.h"
 #include "serve/openai_answer.h"
 #include "serve/page.h"
+#include "serve/page_numbers.h"
 
 namespace fovea::serve {
 namespace {
@@ -88,6 +89,9 @@ const Router::Entry Router::kRoutes[] = {
     {"POST", "/detokenize", &Router::detokenize, false},
     {"POST", "/apply-template", &Router::apply_template, false},
     {"GET", "/page/info", &Router::page_info_of, false},
+    {"GET", "/page/load", &Router::page_load, false},
+    {"GET", "/page/cache", &Router::page_cache, false},
+    {"POST", "/page/plan", &Router::page_plan, false},
 };
 const Router::Entry Router::kPageFile = {"GET", "", &Router::page_file_of, true};
 
@@ -96,7 +100,8 @@ Dialect dialect_of(std::string_view path) {
   return path.starts_with("/v1/messages") ? Dialect::anthropic : Dialect::openai;
 }
 
-Router::Router(Service& service) : service_(service), keys_(service.options.api_keys) {}
+Router::Router(Service& service)
+    : service_(service), keys_(service.options.api_keys), planner_(service.options.model_name, service.model->facts().path) {}
 
 // Of pages that may ask; empty: it comes from no such page.
 std::string Router::named_origin(const HttpRequest& request) const {
@@ -292,6 +297,22 @@ void Router::page_file_of(const HttpRequest& request, const Caller&, const std::
   reply->send(page_response(*page_file(request.path), request));
 }
 
-void Router::page_info_of(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) { send_json(reply, page_info(service_)); }
+void Router::page_info_of(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
+  ordered_json info = page_info(service_);
+  info["planner"] = planner_.choices();
+  send_json(reply, info);
+}
+
+void Router::page_load(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
+  service_.engine->between_steps([this, reply](Engine& engine) { send_json(reply, load_json(service_, engine)); });
+}
+
+void Router::page_cache(const HttpRequest&, const Caller& caller, const std::shared_ptr<Reply>& reply) {
+  service_.engine->between_steps([caller, reply](Engine& engine) { send_json(reply, cache_json(caller, engine)); });
+}
+
+void Router::page_plan(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  send_json(reply, planner_.plan(parse_body(request.body)));
+}
 
 }  // namespace fovea::serve

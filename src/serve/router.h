@@ -6,6 +6,7 @@
 
 #include "serve/api_keys.h"
 #include "serve/http.h"
+#include "serve/page_plan.h"
 #include "serve/service.h"
 
 namespace fovea::serve {
@@ -61,12 +62,16 @@ class Router {
   void preflight(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void page_info_of(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void page_load(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
+  void page_cache(const HttpRequest&, const Caller& caller, const std::shared_ptr<Reply>& reply);
+  void page_plan(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
 
   static const Entry kRoutes[];
   static const Entry kPageFile;  // of every path of page_files()
 
   Service& service_;
   ApiKeys keys_;
+  PagePlanner planner_;
 };
 
 Dialect dialect_of(std::string_view path);  // of the API that the path belongs to

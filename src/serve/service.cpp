@@ -49,6 +49,7 @@ CallRecord::~CallRecord() {
   metrics.add("fovea_cached_tokens_total", "", usage_.cached_tokens);
   metrics.add("fovea_generated_tokens_total", "", usage_.generated_tokens);
   metrics.observe("fovea_call_seconds", seconds);
+  service_.recent.add({first_seconds_, seconds, usage_.generated_tokens});
   nlohmann::ordered_json line = {{"time", std::time(nullptr)}, {"event", "call"}, {"request", caller_.request_id}};
   if (caller_.key >= 0) line["key"] = caller_.key;
   line["prompt_tokens"] = usage_.prompt_tokens;

@@ -11,10 +11,11 @@
 #include "serve/generation.h"
 #include "serve/metrics.h"
 #include "serve/prompt_reader.h"
+#include "serve/recent_calls.h"
 
 namespace fovea::serve {
 
-// threads  constant, but for metrics, which lock, and `under_way`, which is the server's thread's
+// threads  constant, but for metrics and recent calls, which lock, and `under_way`, which is the server's thread's
 struct Service {
   std::shared_ptr<const Model> model;
   ServerOptions options;
@@ -26,6 +27,7 @@ struct Service {
   bool draining = false;         // the server's thread's
   Keep keep = {};                // where conversations outlive the server
   std::unique_ptr<const PromptReader> prompts = {};
+  RecentCalls recent = {};
 
   void log(const nlohmann::ordered_json& line) const;
 };

@@ -2,7 +2,6 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../frame/icons';
 import { info } from '../server/info';
-import { live } from './answer';
 import { Composer } from './Composer';
 import { ConversationList } from './ConversationList';
 import { type Conversation, pathOf } from './conversation';
@@ -29,12 +28,17 @@ function Transcript({ conversation }: { conversation: Conversation }) {
   const log = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
   const path = pathOf(conversation);
-  const growing = live.value;
+  const content = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    if (follows.current && log.current) log.current.scrollTop = log.current.scrollHeight;
-  }, [growing, path.length, conversation.id]);
-  useEffect(() => {
+    const watch = new ResizeObserver(() => {
+      if (follows.current) log.current!.scrollTop = log.current!.scrollHeight;
+    });
+    watch.observe(content.current!);
+    return () => watch.disconnect();
+  }, []);
+  useLayoutEffect(() => {
     follows.current = true;
+    log.current!.scrollTop = log.current!.scrollHeight;
   }, [path.length, conversation.id]);
   const onScroll = () => {
     const { scrollTop, scrollHeight, clientHeight } = log.current!;
@@ -42,11 +46,13 @@ function Transcript({ conversation }: { conversation: Conversation }) {
   };
   return (
     <div class="transcript" ref={log} onScroll={onScroll} role="log" aria-label="Conversation" tabIndex={0}>
-      {path.length === 0 && <Empty />}
-      {path.map((turn) => {
-        const View = turn.role === 'user' ? UserTurn : AssistantTurn;
-        return <View key={turn.id} conversation={conversation} turn={turn} />;
-      })}
+      <div ref={content}>
+        {path.length === 0 && <Empty />}
+        {path.map((turn) => {
+          const View = turn.role === 'user' ? UserTurn : AssistantTurn;
+          return <View key={turn.id} conversation={conversation} turn={turn} />;
+        })}
+      </div>
     </div>
   );
 }

@@ -1,10 +1,11 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { Icon } from '../frame/icons';
+import { count } from '../frame/quantity';
 import { answer, live, liveIn, say } from './answer';
 import { type Conversation, siblingsOf, type Turn, withChosen } from './conversation';
 import { htmlOf } from './markdown';
-import { number, reuseText } from './reasons';
+import { reuseText } from './reasons';
 import { save } from './store';
 import { fitHeight } from './textArea';
 
@@ -99,14 +100,14 @@ export function UserTurn({ conversation, turn }: Props) {
   );
 }
 
-const outcomes = { stop: '', length: 'cut at its longest', stopped: 'stopped', failed: '' };
+const outcomes = { stop: '', length: 'cut off at its longest', stopped: 'stopped', failed: '' };
 
 function Note({ turn }: { turn: Turn }) {
   const { usage, reuse, outcome } = turn;
   const parts: string[] = [];
   if (reuse) parts.push(reuseText(reuse));
-  else if (usage) parts.push(`reused ${number(usage.cachedTokens)} of ${number(usage.promptTokens)} prompt tokens`);
-  if (usage) parts.push(`${number(usage.generatedTokens)} tokens`);
+  else if (usage) parts.push(`reused ${count(usage.cachedTokens)} of ${count(usage.promptTokens)} prompt tokens`);
+  if (usage) parts.push(`${count(usage.generatedTokens)} tokens`);
   if (usage && usage.seconds > 0 && usage.generatedTokens > 1) parts.push(`${(usage.generatedTokens / usage.seconds).toFixed(0)} t/s`);
   if (outcome && outcomes[outcome]) parts.push(outcomes[outcome]);
   const share = reuse && reuse.of > 0 ? reuse.reused / reuse.of : 0;

@@ -1,8 +1,7 @@
 // What the engine says about reuse, in words (ReuseReason in include/fovea/request.h).
+import { count } from '../frame/quantity';
 import type { Reuse } from './conversation';
 
-const count = new Intl.NumberFormat('en');
-export const number = (value: number) => count.format(value);
 
 const words: Record<string, (at: string) => string> = {
   none: () => '',
@@ -21,10 +20,10 @@ const words: Record<string, (at: string) => string> = {
 };
 
 export function whyNotMore(reason: string, at: number): string {
-  return (words[reason] ?? (() => reason))(number(at));
+  return (words[reason] ?? (() => reason))(count(at));
 }
 
 export function reuseText({ reused, of, reason, at }: Reuse): string {
   const why = whyNotMore(reason, at);
-  return `reused ${number(reused)} of ${number(of)} prompt tokens${why && `: ${why}`}`;
+  return `reused ${count(reused)} of ${count(of)} prompt tokens${why && `: ${why}`}`;
 }

@@ -1,12 +1,15 @@
+import { CacheView } from '../cache/CacheView';
 import { ChatView } from '../chat/ChatView';
+import { LoadView } from '../load/LoadView';
+import { PlanView } from '../plan/PlanView';
 import { info, learn, unreachable } from '../server/info';
 import { Icon } from './icons';
 import { KeyDialog } from './KeyDialog';
 import { nextTheme, theme } from './theme';
 import { type View, view, views } from './view';
 
-const titles: Record<View, string> = { chat: 'Chat' };
-const shownBy = { chat: ChatView };
+const titles: Record<View, string> = { chat: 'Chat', cache: 'Cache', plan: 'Plan', load: 'Load' };
+const shownBy = { chat: ChatView, cache: CacheView, plan: PlanView, load: LoadView };
 
 function Mark() {
   return (

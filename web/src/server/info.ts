@@ -15,6 +15,7 @@ export interface ServerInfo {
   kernels: string;
   kv_local: string;
   kv_global: string;
+  planner: { models: string[]; codecs: string[]; weights: string[] }; // that can be planned with
 }
 
 export const info = signal<ServerInfo | null>(null);

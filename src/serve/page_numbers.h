@@ -1,0 +1,17 @@
+// What the engine does and holds, as JSON for the page. Numbers and places only: nothing of a prompt.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "fovea/engine.h"
+#include "serve/service.h"
+
+namespace fovea::serve {
+
+// Of this moment; between two steps.
+nlohmann::ordered_json load_json(const Service& service, const Engine& engine);
+// Sequences and known prefixes that the caller's own requests left, or, where keys share them or none is needed, all; requests of
+// the caller's key alone.
+nlohmann::ordered_json cache_json(const Caller& caller, const Engine& engine);
+
+}  // namespace fovea::serve

@@ -1,0 +1,143 @@
+// What the page shows of cache, plan and load: that it is the server's, and that it moves.
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { browse, isAsWideAsItsWindow, open, serve } from './browser.mjs';
+
+const model = 'gemma3-270m';
+const ends = [];
+const suite = { after: (work) => ends.push(work) };
+let origin, browser;
+
+before(async () => {
+  const args = ['-c', '4096', '--sequences', '2', '--kv-global', 'int8'];
+  [origin, browser] = await Promise.all([serve(suite, model, { args }), browse(suite)]);
+});
+test.after(async () => {
+  for (const end of ends.reverse()) await end();
+});
+
+const complete = (at, prompt, max_tokens, more = {}) =>
+  fetch(`${at}/v1/completions`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...more },
+    body: JSON.stringify({ model, prompt, max_tokens, temperature: 0 }),
+  }).then((reply) => reply.json());
+const numbers = (count) => Array.from({ length: count }, (_, i) => `${i}.`).join(' ');
+const number = async (locator) => (await locator.innerText()).replaceAll(',', '');
+
+test('a model without a template continues texts', async (t) => {
+  const page = await open(t, browser, origin);
+  await page.getByText('continues texts').waitFor();
+  await page.getByLabel('Message').fill('The sea at night is');
+  await page.getByLabel('Message').press('Enter');
+  await page.waitForFunction(() => document.querySelector('.assistant .said')?.innerText.length > 20);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.getByRole('button', { name: 'Send', exact: true }).waitFor();
+});
+
+// First and last position of what layers of a kind hold.
+const drawnFrom = (strip, kind) =>
+  strip.locator(`.field path.${kind}`).evaluateAll((paths) => {
+    const boxes = paths.map((path) => path.getBBox());
+    return [Math.min(...boxes.map((box) => box.x)), Math.max(...boxes.map((box) => box.x + box.width))];
+  });
+
+test('the strips of the cache change as requests come', async (t) => {
+  const page = await open(t, browser, origin, { hash: '#cache' });
+  await page.getByRole('heading', { name: 'Cache', exact: true }).waitFor();
+  const strips = page.locator('article.strip');
+  const earlier = await strips.count();
+  await complete(origin, numbers(600), 1);
+  await page.waitForFunction((earlier) => document.querySelectorAll('article.strip').length > earlier, earlier);
+  const all = await strips.all();
+  const tokens = await Promise.all(all.map(async (strip) => Number((await number(strip.locator('h3'))).match(/(\d+) tokens/)[1])));
+  const longest = all[tokens.indexOf(Math.max(...tokens))];
+  assert.deepEqual(await drawnFrom(longest, 'global'), [0, Math.max(...tokens)]);
+  const field = longest.locator('.field');
+  await field.focus();
+  await field.press('End');
+  assert.match(await field.getAttribute('aria-valuetext'), /15 local, bf16: kept by \d+; 3 global, int8: kept by \d+/);
+
+  await complete(origin, numbers(600), 1);
+  const row = page.locator('.requests tbody tr').first();
+  await page.waitForFunction(() => /all that can be/.test(document.querySelector('.requests tbody tr')?.innerText ?? ''));
+  const [, reused, of] = (await number(row)).match(/(\d+) of (\d+)/);
+  assert.equal(Number(reused), of - 1);
+});
+
+test('a running sequence is shown while it runs, its local layers with their window alone', async (t) => {
+  const page = await open(t, browser, origin, { hash: '#cache' });
+  const answer = complete(origin, numbers(600) + ' And then', 300);
+  const strip = page.getByRole('article', { name: 'Running sequence 1' });
+  const field = strip.locator('.field');
+  await field.press('Home');
+  assert.match(await field.getAttribute('aria-valuetext'), /^position 0: 15 local, bf16: given back.*; 3 global, int8: held by 1 running/);
+  const [[local], [global, end]] = await Promise.all([drawnFrom(strip, 'local'), drawnFrom(strip, 'global')]);
+  assert.equal(global, 0);
+  assert.ok(end - local <= 512 + 16 + 300, `a window of 512 and what came between two looks: ${local} to ${end}`);
+  await answer;
+  await strip.waitFor({ state: 'detached' });
+});
+
+test('a key sees what its own requests left, and nothing of others', async (t) => {
+  const locked = await serve(t, model, { args: ['-c', '1024', '--sequences', '2'], keys: ['key-a', 'key-b'] });
+  await complete(locked, 'A secret of A', 1, { Authorization: 'Bearer key-a' });
+  const page = await open(t, browser, locked, { hash: '#cache', expected: [/401/] });
+  await page.getByLabel('API key', { exact: true }).fill('key-b');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('1 of other keys are not shown.').waitFor();
+  assert.equal(await page.locator('article.strip').count(), 0);
+  assert.equal(await page.locator('.requests tbody tr').count(), 0);
+});
+
+test('sliders of the plan move its numbers and its curve, and the numbers are the planner\'s', async (t) => {
+  const page = await open(t, browser, origin, { hash: '#plan' });
+  const kv = page.locator('[data-number=kv]');
+  const drawn = () => page.locator('.plot canvas').evaluate((canvas) => canvas.toDataURL());
+  const after = async (change) => {
+    const [old, oldCurve] = [await kv.innerText(), await drawn()];
+    const [reply] = await Promise.all([page.waitForResponse('**/page/plan'), change()]);
+    await page.waitForFunction((old) => document.querySelector('[data-number=kv]').innerText !== old, old);
+    await page.waitForFunction((old) => document.querySelector('.plot canvas').toDataURL() !== old, oldCurve);
+    return reply.json();
+  };
+  await kv.waitFor();
+  const plain = await after(() => page.getByRole('slider', { name: /^Context/ }).fill('8')); // 128k
+  assert.equal(plain.plan.context, 131072);
+  const allGlobal = await after(() => page.getByLabel('Local : global layers').fill('1'));
+  assert.ok(allGlobal.plan.kv_bytes > 5 * plain.plan.kv_bytes);
+  assert.equal(allGlobal.plan.kv_bytes, allGlobal.plan.kv_all_global_bytes);
+  assert.equal(await page.locator('.layer-strip rect.local').count(), 0);
+  const narrow = await after(() => page.getByLabel('Global codec').selectOption('int4'));
+  assert.ok(narrow.plan.kv_bytes < 0.3 * allGlobal.plan.kv_bytes);
+  await after(() => page.getByRole('combobox', { name: 'Model' }).selectOption('gemma3-27b'));
+  assert.equal(await page.locator('.layer-strip g').count(), 62);
+  await page.getByText('does not fit').waitFor();
+});
+
+test('sliders of the plan need no mouse', async (t) => {
+  const page = await open(t, browser, origin, { hash: '#plan' });
+  await page.getByRole('slider', { name: /^Window/ }).focus();
+  const [reply] = await Promise.all([page.waitForResponse('**/page/plan'), page.keyboard.press('ArrowRight')]);
+  assert.equal((await reply.json()).plan.groups.find((group) => group.kind === 'local').window, 128);
+});
+
+test('the load moves with the work', async (t) => {
+  const page = await open(t, browser, origin, { hash: '#load' });
+  const rate = page.locator('.numbers b').first();
+  const answer = complete(origin, 'The lighthouse', 200);
+  await page.waitForFunction(() => Number(document.querySelector('.numbers b')?.innerText) > 0);
+  await answer;
+  await page.waitForFunction(() => document.querySelector('.numbers b').innerText === '0');
+  assert.match(await page.getByText('to the first token').locator('..').innerText(), /\d (ms|s)/);
+  await rate.waitFor();
+});
+
+for (const view of ['cache', 'plan', 'load']) {
+  test(`${view} fits 390 pixels, in the dark`, async (t) => {
+    const page = await open(t, browser, origin, { hash: `#${view}`, width: 390, height: 760, colorScheme: 'dark' });
+    await page.locator('.view .numbers').first().waitFor();
+    await isAsWideAsItsWindow(page);
+    assert.ok(await page.locator('main').evaluate((main) => main.scrollWidth <= main.clientWidth), 'nothing of it scrolls sideways');
+  });
+}
