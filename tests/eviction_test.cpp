@@ -225,7 +225,7 @@ class OneLayer : public testing::TestWithParam<Layer> {
   std::shared_ptr<const Model> model_;
 };
 
-constexpr float kTolerance = 1e-4f;
+constexpr float kTolerance = 2e-5f;
 
 // Keys as they are, and keys that are turned as they are read.
 INSTANTIATE_TEST_SUITE_P(Of, OneLayer, testing::Values(Layer{"qwen3_a1", 0}, Layer{"gemma4_a1", 2}, Layer{"gemma4_b1", 3}),

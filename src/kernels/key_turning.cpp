@@ -6,6 +6,8 @@ namespace fovea::kernels {
 
 namespace {
 
+int64_t near_place(int pairs, int64_t k, int i) { return (int64_t{i} / 16 * pairs + k) * 16 + i % 16; }
+
 // Of the sum of two angles.
 std::pair<float, float> sum_of(std::pair<float, float> a, std::pair<float, float> b) {
   return {std::fma(-a.second, b.second, a.first * b.first), std::fma(a.second, b.first, a.first * b.second)};
@@ -14,7 +16,7 @@ std::pair<float, float> sum_of(std::pair<float, float> a, std::pair<float, float
 }  // namespace
 
 std::pair<float, float> KeyTurning::angle(int k, int position) const {
-  const int64_t by_near = int64_t{k} * kNear + position % kNear, by_step = position / kNear % kSteps * stride(pairs) + k;
+  const int64_t by_near = near_place(pairs, k, position % kNear), by_step = position / kNear % kSteps * stride(pairs) + k;
   const int64_t by_leap = position / (kNear * kSteps) * stride(pairs) + k;
   const std::pair far = sum_of({step(false)[by_step], step(true)[by_step]}, {leap(false)[by_leap], leap(true)[by_leap]});
   return sum_of({near(false)[by_near], near(true)[by_near]}, far);
@@ -35,7 +37,7 @@ void KeyTurning::fill(std::span<const double> frequencies, float magnitude, floa
     }
   };
   for (int64_t k = 0; k < pairs; ++k) {
-    for (int i = 0; i < kNear; ++i) put(at.near(false), at.near(true), k * kNear + i, i * frequencies[static_cast<size_t>(k)], magnitude);
+    for (int i = 0; i < kNear; ++i) put(at.near(false), at.near(true), near_place(pairs, k, i), i * frequencies[static_cast<size_t>(k)], magnitude);
   }
   put_far(at.step(false), at.step(true), kSteps, kNear);
   put_far(at.leap(false), at.leap(true), kLeaps, double{kNear} * kSteps);

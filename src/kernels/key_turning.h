@@ -21,7 +21,7 @@ struct KeyTurning {
   const float* tables = nullptr;   // floats(pairs) of them
 
   // The tables: cosines, then sines, of
-  //   near   [pairs][kNear]
+  //   near   [kNear / 16][pairs][16]
   //   step   [kSteps][stride(pairs)]      angles of kNear positions
   //   leap   [kLeaps][stride(pairs)]      angles of kNear * kSteps positions
   [[gnu::always_inline]] static constexpr int stride(int pairs) { return (pairs + 15) / 16 * 16; }

@@ -15,7 +15,7 @@ inline void for_each_turned_pair(const KeyTurning& turning, int position, Visit 
     store(sines, fma(s, leap_c, mul(c, leap_s)));
     const int end = turning.pairs - first < 16 ? turning.pairs - first : 16;
     for (int i = 0; i < end; ++i) {
-      const int at = (first + i) * KeyTurning::kNear + near;
+      const int at = (near / 16 * turning.pairs + first + i) * 16;
       const F32x16 near_c = load(turning.near(false) + at), near_s = load(turning.near(true) + at);
       const F32x16 far_c = set1(cosines[i]), far_s = set1(sines[i]);
       visit(first + i, fma(negate(near_s), far_s, mul(near_c, far_c)), fma(near_s, far_c, mul(near_c, far_s)));
@@ -44,17 +44,33 @@ inline void turn_page(const KeyTurning& turning, int position, Load load_pair, S
   });
 }
 
-// Undoes the rotation of a narrow codec for sixteen vectors at once: number i of all of them at x + 16 * i.
-inline void turn_back_together(int n, float* x) {
-  const RotationShape shape(n);
-  for (int distance = 1; distance < shape.width; distance *= 2) {
-    for (int i = 0; i < n; ++i) {
-      if (i & distance) continue;
-      const F32x16 a = load(x + 16 * i), b = load(x + 16 * (i + distance));
-      store(x + 16 * i, add(a, b));
-      store(x + 16 * (i + distance), sub(a, b));
+// Hadamard at kStages distances from `distance` on, for sixteen vectors at once: number i of all of them at x + 16 * i.
+template <int kStages>
+inline void hadamard_together(int distance, int n, float* x) {
+  constexpr int kNumbers = 1 << kStages;
+  for (int block = 0; block < n; block += kNumbers * distance) {
+    for (int i = block; i < block + distance; ++i) {
+      F32x16 numbers[kNumbers];
+      for (int j = 0; j < kNumbers; ++j) numbers[j] = load(x + 16 * (i + j * distance));
+      for (int half = 1; half < kNumbers; half *= 2) {
+        for (int j = 0; j < kNumbers; ++j) {
+          if (j & half) continue;
+          const F32x16 a = numbers[j], b = numbers[j + half];
+          numbers[j] = add(a, b);
+          numbers[j + half] = sub(a, b);
+        }
+      }
+      for (int j = 0; j < kNumbers; ++j) store(x + 16 * (i + j * distance), numbers[j]);
     }
   }
+}
+
+// Undoes the rotation of a narrow codec, likewise.
+inline void turn_back_together(int n, float* x) {
+  const RotationShape shape(n);
+  int distance = 1;
+  for (; 8 * distance <= shape.width; distance *= 8) hadamard_together<3>(distance, n, x);
+  for (; 2 * distance <= shape.width; distance *= 2) hadamard_together<1>(distance, n, x);
   const F32x16 share = set1(2.0f / static_cast<float>(shape.blocks));
   for (int i = 0; shape.blocks > 1 && i < shape.width; ++i) {
     F32x16 sum = load(x + 16 * i);
