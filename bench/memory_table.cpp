@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/memory_info.h"
@@ -22,6 +23,7 @@
 #include "kv/formula.h"
 #include "planner/cache_plan.h"
 #include "planner/known_models.h"
+#include "planner/what_if.h"
 
 namespace fovea {
 namespace {
@@ -32,6 +34,8 @@ constexpr size_t kTouched = 1024;  // bytes from one that is touched to the next
 constexpr double kTolerance = 0.02;
 constexpr const char* kModels[] = {"gemma3-270m", "gemma3-1b",  "gemma3-4b",   "gemma3-12b",      "gemma3-27b",
                                    "gemma4-e2b",  "gemma4-e4b", "gemma4-12b", "gemma4-26b-a4b", "gemma4-31b"};
+// As the engine stores them too: global layers keep one stream for keys and values.
+constexpr const char* kOneStream[] = {"gemma4-12b", "gemma4-26b-a4b", "gemma4-31b"};
 
 struct Cell {
   int64_t exact = 0;         // formula: window entries, no rounding
@@ -114,7 +118,7 @@ bool print(const std::string& model, int context, const Cell& cell) {
                      cell.peak <= cell.exact + cell.most_rounding + cell.chunk;
   const double share = static_cast<double>(cell.grown) / static_cast<double>(cell.pool_resident);
   const bool resident = cell.grown == 0 || std::abs(share - 1) <= kTolerance;
-  std::printf("%-15s %7d %9.1f %9.1f %9.1f %9.1f %9.1f  ", model.c_str(), context, mib(cell.exact), mib(cell.held),
+  std::printf("%-18s %7d %9.1f %9.1f %9.1f %9.1f %9.1f  ", model.c_str(), context, mib(cell.exact), mib(cell.held),
               mib(cell.held - cell.exact), mib(cell.peak), mib(cell.pool_resident));
   if (cell.grown > 0) std::printf("%9.1f %6.3f", mib(cell.grown), share);
   else std::printf("%9s %6s", "untouched", "-");
@@ -130,14 +134,20 @@ int run(const std::string& codec, const std::string& only) {
   std::printf("MiB, %s, one sequence, chunks of %d. exact: window entries, no rounding; pages: held at the end; peak: while\n"
               "the last chunk was written; pools: pages that were lent; grown: resident memory of the process\n",
               codec.c_str(), kChunk);
-  std::printf("%-15s %7s %9s %9s %9s %9s %9s  %9s %6s  %9s %6s\n", "shape", "context", "exact", "pages", "rounding", "peak",
+  std::printf("%-18s %7s %9s %9s %9s %9s %9s  %9s %6s  %9s %6s\n", "shape", "context", "exact", "pages", "rounding", "peak",
               "pools", "grown", "share", "all-global", "ratio");
-  int failures = 0;
+  std::vector<std::pair<std::string, planner::LayerTable>> shapes;
   for (const char* model : kModels) {
     if (!only.empty() && only != model) continue;
     const auto table = planner::known_table(model);
     if (!table) throw Error("no configuration is called so", model, "");
-    const std::vector<kv::GroupSpec> groups = planner::cache_groups(table->layers, plan);
+    shapes.emplace_back(model, *table);
+    if (std::ranges::count(kOneStream, std::string(model)) > 0)
+      shapes.emplace_back(std::string(model) + " K=V", planner::changed(*table, {.k_eq_v = true}));
+  }
+  int failures = 0;
+  for (const auto& [model, table] : shapes) {
+    const std::vector<kv::GroupSpec> groups = planner::cache_groups(table.layers, plan);
     for (int context = 1024; context <= 131'072; context *= 2) {
       kv::CacheOptions options{.context_tokens = context, .chunk_tokens = kChunk};
       const bool touches = kv::limit_bytes(groups, options) < available_memory_bytes() - kSpare;

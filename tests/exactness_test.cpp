@@ -8,6 +8,7 @@
 #include <random>
 
 #include "fovea/engine.h"
+#include "support/drawn_model.h"
 #include "support/kernel_sets.h"
 #include "support/oracle_case.h"
 #include "support/recording.h"
@@ -38,7 +39,7 @@ std::ostream& operator<<(std::ostream& out, const Form& form) {
 
 std::vector<Form> forms() {
   std::vector<Form> all;
-  for (const char* model : {"gemma3", "gemma3_odd_untied", "llama3"}) {
+  for (const char* model : {"gemma3", "gemma3_odd_untied", "llama3", "gemma4_b1"}) {
     for (const std::string& kernels : supported_kernels()) {
       for (const KvCodecs codec : {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::f16), KvCodecs(KvCodec::bf16), KvCodecs(KvCodec::int8),
                                    KvCodecs(KvCodec::tq3, KvCodec::fp8), KvCodecs(KvCodec::int4, KvCodec::tq2)})
@@ -52,9 +53,8 @@ class Exactness : public testing::TestWithParam<Form> {
  protected:
   void SetUp() override {
     LoadOptions load;
-    load.threads = 1;
     load.kernels = GetParam().kernels;
-    model_ = Model::load((kOracle / GetParam().model).string(), load);
+    model_ = load_tiny(GetParam().model, load);
     prompt_ = random_tokens(kTokens, vocabulary(), 1);
   }
 

@@ -121,7 +121,7 @@ int64_t numbers_per_token(const json& c, size_t layer, const LayerFacts& facts) 
   if (facts.kind == "latent") return c["kv_lora_rank"].get<int64_t>() + c["qk_rope_head_dim"].get<int64_t>();
   const bool one_stream = c.value("attention_k_eq_v", false) && c["layer_types"][layer] == "full_attention";
   const int64_t heads = int64_t{facts.kv_heads} * facts.head_dim;
-  return one_stream ? heads + int64_t{facts.kv_heads} * facts.rope_dims : 2 * heads;
+  return one_stream ? heads : 2 * heads;
 }
 
 TEST_P(Families, CacheHoldsWhatEachKindOfLayerNeedsAndNothingForLayersThatShare) {

@@ -1,4 +1,7 @@
 // fovea plan, and what the program does with plans, from the outside.
+#include <pty.h>
+
+#include <algorithm>
 #include <iterator>
 #include <sstream>
 
@@ -38,6 +41,33 @@ TEST_F(Cli, PlanReadsFilesFoldersAndBareConfigurations) {
   EXPECT_EQ(whole.at("kv_bytes"), bare.at("kv_bytes"));
   EXPECT_EQ(whole.at("kv_bytes"), (6 * 8 + 100) * 2 * 2 * 16 * 2);
   EXPECT_TRUE(whole.at("not_computed").empty());
+  // Values that are keys: 3 windows of 11, keys and values, and 2 layers that keep one stream of what both are made of.
+  const fs::path one_stream = kData / "families" / "gemma4_b1" / "config.json";
+  const json once = json_of({"plan", one_stream.string(), "-c", "100", "--no-probe", "--json"});
+  EXPECT_EQ(once.at("kv_bytes"), (3 * 11 * 2 * 3 * 12 + 2 * 100 * 2 * 40) * 2);
+}
+
+TEST_F(Cli, RunShowsItsPlanInThreeLinesOnATerminalAndNotInAPipe) {
+  const Arguments arguments = with_model({"run", "-p", "abc", "-n", "2", "-c", "64"});
+  int terminal = -1, screen = -1;
+  ASSERT_EQ(openpty(&screen, &terminal, nullptr, nullptr, nullptr), 0);
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const pid_t child = start(arguments, nothing, nothing, terminal);
+  close(terminal);
+  std::string shown;
+  char some[512];
+  for (ssize_t count; (count = read(screen, some, sizeof some)) > 0;) shown.append(some, static_cast<size_t>(count));
+  EXPECT_EQ(wait_for(child), 0);
+  close(screen);
+  close(nothing);
+  const size_t plan = shown.find("plan: "), layers = shown.find("; layers: "), all_global = shown.find("all global it would be ");
+  ASSERT_NE(all_global, std::string::npos) << shown;
+  EXPECT_LT(plan, layers) << shown;
+  EXPECT_LT(layers, all_global) << shown;
+  EXPECT_EQ(std::count(shown.begin() + static_cast<ptrdiff_t>(plan), shown.begin() + static_cast<ptrdiff_t>(all_global), '\n'), 2) << shown;
+  const Outcome piped = run(arguments);
+  EXPECT_EQ(piped.status, 0);
+  EXPECT_FALSE(has(piped.out + piped.error, "layers: ")) << piped.error;
 }
 
 TEST_F(Cli, PlanWalksTheDesignSpace) {

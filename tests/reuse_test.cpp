@@ -8,6 +8,7 @@
 
 #include "fovea/engine.h"
 #include "fovea/error.h"
+#include "support/drawn_model.h"
 #include "support/oracle_case.h"
 #include "support/recording.h"
 
@@ -28,9 +29,7 @@ struct Form {
 class Reuse : public testing::TestWithParam<Form> {
  protected:
   void SetUp() override {
-    LoadOptions load;
-    load.threads = 1;
-    model_ = Model::load((kOracle / GetParam().model).string(), load);
+    model_ = load_tiny(GetParam().model);
   }
 
   EngineOptions options(int64_t cache_bytes = EngineOptions::kAsMuchAgain, int sequences = 1) const {
@@ -221,7 +220,8 @@ TEST_P(Reuse, BoundariesOutsideThePromptAreRefused) {
 INSTANTIATE_TEST_SUITE_P(Models, Reuse,
                          testing::Values(Form{"gemma3", KvCodec::bf16}, Form{"gemma3_odd_untied", KvCodec::bf16},
                                          Form{"llama3", KvCodec::bf16}, Form{"gemma3", KvCodec::int8}, Form{"gemma3", KvCodec::int4},
-                                         Form{"llama3", KvCodecs(KvCodec::int8, KvCodec::tq3)}),
+                                         Form{"llama3", KvCodecs(KvCodec::int8, KvCodec::tq3)}, Form{"gemma4_a1", KvCodec::bf16},
+                                         Form{"gemma4_b1", KvCodec::int4}),
                          [](const auto& each) {
                            return std::string(each.param.model) + "_" + std::string(name_of(each.param.codecs.keys)) + "_" +
                                   std::string(name_of(each.param.codecs.values));

@@ -64,7 +64,7 @@ std::string keeps(const LayerFacts& layer) {
     text += fmt::format(", {} at most", bytes_text(static_cast<double>(layer.cache_bytes_per_token * *layer.window)));
   }
   if (layer.kind == "latent") text += "; one narrow row stands for the keys and values of all heads";
-  else if (layer.values_in_keys) text += "; values are part of the keys and are not stored again";
+  else if (layer.values_in_keys) text += "; values are what keys are made of: one is stored for both, and keys are turned as they are read";
   return text;
 }
 

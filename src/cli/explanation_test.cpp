@@ -34,7 +34,7 @@ ModelFacts one_of_each() {
   facts.layers[3].index = 3;
   facts.layers[3].kind = "state";
   facts.layers[3].state_bytes = 2048;
-  facts.layers[4].values_in_keys = true;
+  facts.layers[1].values_in_keys = facts.layers[4].values_in_keys = true;
   return facts;
 }
 
@@ -54,6 +54,7 @@ TEST(Explanation, SaysWhatEachKindOfLayerSeesKeepsAndShares) {
   expect_says(text, "they read the keys and values of layer 0");
   expect_says(text, "whatever the length");
   expect_says(text, "one narrow row stands for the keys and values of all heads");
+  expect_says(text, "one is stored for both");
 }
 
 TEST(LayerTable, HasAColumnForWhatIsUnusualWhereAnythingIs) {

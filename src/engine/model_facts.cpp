@@ -45,8 +45,7 @@ LayerFacts layer_facts(const model::ModelSpec& spec, int index) {
   const model::StoredHeads stored = model::stored_heads(spec, index);
   facts.values_in_keys = stored.values_in_key > 0;
   if (stored.kv_heads > 0) {
-    facts.cache_bytes_per_token =
-        kernels::KvLayout{KvCodec::bf16, stored.kv_heads, stored.head_dim, stored.values_in_key}.bytes_per_token();
+    facts.cache_bytes_per_token = stored.layout(KvCodec::bf16).bytes_per_token();
   }
   return facts;
 }

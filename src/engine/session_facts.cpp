@@ -74,7 +74,7 @@ std::string why_not_continued(const SessionFacts& session, const Model& model, c
     return "it was saved with another model, or other weights of it";
   const auto groups = model::kv_groups(spec, options.kv_local, options.kv_global);
   if (session.cache_fingerprint != kv::session_key(0, groups).cache)
-    return "it was saved with other K/V codecs: " + codecs_of(session);
+    return "it was saved with other K/V codecs, or another form of them: " + codecs_of(session);
   if (options.context_tokens > 0 && session.held_tokens > options.context_tokens)
     return fmt::format("its {} tokens are more than the context of {}", session.held_tokens, options.context_tokens);
   return "";

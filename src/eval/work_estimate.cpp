@@ -11,7 +11,8 @@ namespace {
 double scale_from_16_bits(const LayerFacts& layer, KvCodecs codec) {
   if (layer.head_dim == 0) return 1;
   const auto bytes = [&](KvCodecs codecs) {
-    const kernels::KvLayout head = {codecs, 1, layer.head_dim, layer.values_in_keys ? layer.head_dim : 0};
+    kernels::KvLayout head = {codecs, 1, layer.head_dim, layer.values_in_keys ? layer.head_dim : 0};
+    if (layer.values_in_keys && layer.kind != "latent") head.turned = layer.rope_dims;
     return static_cast<double>(head.bytes_per_token());
   };
   return bytes(codec) / bytes(KvCodec::bf16);

@@ -55,7 +55,7 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodecs codec, int 
   set.arrange_queries(tile, arranged.data());
   for (auto _ : state) {
     for (int span = 0; span < kSpans; ++span) {
-      set.unfold_pages(layout, tile.pages, 0, span * kSpanPages, (span + 1) * kSpanPages, unfolded.data());
+      set.unfold_pages(layout, nullptr, tile.pages, 0, span * kSpanPages, (span + 1) * kSpanPages, unfolded.data());
       for (int i = 0; i < tiles; ++i) {
         tile.fetch = tiles == 1 ? SpanFetch{span, 1, 2, span == 0, (span + 1) % kSpans} : SpanFetch{(span + 1) % kSpans, i, tiles};
         set.attend_span(tile, arranged.data(), span, part, scratch.data());

@@ -83,7 +83,8 @@ void make_tile(const Call& call, int index, Tile& tile) {
     }
   }
   tile.work = {rows,         tile.queries.data(), tile.positions.data(), call.shape.window, call.shape.scale,
-               &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap, {}, nullptr};
+               &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap, {}, nullptr,
+               call.shape.turning};
   tile.attended = call.attended.empty() ? AttendedPages{} : call.attended[s];
   tile.first_span = oldest_seen(call.shape.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
   tile.end_span = tile.positions[static_cast<size_t>(rows - 1)] / kSpanTokens + 1;
@@ -130,11 +131,11 @@ void unfold(const KernelSet& set, const Tile* first, size_t count, int span, std
   }
   const int begin = std::max(span * kSpanPages, oldest / kPageTokens);
   const int end = std::min((span + 1) * kSpanPages, newest / kPageTokens + 1);
-  set.unfold_pages(*work.layout, work.pages, work.kv_head, begin, end, unfolded);
+  set.unfold_pages(*work.layout, work.turning, work.pages, work.kv_head, begin, end, unfolded);
 }
 
 bool is_unfolded(const KvLayout& layout) {
-  return is_narrow(layout.codec.keys) || (layout.own_values() && is_narrow(layout.codec.values));
+  return is_narrow(layout.codec.keys) || layout.turned > 0 || (layout.own_values() && is_narrow(layout.codec.values));
 }
 
 // Adds what the rows of a tile attended to in one span.
@@ -142,7 +143,7 @@ void add_attended(const KernelSet& set, const Tile& tile, const std::byte* queri
                   std::byte* scratch) {
   AttentionTile work = tile.work;
   work.unfolded = scratch + attention_scratch_bytes();
-  if (is_narrow(work.layout->codec.keys)) unfold(set, &tile, 1, span, work.unfolded);
+  if (is_narrow(work.layout->codec.keys) || work.layout->turned > 0) unfold(set, &tile, 1, span, work.unfolded);
   constexpr int kPages = kSpanTokens / kPageTokens;
   constexpr float kSharesUnit = 0x1p20f;
   std::array<float, kTileRows * kPages> shares;
@@ -320,6 +321,7 @@ void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layou
             float* out, std::span<const AttendedPages> attended) {
   assert(sequences.size() == pages.size() && shape.q_heads % layout.kv_heads == 0);
   assert(attended.empty() || attended.size() == sequences.size());
+  assert(layout.turned == (shape.turning ? 2 * shape.turning->pairs : 0));
   const Call call = {shape, layout, sequences, pages, queries, out, TileGrid(shape.q_heads, layout.kv_heads), attended};
   int tiles = 0;
   for (const SequenceRows& sequence : sequences) tiles += call.grid.tiles(sequence, layout.kv_heads);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/compute.h"
+#include "kernels/key_turning.h"
 #include "kernels/kv_layout.h"
 
 namespace fovea::kernels {
@@ -23,6 +24,7 @@ struct AttentionShape {
   int chunk = 0;      // 0: none; else the query at i sees j only if j / chunk == i / chunk
   float softcap = 0;  // 0: none; else scaled scores s become softcap * tanh(s / softcap)
   const float* sinks = nullptr;  // [q_heads]: a score per head that takes part in the softmax and has no value; null: none
+  const KeyTurning* turning = nullptr;  // where the layout has keys that are turned as they are read, of as many dimensions
 };
 
 // How much rows attended to the pages of their sequence. Whole numbers, so that the sum does not depend on the order of rows,

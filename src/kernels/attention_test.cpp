@@ -24,6 +24,30 @@ const std::vector<KvCodecs> kAllCodecs = {
     KvCodec::tq2,  {KvCodec::int8, KvCodec::int4}, {KvCodec::tq2, KvCodec::f32}, {KvCodec::f16, KvCodec::tq3},
     {KvCodec::f32, KvCodec::bf16}, {KvCodec::fp8, KvCodec::tq2}};
 
+// How keys of `dims` dimensions are turned.
+class Turning {
+ public:
+  Turning(int dims, RandomNumbers& random) : weights_(random.floats(static_cast<size_t>(dims))) {
+    for (int k = 0; k < dims / 2; ++k) frequencies_.push_back(std::pow(1e5, -2.0 * k / dims));
+    tables_.resize(KeyTurning::floats(dims / 2));
+    KeyTurning::fill(frequencies_, 1, tables_.data());
+  }
+  KeyTurning view() const { return {static_cast<int>(frequencies_.size()), weights_.data(), tables_.data()}; }
+  // The definition, in double.
+  void turn(int position, std::vector<double>& key) const {
+    for (size_t k = 0; k < frequencies_.size(); ++k) {
+      const double x = key[2 * k] * static_cast<double>(weights_[2 * k]), y = key[2 * k + 1] * static_cast<double>(weights_[2 * k + 1]);
+      const double angle = position * frequencies_[k];
+      key[2 * k] = x * std::cos(angle) - y * std::sin(angle);
+      key[2 * k + 1] = y * std::cos(angle) + x * std::sin(angle);
+    }
+  }
+
+ private:
+  std::vector<double> frequencies_;
+  std::vector<float> weights_, tables_;
+};
+
 // The pages of one sequence, each in memory of its exact size, and the keys and values that were put into
 // them.
 class StoredSequence {
@@ -41,10 +65,13 @@ class StoredSequence {
       set.store_kv(layout, view().slice(position / kPageTokens), position % kPageTokens, key.data(),
                    value.data());
     }
+    for (size_t page = 0; page < pages_.size(); ++page) stand_at_.push_back(kPageTokens * random.integer(0, 1 << 16));
+    pages_move_together_ = random.integer(0, 2) == 0;
   }
 
   KvPages view() const {
-    return {pointers_.data(), first_page_, static_cast<int>(pages_.size()), kLayerOffset};
+    return {pointers_.data(), first_page_, static_cast<int>(pages_.size()), kLayerOffset, 0, (5 + (1 << 16)) * kPageTokens,
+            pages_move_together_ ? nullptr : stand_at_.data()};
   }
   int tokens() const { return tokens_; }
   const std::vector<std::vector<std::byte>>& bytes() const { return pages_; }
@@ -60,6 +87,7 @@ class StoredSequence {
     if (value.empty()) value = decoded_value(layout_, view().slice(position / kPageTokens), head, position % kPageTokens);
     return value;
   }
+  int position_of(int place) const { return view().position_of(place / kPageTokens) + place % kPageTokens; }
 
  private:
   static constexpr size_t kLayerOffset = 64;  // another layer's slice stands before this one's
@@ -68,6 +96,8 @@ class StoredSequence {
   int first_page_, tokens_;
   std::vector<std::vector<std::byte>> pages_;
   std::vector<std::byte*> pointers_;
+  std::vector<int32_t> stand_at_;  // where keys are turned to, if not all by the same
+  bool pages_move_together_ = true;
   mutable std::map<std::array<int, 3>, std::vector<double>> decoded_;  // by position, head, and whether it is a value
 };
 
@@ -155,7 +185,7 @@ struct Prepared {
     set.arrange_queries(tile, arranged.data());
     tile.unfolded = unfolded.data();
     const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[0]);
-    set.unfold_pages(*tile.layout, tile.pages, tile.kv_head, std::max(span * kSpanPages, oldest / kPageTokens),
+    set.unfold_pages(*tile.layout, tile.turning, tile.pages, tile.kv_head, std::max(span * kSpanPages, oldest / kPageTokens),
                      std::min((span + 1) * kSpanPages, tile.positions[tile.rows - 1] / kPageTokens + 1), unfolded.data());
   }
 };
@@ -183,8 +213,11 @@ template <typename Check> void for_tiles(const KernelSet& set, Check check) {
   for (const KvCodecs codec : kAllCodecs) {
     for (const int head_dim : {8, 24, 64, 80, 256}) {
       for (const int kv_heads : {1, 3}) {
-        const int values_in_key = random.integer(0, 2) * random.integer(1, head_dim + 1);
-        const KvLayout layout = {codec, kv_heads, head_dim, values_in_key};
+        const int turned = random.integer(0, 2) * 2 * random.integer(1, head_dim / 2 + 1);
+        const int values_in_key = turned > 0 ? head_dim : random.integer(0, 2) * random.integer(1, head_dim + 1);
+        const KvLayout layout = {codec, kv_heads, head_dim, values_in_key, turned};
+        const Turning turning(turned, random);
+        const KeyTurning turning_view = turning.view();
         const StoredSequence sequence(set, layout, 0, 2 * kSpanTokens + 5, random);
         for (const int window : {0, 1, 7, 16, 100}) {
           const int chunk = random.integer(0, 2) * random.integer(1, 150);
@@ -194,9 +227,10 @@ template <typename Check> void for_tiles(const KernelSet& set, Check check) {
           const Queries queries(rows, random.integer(0, last), heads, head_dim, random);
           SCOPED_TRACE(testing::Message()
                        << name_of(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads
-                       << " values in key " << values_in_key << " window " << window << " chunk " << chunk << " rows " << rows << " from " << queries.positions[0]);
+                       << " values in key " << values_in_key << " turned " << turned << " window " << window << " chunk " << chunk << " rows " << rows << " from " << queries.positions[0]);
           check(AttentionTile{rows, queries.pointers.data(), queries.positions.data(), window, 0.3f, &layout,
-                              sequence.view(), random.integer(0, kv_heads), chunk, softcap, {}, nullptr});
+                              sequence.view(), random.integer(0, kv_heads), chunk, softcap, {}, nullptr,
+                              turned > 0 ? &turning_view : nullptr});
           if (testing::Test::HasFatalFailure()) return;
         }
       }
@@ -304,13 +338,14 @@ struct Batch {
   std::vector<KvPages> pages;
   std::vector<float> queries;
   int rows = 0;
+  const Turning* turning;
 
   struct Piece {
     int past, rows;
   };
   Batch(const KernelSet& set, const AttentionShape& s, const KvLayout& l, std::vector<Piece> pieces,
-        RandomNumbers& random)
-      : shape(s), layout(l) {
+        RandomNumbers& random, const Turning* t = nullptr)
+      : shape(s), layout(l), turning(t) {
     stored.reserve(pieces.size());
     for (const Piece& piece : pieces) {
       const int oldest = oldest_seen(shape.window, shape.chunk, piece.past);
@@ -354,7 +389,8 @@ struct Batch {
     const int oldest = oldest_seen(shape.window, shape.chunk, position);
     std::vector<double> scores;
     for (int j = oldest; j <= position; ++j) {
-      const std::vector<double>& key = stored[s].key(j, kv_head);
+      std::vector<double> key = stored[s].key(j, kv_head);
+      if (turning) turning->turn(stored[s].position_of(j), key);
       const double dot = std::inner_product(key.begin(), key.end(), query, 0.0);
       const double score = dot * shape.scale;
       scores.push_back(shape.softcap > 0 ? shape.softcap * std::tanh(score / shape.softcap) : score);
@@ -390,6 +426,12 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         const std::vector<float> sinks = random.floats(static_cast<size_t>(q_heads));
         const AttentionShape more = {q_heads, window, scale, 50, 0.7f, sinks.data()};
         check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
+        const int turned = head_dim / 4 * (window == 16 ? 4 : 1);
+        const Turning turning(turned, random);
+        const KeyTurning view = turning.view();
+        const AttentionShape turning_keys = {q_heads, window, scale, 0, 0, nullptr, &view};
+        check(Batch(set, turning_keys, {codec, kv_heads, head_dim, head_dim, turned}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random,
+                    &turning));
       }
     }
   }
@@ -398,7 +440,8 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
 TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
   for_batches(set(), [&](const Batch& batch) {
     const std::vector<float> out = batch.attended(set(), 2);
-    const double tolerance = is_paired(batch.layout.codec.keys) || is_paired(batch.layout.codec.values) ? 1e-2 : 2e-6;  // queries and weights have 8 bits there
+    const bool paired = is_paired(batch.layout.codec.keys) || is_paired(batch.layout.codec.values);
+    const double tolerance = !paired ? 2e-6 : batch.turning ? 2e-2 : 1e-2;  // queries, weights and what was turned have 8 bits there
     for (size_t s = 0; s < batch.sequences.size(); ++s) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
         for (int head = 0; head < batch.shape.q_heads; ++head) {

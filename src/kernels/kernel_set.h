@@ -16,6 +16,7 @@
 #include "base/number_format.h"
 #include "kernels/activation.h"
 #include "kernels/activation_tiles.h"
+#include "kernels/key_turning.h"
 #include "kernels/kv_layout.h"
 
 namespace fovea::kernels {
@@ -55,7 +56,8 @@ struct AttentionTile {
   int chunk = 0;      // 0: none; else keys j with j / chunk == position / chunk
   float softcap = 0;  // 0: none; else scores become softcap * tanh(score / softcap)
   SpanFetch fetch = {};
-  std::byte* unfolded = nullptr;  // narrow codecs: what unfold_pages wrote of the span, as far as the tile sees it
+  std::byte* unfolded = nullptr;  // narrow codecs and turned keys: what unfold_pages wrote of the span, as far as the tile sees it
+  const KeyTurning* turning = nullptr;  // of keys that are turned as they are read (KvLayout::turned), of as many dimensions
 };
 
 // The oldest key that the query at `position` sees.
@@ -105,10 +107,11 @@ struct KernelSet {
   // of a page slice.
   void (*store_kv)(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value);
 
-  // Pages [begin_page, end_page) of one span and one head of a narrow codec -> bf16 pairs without scales, for attend_span.
+  // Of pages [begin_page, end_page) of one span and one head, for attend_span: what a narrow codec stores -> bf16 pairs without
+  // scales; and dimensions of keys that are turned as they are read. turning: as AttentionTile has it
   // unfolded: unfolded_span_bytes(head_dim), on a cache line.
-  void (*unfold_pages)(const KvLayout& layout, const KvPages& pages, int kv_head, int begin_page, int end_page,
-                       std::byte* unfolded);
+  void (*unfold_pages)(const KvLayout& layout, const KeyTurning* turning, const KvPages& pages, int kv_head, int begin_page,
+                       int end_page, std::byte* unfolded);
 
   // Arranges the tile's queries for attend_span, once for all spans; rotated, where the codec of the keys rotates them.
   // arranged: arranged_query_bytes(head_dim), on a cache line.
@@ -138,7 +141,8 @@ constexpr size_t arranged_query_bytes(int head_dim) {
   const int padded = head_dim + 16;  // narrow keys: whole groups of each part
   return (static_cast<size_t>(kTileRows) * static_cast<size_t>(padded) * sizeof(float) + 63) / 64 * 64;
 }
-constexpr size_t attention_scratch_bytes() { return static_cast<size_t>(kTileRows) * kSpanTokens * sizeof(float); }
+// Scores of a tile and a span, and weights times scales of a part of the keys.
+constexpr size_t attention_scratch_bytes() { return 2 * static_cast<size_t>(kTileRows) * kSpanTokens * sizeof(float); }
 
 // Sets that this build has, best first.
 std::span<const KernelSet* const> all_kernel_sets();

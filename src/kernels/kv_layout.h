@@ -68,8 +68,8 @@ inline constexpr float kLargestFp8 = 448.0f;
 inline constexpr float kLargestRotated = 0x1p112f;
 inline constexpr int kMostNarrowDim = 1024;  // head_dim of a narrow codec at most
 
-// Dimensions of a key that share a scale and are rotated together: all of them, but where values are part of the key, these and
-// the others apart.
+// Dimensions of a key that share a scale and are rotated together: all of them; but where a value is part of the key, or a part
+// of the key is turned as it is read, this part and the other apart.
 struct KeyPart {
   int begin, end;           // dimensions
   int first_vector, vectors;  // of pairs; the last may stand for no dimension
@@ -81,6 +81,9 @@ struct KvLayout {
   int head_dim = 0;       // of a key
   int values_in_key = 0;  // a value is the first so many dimensions of its key and is not stored again; 0: it has a place
                           // of its own, and as many dimensions as the key
+  int turned = 0;         // the first so many dimensions of a key, neighbours in pairs, are stored before rope and turned by their
+                          // position as they are read (kernels/key_turning.h); values have them as they are stored. REQUIRES
+                          // even, values_in_key == head_dim where there are any
 
   [[gnu::always_inline]] bool own_values() const { return values_in_key == 0; }
   [[gnu::always_inline]] int value_dim() const { return own_values() ? head_dim : values_in_key; }
@@ -97,9 +100,11 @@ struct KvLayout {
   }
 
   // ---- narrow codecs
-  [[gnu::always_inline]] int key_parts() const { return values_in_key > 0 && values_in_key < head_dim ? 2 : 1; }
+  [[gnu::always_inline]] int key_parts() const { return key_border() > 0 && key_border() < head_dim ? 2 : 1; }
+  // Of those, the first ones that hold a value too.
+  [[gnu::always_inline]] int value_parts() const { return turned > 0 ? key_parts() : 1; }
   [[gnu::always_inline]] KeyPart key_part(int part) const {
-    const int border = key_parts() == 2 ? values_in_key : head_dim;
+    const int border = key_parts() == 2 ? key_border() : head_dim;
     const int before = part_vectors(border);
     return part == 0 ? KeyPart{0, border, 0, before} : KeyPart{border, head_dim, before, part_vectors(head_dim - border)};
   }
@@ -141,6 +146,7 @@ struct KvLayout {
  private:
   static constexpr int kScaleBytes = 2;
 
+  [[gnu::always_inline]] int key_border() const { return turned > 0 ? turned : values_in_key; }
   [[gnu::always_inline]] static constexpr size_t size_of(int count) { return static_cast<size_t>(count); }
   [[gnu::always_inline]] static constexpr int round_up(int count, int to) { return (count + to - 1) / to * to; }
   [[gnu::always_inline]] static constexpr size_t vector_bytes(KvCodec narrow) { return size_of(4 * code_bits(narrow)); }
@@ -154,7 +160,8 @@ struct KvLayout {
 };
 
 // Room for a span of one head, unfolded: keys and values of narrow codecs as bf16 pairs, without scales. In the order of the
-// vectors they are stored in, page by page, keys first; what is not narrow has its place too, and nothing there.
+// vectors they are stored in, page by page, keys first; what is not narrow has its place too, and nothing there. Dimensions of
+// keys that are turned (KvLayout::turned) stand there turned: in place of values, which such a layout has none of, or alone.
 constexpr size_t unfolded_span_bytes(int head_dim) {
   return static_cast<size_t>(kSpanTokens) * 2 * (static_cast<size_t>(head_dim) + 16 + static_cast<size_t>(head_dim) + 64);
 }
@@ -166,6 +173,17 @@ constexpr size_t unfolded_span_bytes(int head_dim) {
          static_cast<ptrdiff_t>(page_of_span) * (kPageTokens / 2) * layout.value_vectors() * 32;
 }
 
+// Turned dimensions of a page's keys: bf16 pairs where the codec of the keys is paired (narrow: without scales, zeros up to the end
+// of the part), else floats.
+[[gnu::always_inline]] inline int turned_vectors(const KvLayout& layout) {
+  if (is_narrow(layout.codec.keys)) return layout.key_part(0).vectors;
+  return is_paired(layout.codec.keys) ? layout.turned / 2 : layout.turned;
+}
+[[gnu::always_inline]] inline std::byte* turned_keys(const KvLayout& layout, std::byte* unfolded, int page_of_span) {
+  std::byte* first = is_narrow(layout.codec.keys) ? reinterpret_cast<std::byte*>(unfolded_keys(layout, unfolded, kSpanPages)) : unfolded;
+  return first + static_cast<ptrdiff_t>(page_of_span) * turned_vectors(layout) * 64;
+}
+
 // The pages of one sequence and one group, by absolute page index (position / kPageTokens). Entries below first_page were
 // given back. A view of a layer adds the layer's offset within the page. Owns nothing; dies with the step.
 struct KvPages {
@@ -174,8 +192,13 @@ struct KvPages {
   int page_count = 0;
   size_t layer_offset = 0;  // bytes from a page's begin to this layer's slice
   int first_writable = 0;   // positions below are there already and stay as they are
+  // Where keys are turned as they are read: those of page i stand at positions i * kPageTokens + moved and up; or, if there are
+  // any, at positions stand_at[i - first_page] and up. Whole pages.
+  int moved = 0;
+  const int32_t* stand_at = nullptr;
 
   [[gnu::always_inline]] std::byte* slice(int page) const { return pages[page - first_page] + layer_offset; }
+  [[gnu::always_inline]] int position_of(int page) const { return stand_at ? stand_at[page - first_page] : page * kPageTokens + moved; }
 };
 
 }  // namespace fovea::kernels

@@ -381,7 +381,10 @@ kernels::KvPages Cache::view(SequenceId id, int layer) const {
   if (const StaticGroup* group = place(layer).contiguous)
     return group->view(place(layer).member, at(id).extent.length, at(id).extent.reserved_end);
   kernels::KvPages pages = place(layer).group->view(index_of(id), place(layer).offset);
-  if (!place(layer).group->has_window()) pages.first_writable = at(id).extent.kept - at(id).forgotten;
+  if (!place(layer).group->has_window()) {
+    pages.first_writable = at(id).extent.kept - at(id).forgotten;
+    pages.moved = at(id).forgotten;  // sinks too are turned to where they would be without the gap
+  }
   return pages;
 }
 

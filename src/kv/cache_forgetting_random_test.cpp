@@ -24,6 +24,7 @@ struct Plain {
   bool forgets = false;
   std::vector<std::vector<uint64_t>> tags;   // [layer][slot]: what lies there; windows: by position
   std::vector<std::vector<uint64_t>> sinks;  // [layer][slot]: what was computed, where it was moved since
+  std::vector<int> stands_at = {};  // of what layers without a window hold: the position by which a query sees it
 };
 
 class ForgettingOperations {
@@ -107,6 +108,7 @@ class ForgettingOperations {
       for (int i = 0; i < tokens; ++i) write(plain, l, static_cast<int>(plain.tags[l].size()), random_());
     }
     cache_.commit(plain.id, tokens);
+    for (int i = 0; i < tokens; ++i) plain.stands_at.push_back(plain.length + i);
     plain.length += tokens;
     plain.furthest = std::max(plain.furthest, plain.length);
     expect_as_written(plain);
@@ -140,6 +142,11 @@ class ForgettingOperations {
     if (plain.sinks.empty()) {
       for (const auto& tags : plain.tags) plain.sinks.emplace_back(tags.begin(), tags.begin() + moved);
     }
+    for (const int page : victims) {
+      const auto first = plain.stands_at.begin() + page * kPageTokens;
+      plain.stands_at.erase(first, first + kPageTokens);
+    }
+    for (int slot = 0; slot < moved; ++slot) plain.stands_at[static_cast<size_t>(slot)] = slot + plain.forgotten;
     for (size_t l = 0; l < layers_.size(); ++l) {
       ASSERT_EQ(cache_.forgotten(plain.id, layers_[l].index), layers_[l].whole() ? plain.forgotten : 0);
       if (!layers_[l].whole()) continue;
@@ -167,6 +174,7 @@ class ForgettingOperations {
     ASSERT_TRUE(cache_.shift(plain.id, keep, drop));
     for (auto& tags : plain.tags) tags.erase(tags.begin() + keep, tags.begin() + keep + drop);
     plain.length -= drop;
+    plain.stands_at.resize(static_cast<size_t>(plain.length));
     plain.furthest -= drop;
     plain.settled = plain.length;
     ASSERT_EQ(cache_.length(plain.id), plain.length);
@@ -186,6 +194,7 @@ class ForgettingOperations {
     if (!possible) return;
     for (size_t l = 0; l < layers_.size(); ++l)
       plain.tags[l].resize(static_cast<size_t>(length - (layers_[l].whole() ? plain.forgotten : 0)));
+    plain.stands_at.resize(static_cast<size_t>(length - plain.forgotten));
     plain.length = length;
     expect_as_written(plain);
   }
@@ -211,6 +220,10 @@ class ForgettingOperations {
       const int end = plain.length - (layers_[l].whole() ? plain.forgotten : 0);
       ASSERT_EQ(static_cast<int>(plain.tags[l].size()), end);
       for (int slot = readable_from(layers_[l], plain); slot < end; ++slot) {
+        if (cache_.layout(layers_[l].index).turned > 0) {
+          const kernels::KvPages pages = cache_.view(plain.id, layers_[l].index);
+          ASSERT_EQ(pages.position_of(slot / kPageTokens) + slot % kPageTokens, plain.stands_at[static_cast<size_t>(slot)]) << "slot " << slot;
+        }
         ASSERT_EQ(std::memcmp(slot_of(cache_, plain.id, layers_[l].index, slot), &plain.tags[l][static_cast<size_t>(slot)], 8), 0)
             << "layer " << layers_[l].index << ", slot " << slot;
       }
@@ -240,7 +253,8 @@ CacheOptions options(EvictionPolicy policy) {
           .eviction = {.policy = policy, .budget_tokens = 150, .sinks = 20, .recent_tokens = 40, .interval_tokens = 30}};
 }
 
-const std::vector<GroupSpec> kHybrid = {{.window = 20, .layers = {0, 2}, .layout = kLayout}, {.layers = {1, 3}, .layout = kLayout}};
+const kernels::KvLayout kTurned{KvCodec::f16, 1, 4, 4, 2};  // keys are turned as they are read
+const std::vector<GroupSpec> kHybrid = {{.window = 20, .layers = {0, 2}, .layout = kLayout}, {.layers = {1, 3}, .layout = kTurned}};
 
 TEST(Forgetting, BehavesLikeArraysThatAreErasedFromWithStreaming) {
   ForgettingOperations(kHybrid, options(EvictionPolicy::streaming), 1).run(kOperations);
@@ -251,13 +265,13 @@ TEST(Forgetting, BehavesLikeArraysThatAreErasedFromWithHeavyHitters) {
 }
 
 TEST(Forgetting, BehavesLikeArraysThatAreErasedFromWithPersistenceAndOnlyGlobalLayers) {
-  ForgettingOperations({{.layers = {0, 1}, .layout = kLayout}}, options(EvictionPolicy::persistence), 3).run(kOperations);
+  ForgettingOperations({{.layers = {0, 1}, .layout = kTurned}}, options(EvictionPolicy::persistence), 3).run(kOperations);
 }
 
 TEST(Forgetting, ShiftBehavesLikeArraysThatAreErasedFrom) {
   ForgettingOperations({{.window = 20, .layers = {0}, .layout = kLayout},
                         {.window = 50, .layers = {1, 2}, .layout = kLayout},
-                        {.layers = {3}, .layout = kLayout}},
+                        {.layers = {3}, .layout = kTurned}},
                        options(EvictionPolicy::none), 4)
       .run(kOperations);
 }

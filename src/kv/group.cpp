@@ -30,16 +30,28 @@ Group::Group(GroupSpec spec, const CacheOptions& options)
       pool_(page_bytes(spec_), pool_pages(spec_, options)),
       tables_(static_cast<size_t>(options.sequences)),
       sinks_(static_cast<size_t>(options.sequences)),
-      attended_(static_cast<size_t>(options.sequences)) {
+      attended_(static_cast<size_t>(options.sequences)),
+      stand_at_(static_cast<size_t>(options.sequences)) {
   for (PageTable& pages : tables_) pages.reserve(pages_needed(spec_, options), has_window());
   if (has_window() || !goes_by_attention(options.eviction.policy)) return;
-  for (auto& attended : attended_) attended.resize(static_cast<size_t>(pages_needed(spec_, options)));
+  const auto most_pages = static_cast<size_t>(pages_needed(spec_, options));
+  for (auto& attended : attended_) attended.resize(most_pages);
+  for (int sequence = 0; spec_.layout.turned > 0 && sequence < options.sequences; ++sequence) {
+    stand_at_[static_cast<size_t>(sequence)].resize(most_pages);
+    stand_where_computed(sequence);
+  }
+}
+
+void Group::stand_where_computed(int sequence) {
+  int32_t position = 0;
+  for (int32_t& page : stand_at_[static_cast<size_t>(sequence)]) page = std::exchange(position, position + kPageTokens);
 }
 
 void Group::release(int sequence) {
   pages_of(sequence).clear();
   sinks_[static_cast<size_t>(sequence)].clear();
   forget_attention(sequence);
+  stand_where_computed(sequence);
 }
 
 int Group::page_to_copy(int sequence, const Extent& extent) const {
@@ -94,6 +106,7 @@ void Group::fork(int from, int to, int length) {
     pages.append(source.page(page).hold());
   for (const PageRef& sink : sinks_[static_cast<size_t>(from)]) sinks_[static_cast<size_t>(to)].push_back(sink.hold());
   attended_[static_cast<size_t>(to)] = attended_[static_cast<size_t>(from)];
+  stand_at_[static_cast<size_t>(to)] = stand_at_[static_cast<size_t>(from)];
 }
 
 void Group::forget(int sequence, std::span<const int> pages) {
@@ -103,6 +116,11 @@ void Group::forget(int sequence, std::span<const int> pages) {
   for (auto page = pages.rbegin(); page != pages.rend(); ++page) {
     attended.erase(attended.begin() + *page);
     attended.push_back(0);
+  }
+  std::vector<int32_t>& stand_at = stand_at_[static_cast<size_t>(sequence)];
+  for (auto page = pages.rbegin(); !stand_at.empty() && page != pages.rend(); ++page) {
+    stand_at.erase(stand_at.begin() + *page);
+    stand_at.push_back(stand_at.back() + kPageTokens);
   }
 }
 
@@ -153,6 +171,7 @@ void Group::shift(int sequence, int keep, int drop) {
   std::vector<int> between(static_cast<size_t>(drop));
   std::iota(between.begin(), between.end(), keep);
   forget(sequence, between);
+  stand_where_computed(sequence);  // positions are counted anew
 }
 
 PageTable& Group::begin(int sequence, int first_page) {
@@ -162,7 +181,8 @@ PageTable& Group::begin(int sequence, int first_page) {
 
 kernels::KvPages Group::view(int sequence, size_t layer_offset) const {
   const PageTable& pages = table(sequence);
-  return {pages.addresses(), pages.first_page(), pages.page_count(), layer_offset};
+  const std::vector<int32_t>& stand_at = stand_at_[static_cast<size_t>(sequence)];
+  return {pages.addresses(), pages.first_page(), pages.page_count(), layer_offset, 0, 0, stand_at.empty() ? nullptr : stand_at.data()};
 }
 
 GroupStats stats_of(const PagePool& pool) {

@@ -99,6 +99,7 @@ class Group {
   // The page that the first position to be written shares with others; -1: none.
   int page_to_copy(int sequence, const Extent& extent) const;
   void replace_by_copy(int sequence, int page);  // REQUIRES a free page
+  void stand_where_computed(int sequence);
   int first_written(const Extent& extent) const { return has_window() ? extent.length : extent.kept; }
   PageTable& pages_of(int sequence) { return tables_[static_cast<size_t>(sequence)]; }
 
@@ -108,6 +109,8 @@ class Group {
   std::vector<PageTable> tables_;  // per sequence; after pool_, whose pages they hold
   std::vector<std::vector<PageRef>> sinks_;            // per sequence, as computed, once copies of them were moved
   mutable std::vector<std::vector<int64_t>> attended_;  // per sequence and page; written by steps
+  // Per sequence and page, the position that its first key was computed at (KvPages::stand_at); empty where nobody asks.
+  std::vector<std::vector<int32_t>> stand_at_;
 };
 
 }  // namespace fovea::kv

@@ -311,6 +311,22 @@ TEST(Session, OfLayersWithAStateComesBackWithIt) {
   }
 }
 
+// Keys that were stored with copies of what rope turns say nothing to an engine that turns them as it reads.
+TEST(Session, OfAnotherFormOfKeysIsRefused) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  const auto one_stream = [](kernels::KvLayout layout) { return std::vector<GroupSpec>{{.layers = {0, 1, 2, 3, 5}, .layout = layout}}; };
+  const std::vector<GroupSpec> turned = one_stream({KvCodec::bf16, 1, 16, 16, 4}), copied = one_stream({KvCodec::bf16, 1, 20, 16});
+  const CacheOptions options = {.context_tokens = 100, .chunk_tokens = 100, .retained_bytes = 1 << 20};
+  Cache cache(copied, options), other(turned, options);
+  compute(cache, text(50));
+  cache.save(path, kModel, "", text(50), "");
+  EXPECT_NE(session_key(1, turned), session_key(1, copied));
+  EXPECT_NE(session_key(1, turned), session_key(1, one_stream({KvCodec::bf16, 1, 16, 16})));
+  EXPECT_EQ(SessionReader(path).groups()[0].layout.turned, 0);
+  EXPECT_THROW(other.restore(path, kModel, ""), Error);
+}
+
 TEST(Session, TellsWhatItHoldsWithoutTheModelEvenWhenDamaged) {
   const TemporaryFolder folder;
   const std::string path = (folder / "chat").string();

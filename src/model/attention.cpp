@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
-#include <utility>
 
 #include "model/step.h"
 
@@ -61,72 +60,38 @@ void project_heads(const Step& step, const AttentionSpec& a, const LayerWeights&
   if (count == 1) return;
   step.add_bias(w.k_bias, k);
   step.add_bias(w.v_bias, v);
-  if (a.value_is_key) return unit_norm(step, a.kv_heads, a.head_dim, k);  // stored as it is, see store_once
+  if (a.value_is_key) return unit_norm(step, a.kv_heads, a.head_dim, k);
   if (a.value_norm) unit_norm(step, a.kv_heads, a.head_dim, v);
   finish_heads(step, a, a.kv_heads, w.k_norm, k);
 }
 
-// ---- values that are keys without norm weight and rope (stored_heads): [u | turned dimensions of rope(weight * u)]
+// ---- values that are keys without norm weight and rope: what both are made of is stored, in the order of StoredOrder
 
-// Calls visit(from, to): dimension `from` of a head that turns has its copy at `to` of the stored head.
-template <typename Visit>
-void for_each_turned(const Rope& rope, int head_dim, Visit visit) {
-  const int pairs = rope.dims / 2;
-  int to = head_dim;
-  for (int k = 0; k < pairs; ++k) {
-    if (!(rope.frequencies[static_cast<size_t>(k)] > 0)) continue;
-    const bool half = rope.pairing == Rope::Pairing::half;
-    visit(half ? k : 2 * k, to++);
-    visit(half ? k + pairs : 2 * k + 1, to++);
-  }
-}
-
-// A key is weight * u in the dimensions that do not turn, so there the query takes the weight; the others meet their copies.
-void store_form_of_query(const Rope* rope, const float* weight, int head_dim, const float* q, float* out) {
-  for (int d = 0; d < head_dim; ++d) out[d] = weight ? q[d] * weight[d] : q[d];
-  if (!rope) return;
-  for_each_turned(*rope, head_dim, [&](int from, int to) {
-    out[to] = q[from];
-    out[from] = 0;
-  });
-}
-
-void store_form_of_key(const Step& step, const AttentionSpec& a, const float* weight, int row, const float* u, float* out) {
-  const int dims = a.head_dim;
-  std::memcpy(out, u, static_cast<size_t>(dims) * sizeof(float));
-  if (a.rope < 0) return;
-  const auto index = static_cast<size_t>(a.rope);
-  const Rope& rope = step.spec.ropes[index];
-  const int64_t at = int64_t{row} * (rope.dims / 2);
-  const auto turned = [&](int k, int low, int high) {
-    const float x = weight ? u[low] * weight[low] : u[low], y = weight ? u[high] * weight[high] : u[high];
-    const float cosine = step.s.cosines[index][at + k], sine = step.s.sines[index][at + k];
-    return std::pair(std::fma(-y, sine, x * cosine), std::fma(y, cosine, x * sine));
-  };
-  int to = dims;
-  for (int k = 0; k < rope.dims / 2; ++k) {
-    if (!(rope.frequencies[static_cast<size_t>(k)] > 0)) continue;
-    const bool half = rope.pairing == Rope::Pairing::half;
-    const auto [low, high] = turned(k, half ? k : 2 * k, half ? k + rope.dims / 2 : 2 * k + 1);
-    out[to++] = low;
-    out[to++] = high;
-  }
-}
-
-void store_forms(const Step& step, const AttentionSpec& a, const float* key_weight, int stored_dim, Rows q, const Rows* k) {
-  const Rope* rope = a.rope < 0 ? nullptr : &step.spec.ropes[static_cast<size_t>(a.rope)];
-  const Rows stored_q = step.rows(step.s.stored_q, a.q_heads * stored_dim);
-  const Rows stored_k = step.rows(step.s.stored_k, a.kv_heads * stored_dim);
-  step.compute.for_rows(q.rows, 4, [&](int begin, int end) {
+Rows reordered(const Step& step, const std::vector<int>& order, Rows x, Rows out) {
+  const int dims = static_cast<int>(order.size());
+  step.compute.for_rows(x.rows, 4, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
-      for (int h = 0; h < a.q_heads; ++h) {
-        store_form_of_query(rope, key_weight, a.head_dim, q.row(i) + h * a.head_dim, stored_q.row(i) + h * stored_dim);
-      }
-      for (int h = 0; k && h < a.kv_heads; ++h) {
-        store_form_of_key(step, a, key_weight, i, k->row(i) + h * a.head_dim, stored_k.row(i) + h * stored_dim);
+      for (int head = 0; head < x.width; head += dims) {
+        for (int d = 0; d < dims; ++d) out.row(i)[head + d] = x.row(i)[head + order[static_cast<size_t>(d)]];
       }
     }
   });
+  return out;
+}
+
+// A key is weight * u. In the dimensions that do not turn the query takes the weight; the others get it as they are turned.
+Rows query_of_one_stream(const Step& step, const StoredOrder& stored, const float* weight, Rows q) {
+  const int dims = static_cast<int>(stored.order.size());
+  const Rows out = reordered(step, stored.order, q, step.rows(step.s.stored_q, q.width));
+  for (int d = 0; d < dims; ++d) step.s.key_weights[d] = weight ? weight[stored.order[static_cast<size_t>(d)]] : 1.0f;
+  step.compute.for_rows(out.rows, 4, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      for (int head = 0; head < out.width; head += dims) {
+        for (int d = 2 * stored.pairs; d < dims; ++d) out.row(i)[head + d] *= step.s.key_weights[d];
+      }
+    }
+  });
+  return out;
 }
 
 // ---- latent
@@ -223,10 +188,12 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
   std::optional<PartTimes::Scope> time(std::in_place, step.s.times, Part::projections);
   if (latent) project_latent(step, a, w, in, q);
   else project_heads(step, a, w, in, q, k, v);
-  if (step.facts(owner).attention.value_is_key) {
-    store_forms(step, a, weight_of(step.layer(owner).k_norm), layout.head_dim, q, own ? &k : nullptr);
-  }
-  if (layout.values_in_key > 0) {
+  const bool one_stream = step.facts(owner).attention.value_is_key;
+  const StoredOrder& stored = step.s.stored_orders[static_cast<size_t>(owner)];
+  if (one_stream) {
+    q = query_of_one_stream(step, stored, weight_of(step.layer(owner).k_norm), q);
+    if (own) k = v = reordered(step, stored.order, k, step.rows(step.s.stored_k, k.width));
+  } else if (latent) {
     q = step.rows(step.s.stored_q, a.q_heads * layout.head_dim);
     k = v = step.rows(step.s.stored_k, layout.kv_heads * layout.head_dim);
   }
@@ -235,11 +202,14 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
   if (own) store(step, layout, k, v);
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
-  const kernels::AttentionShape shape = {a.q_heads, a.window, a.score_scale, a.chunk, a.score_softcap, weight_of(w.sinks)};
+  const kernels::KeyTurning turning = {stored.pairs, step.s.key_weights, stored.pairs > 0 ? step.s.key_angles[static_cast<size_t>(step.facts(owner).attention.rope)] : nullptr};
+  const kernels::AttentionShape shape = {a.q_heads,       a.window,           a.score_scale, a.chunk,
+                                         a.score_softcap, weight_of(w.sinks), layout.turned > 0 ? &turning : nullptr};
   time.emplace(step.s.times, a.window > 0 || a.chunk > 0 ? Part::local_attention : Part::global_attention);
   kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, q.data, mix.data, step.s.attended);
   time.emplace(step.s.times, Part::projections);
   if (latent) mix = values_from_latent(step, a, w, mix);
+  if (one_stream) mix = reordered(step, stored.places, mix, step.rows(step.s.q, mix.width));
   step.project(mix, w.attn_out, out);
   step.add_bias(w.attn_out_bias, out);
 }

@@ -56,6 +56,9 @@ class Scratch {
   kernels::Rows picked;        // [kLogitRows][hidden]
   kernels::Rows logits;        // [kLogitRows][vocabulary]
   std::vector<float*> cosines, sines;   // per rope: [rows][dims / 2]
+  std::vector<float*> key_angles;       // per rope: kernels::KeyTurning::tables, if keys are turned by it as they are read
+  float* key_weights = nullptr;         // of the keys of a layer, in their stored order
+  std::vector<StoredOrder> stored_orders;  // per layer
   std::vector<kernels::KvPages> pages;  // per sequence
   std::vector<kernels::AttendedPages> attended;  // likewise, where eviction goes by it
   std::vector<kernels::SequenceRows> places;  // likewise: its rows, with positions as the layer's pages count them

@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "kernels/key_turning.h"
 #include "model/forward.h"
+#include "model/rope.h"
 
 namespace fovea::model {
 namespace {
@@ -9,6 +11,7 @@ struct Widths {
   int q = 0, kv = 0, mix = 0, stored_q = 0, stored_k = 0, q_narrow = 0, kv_narrow = 0;
   int feed_forward = 0, head_dim = 0, experts = 0, expert_slots = 0, low_rank = 0;
   int projected = 0, convolved = 0, step = 0, step_in = 0;
+  int one_stream = 0;  // of a head that is stored once for keys and values
   bool parallel = false;
 };
 
@@ -22,6 +25,7 @@ void widen_for_attention(const ModelSpec& spec, int layer, Widths& w) {
   raise(w.kv, a.kv_heads * a.head_dim);
   raise(w.head_dim, std::max(stored.head_dim, a.head_dim));
   raise(w.mix, a.q_heads * (stored.values_in_key > 0 ? stored.values_in_key : a.head_dim));
+  if (spec.layers[static_cast<size_t>(a.shares_with >= 0 ? a.shares_with : layer)].attention.value_is_key) raise(w.one_stream, stored.head_dim);
   if (stored.values_in_key > 0) {
     raise(w.stored_q, a.q_heads * stored.head_dim);
     raise(w.stored_k, stored.kv_heads * stored.head_dim);
@@ -51,6 +55,23 @@ Widths widest(const ModelSpec& spec) {
     w.parallel |= layer.parallel;
   }
   return w;
+}
+
+// Whether keys are turned by a rope as they are read.
+bool turns_on_reading(const ModelSpec& spec, size_t rope) {
+  return std::ranges::any_of(spec.layers, [&](const LayerSpec& layer) {
+    const AttentionSpec& a = layer.attention;
+    return a.value_is_key && a.shares_with < 0 && a.rope == static_cast<int>(rope);
+  });
+}
+
+void fill_key_angles(const Rope& rope, int context, float* tables) {
+  const std::vector<double>& all = frequencies_for(rope, context);
+  std::vector<double> turning;
+  for (size_t k = 0; k < all.size(); ++k) {
+    if (rope.frequencies[k] > 0) turning.push_back(all[k]);
+  }
+  kernels::KeyTurning::fill(turning, rope.magnitude, tables);
 }
 
 }  // namespace
@@ -100,6 +121,12 @@ size_t Scratch::lay_out(const ModelSpec& spec, int max_rows, float* base) {
     cosines.push_back(place(max_rows, rope.dims / 2));
     sines.push_back(place(max_rows, rope.dims / 2));
   }
+  key_weights = place(1, w.one_stream);
+  key_angles.clear();
+  for (size_t i = 0; i < spec.ropes.size(); ++i) {
+    const size_t table = turns_on_reading(spec, i) ? kernels::KeyTurning::floats(turning_pairs(spec.ropes[i])) : 0;
+    key_angles.push_back(place(1, static_cast<int>(table)));
+  }
   return floats * sizeof(float);
 }
 
@@ -114,6 +141,10 @@ Scratch::Scratch(const ModelSpec& spec, int max_rows, int context)
   order.resize(slots);
   shares.resize(slots);
   begins.resize(static_cast<size_t>(w.experts) + 1);
+  for (size_t i = 0; i < spec.layers.size(); ++i) stored_orders.push_back(stored_order(spec, static_cast<int>(i)));
+  for (size_t i = 0; i < spec.ropes.size(); ++i) {
+    if (turns_on_reading(spec, i)) fill_key_angles(spec.ropes[i], context, key_angles[i]);
+  }
 }
 
 MatrixForms matrix_forms(const Weights& weights) {
@@ -159,13 +190,13 @@ std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCo
     if (stored.kv_heads == 0) continue;
     const int window = a.chunk > 0 ? a.chunk : a.window;  // a chunk lies within the window of as many tokens
     const auto alike = [&](const kv::GroupSpec& g) {
-      return g.state_bytes == 0 && g.window == window && g.layout.kv_heads == stored.kv_heads && g.layout.head_dim == stored.head_dim &&
-             g.layout.values_in_key == stored.values_in_key;
+      const kernels::KvLayout& l = g.layout;
+      return g.state_bytes == 0 && g.window == window && StoredHeads{l.kv_heads, l.head_dim, l.values_in_key, l.turned} == stored;
     };
     auto group = std::find_if(groups.begin(), groups.end(), alike);
     if (group == groups.end()) {
       const KvCodecs codec = window == kWholePast ? global : local;
-      group = groups.insert(groups.end(), {window, {}, {codec, stored.kv_heads, stored.head_dim, stored.values_in_key}, 0});
+      group = groups.insert(groups.end(), {window, {}, stored.layout(codec), 0});
     }
     group->layers.push_back(static_cast<int>(i));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/activation.h"
+#include "kernels/kv_layout.h"
 
 namespace fovea::model {
 
@@ -59,8 +60,7 @@ struct AttentionSpec {
   int rope = -1;            // index into ModelSpec::ropes; -1: no positional encoding
   HeadNorm qk_norm = HeadNorm::none;
   bool value_norm = false;  // RMS norm per head on v, without weight
-  // The values are the keys' projection without norm weight and rope; they are stored once, followed by the dimensions that
-  // rope turns.
+  // The values are the keys' projection without norm weight and rope: that is stored once, and becomes keys as it is read.
   bool value_is_key = false;
   bool sinks = false;  // a learned score per head that takes part in the softmax and has no value
   int shares_with = -1;  // the layer whose keys and values this one reads; -1: its own
@@ -74,7 +74,17 @@ struct AttentionSpec {
 // The form in which a layer's keys and values are stored.
 struct StoredHeads {
   int kv_heads, head_dim, values_in_key;
+  int turned = 0;  // dimensions that are turned as they are read
+  kernels::KvLayout layout(KvCodecs codecs) const { return {codecs, kv_heads, head_dim, values_in_key, turned}; }
   bool operator==(const StoredHeads&) const = default;
+};
+
+// Dimensions of a head as they are stored where values are keys (AttentionSpec::value_is_key): those that rope turns first, the two of a
+// pair beside each other, then the others. Empty for other layers.
+struct StoredOrder {
+  std::vector<int> order;   // stored number i is dimension order[i]
+  std::vector<int> places;  // and the other way round
+  int pairs = 0;            // that turn
 };
 
 using kernels::Activation;
@@ -216,6 +226,7 @@ struct ModelSpec {
 
 // What the cache holds of a layer. All zero for a layer that keeps no keys and values.
 StoredHeads stored_heads(const ModelSpec& spec, int layer);
+StoredOrder stored_order(const ModelSpec& spec, int layer);
 // Pairs of dimensions that a rope turns: frequencies above zero.
 int turning_pairs(const Rope& rope);
 

@@ -55,22 +55,15 @@ bool keeps_keys(const ModelSpec& spec, int layer) { return stored_heads(spec, la
 std::vector<TurningPair> turning_pairs_of_key(const ModelSpec& spec, int layer, int context_tokens) {
   const AttentionSpec& a = spec.layers[static_cast<size_t>(layer)].attention;
   std::vector<TurningPair> pairs;
-  if (a.rope < 0) return pairs;
+  if (a.rope < 0 || a.value_is_key) return pairs;
   const Rope& rope = spec.ropes[static_cast<size_t>(a.rope)];
   const std::vector<double>& frequencies = frequencies_for(rope, context_tokens);
   const bool half = rope.pairing == Rope::Pairing::half;
   const int count = rope.dims / 2;
-  int copied = a.head_dim;  // where the next dimension that turns has its copy, if values are keys
   for (int k = 0; k < count; ++k) {
     const double frequency = frequencies[static_cast<size_t>(k)];
-    if (a.value_is_key) {
-      if (!(rope.frequencies[static_cast<size_t>(k)] > 0)) continue;
-      pairs.push_back({copied, copied + 1, frequency});
-      copied += 2;
-    } else if (frequency != 0) {
-      const int first = a.latent.kv_rank;
-      pairs.push_back({first + (half ? k : 2 * k), first + (half ? k + count : 2 * k + 1), frequency});
-    }
+    const int first = a.latent.kv_rank;
+    if (frequency != 0) pairs.push_back({first + (half ? k : 2 * k), first + (half ? k + count : 2 * k + 1), frequency});
   }
   return pairs;
 }

@@ -1,5 +1,6 @@
 // Keys are stored after rope. Where positions change, stored keys are turned from the old to the new one, by the rope of
-// their layer: base, scaling, and the dimensions that turn at all.
+// their layer: base, scaling, and the dimensions that turn at all. (Keys that are stored before rope, because values are made of the
+// same, are turned as they are read: kv::Cache::view says where they stand.)
 #pragma once
 
 #include <vector>

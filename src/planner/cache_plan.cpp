@@ -13,7 +13,7 @@ constexpr int64_t kStateBytes = 4;  // recurrent states are f32
 
 bool same_group(const LayerRow& a, const LayerRow& b) {
   return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
-         a.one_stream == b.one_stream && a.stored_dim == b.stored_dim && a.latent_values == b.latent_values && a.latent_rank == b.latent_rank &&
+         a.one_stream == b.one_stream && a.turned == b.turned && a.latent_values == b.latent_values && a.latent_rank == b.latent_rank &&
          a.state_values == b.state_values;
 }
 
@@ -37,15 +37,13 @@ kernels::KvLayout layout_of(const LayerRow& row, KvCodecs codecs) {
     return {codecs, 1, row.latent_values, row.latent_rank > 0 ? row.latent_rank : row.latent_values};
   }
   if (!row.one_stream) return {codecs, row.kv_heads, row.head_dim, 0};
-  return {codecs, row.kv_heads, row.stored_dim > 0 ? row.stored_dim : row.head_dim, row.head_dim};
+  return {codecs, row.kv_heads, row.head_dim, row.head_dim, row.turned};
 }
 
 // Of one position in one layer.
 int64_t bytes_per_token(const LayerRow& row, KvCodecs codecs) {
   if (row.kind == LayerKind::state) return 0;
-  if (row.kind == LayerKind::latent) return layout_of(row, codecs).bytes_per_token();  // two scales in narrow codecs
-  const int64_t keys = codec_bytes(codecs.keys, row.head_dim);
-  return row.kv_heads * (row.one_stream ? keys : keys + codec_bytes(codecs.values, row.head_dim));
+  return layout_of(row, codecs).bytes_per_token();
 }
 
 kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, KvCodecs codecs) {

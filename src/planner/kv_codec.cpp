@@ -42,10 +42,5 @@ bool can_store(KvCodecs codecs, const PlanOptions& options) {
   return options.eviction.policy == EvictionPolicy::none || facts_of(codecs.keys).bits > kCodeBits;
 }
 
-int64_t codec_bytes(KvCodec codec, int64_t values) {
-  const KvCodecFacts& facts = facts_of(codec);
-  return (values * facts.bits + 7) / 8 + facts.vector_bytes;
-}
-
 }  // namespace planner
 }  // namespace fovea

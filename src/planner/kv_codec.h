@@ -26,7 +26,4 @@ bool is_smaller(KvCodecs a, KvCodecs b);
 // Eviction moves stored keys to other positions, which codes do not allow.
 bool can_store(KvCodecs codecs, const PlanOptions& options);
 
-// Bytes of a key or value of `values` values.
-int64_t codec_bytes(KvCodec codec, int64_t values);
-
 }  // namespace fovea::planner

@@ -23,7 +23,7 @@ struct LayerRow {
   int window = 0;  // tokens, of local and chunked layers
   int q_heads = 0, kv_heads = 0, head_dim = 0;
   bool one_stream = false;     // K = V: one stream is kept
-  int stored_dim = 0;          // of a head as the engine stores one stream (dimensions that rope turns have a copy); 0: head_dim
+  int turned = 0;              // dimensions of one stream that rope turns as they are read: in narrow codecs they have a scale of their own
   int shares_with = -1;        // reads the K/V of this earlier layer and keeps none
   int latent_values = 0;       // per token, of latent layers
   int latent_rank = 0;         // of these, the values that are weighted; 0: not known

@@ -132,7 +132,7 @@ LayerRow row_of(const model::ModelSpec& spec, int index) {
   row.latent_values = attention.latent.kv_rank + attention.latent.rope_dim;
   row.latent_rank = attention.latent.kv_rank;
   row.one_stream = attention.value_is_key;
-  if (row.one_stream && row.keeps_state()) row.stored_dim = model::stored_heads(spec, index).head_dim;
+  if (row.one_stream && row.keeps_state()) row.turned = model::stored_heads(spec, index).turned;
   return row;
 }
 

@@ -49,6 +49,7 @@ void set_ratio(LayerTable& table, std::pair<int, int> ratio) {
       row.kv_heads = example->kv_heads;
       row.head_dim = example->head_dim;
       row.one_stream = example->one_stream;
+      row.turned = example->turned;
     }
     row.kind = kind;
     row.window = kind == LayerKind::local ? window : 0;
@@ -129,7 +130,10 @@ LayerTable changed(LayerTable table, const WhatIf& change) {
   if (change.kv_heads) set_kv_heads(table, *change.kv_heads);
   if (change.shared_kv_layers) set_sharing(table, *change.shared_kv_layers);
   if (change.k_eq_v) {
-    for (LayerRow& row : table.layers) row.one_stream = *change.k_eq_v && row.kind == LayerKind::global;
+    for (LayerRow& row : table.layers) {
+      row.one_stream = *change.k_eq_v && row.kind == LayerKind::global;
+      if (!row.one_stream) row.turned = 0;
+    }
   }
   adjust_matrices(table);
   adjust_spec(table);

@@ -25,8 +25,7 @@ class DrawnModel {
     for (const auto& [key, value] : changes.items()) config[key] = value;
     std::ofstream(folder_ / "config.json") << config;
   }
-  std::shared_ptr<const Model> load() const {
-    LoadOptions options;
+  std::shared_ptr<const Model> load(LoadOptions options = {}) const {
     options.threads = 1;
     return Model::load(folder_.string(), options);
   }
@@ -38,5 +37,12 @@ class DrawnModel {
  private:
   TemporaryFolder folder_;
 };
+
+// A model of tests/data by the name of its folder, whichever kind it is.
+inline std::shared_ptr<const Model> load_tiny(const std::string& name, LoadOptions options = {}) {
+  if (std::filesystem::exists(kFamilies / name)) return DrawnModel(name).load(options);
+  options.threads = 1;
+  return Model::load((std::filesystem::path(FOVEA_TEST_DATA) / "oracle" / name).string(), options);
+}
 
 }  // namespace fovea::testing_support

@@ -212,6 +212,14 @@ inline void split_pairs(const uint16_t* p, F32x16& first, F32x16& second) {
   first = both.first;
   second = both.second;
 }
+// Sixteen pairs, rounded to bf16. REQUIRES finite numbers.
+inline void store_pairs(uint16_t* p, F32x16 first, F32x16 second) {
+  const auto join = [](__m256 low, __m256 high) {
+    return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(rounded_to_bf16(low)), 16), _mm256_castps_si256(rounded_to_bf16(high)));
+  };
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), join(first.lo, second.lo));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), join(first.hi, second.hi));
+}
 inline PairFactors set1_pair(const PairFactor* p) { return {set1(p[0]), set1(p[1])}; }
 inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
   return fma(a.first, b.first, fma(a.second, b.second, acc));

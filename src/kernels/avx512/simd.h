@@ -135,6 +135,12 @@ inline void split_pairs(const uint16_t* p, F32x16& first, F32x16& second) {
   second = {_mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
+// Sixteen pairs, rounded to bf16. REQUIRES finite numbers.
+inline void store_pairs(uint16_t* p, F32x16 first, F32x16 second) {
+  const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(round_to_bf16(first).v), 16);
+  _mm512_storeu_si512(p, _mm512_or_si512(low, _mm512_castps_si512(round_to_bf16(second).v)));
+}
+
 // bytes 0..15 as floats
 inline F32x16 load_signed_bytes(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};

@@ -11,6 +11,9 @@
 // Narrow codecs are unfolded to pairs of bf16 before (unfold.inl) and go the same way. Where they have scales s and t:
 //   score_j = scale * (s_j0 * (chain of part 0) + s_j1 * (chain of part 1))     one multiply-add per part
 //   sums_d  = (p_0 t_0) v_0d + (p_1 t_1) v_1d + ..    p t rounded to bf16, below 2^-126 it is 0; weight sums p as it is
+//
+// Dimensions of keys that are turned as they are read (KvLayout::turned) come from where unfold_pages put them, turned; they begin the
+// chain, or in narrow codecs are its part 0, as numbers that no codec has rotated.
 
 constexpr float kMinusInfinity = -__builtin_inff();
 constexpr size_t kWeightRowBytes = kSpanTokens * sizeof(float);
@@ -18,6 +21,7 @@ constexpr size_t kWeightRowBytes = kSpanTokens * sizeof(float);
 #include "kernels/generic/rotation.inl"
 
 #include "kernels/generic/narrow_store.inl"
+#include "kernels/generic/turning.inl"
 #include "kernels/generic/unfold.inl"
 
 // How a codec is computed with: narrow ones as bf16.
@@ -30,6 +34,7 @@ struct SpanPages {
   const std::byte* values[kSpanPages];
   const uint16_t* key_scales[kSpanPages];
   const uint16_t* value_scales[kSpanPages];
+  const std::byte* turned[kSpanPages];
 };
 
 inline SpanPages span_pages(const AttentionTile& tile, int first_page, int begin_page, int end_page) {
@@ -43,6 +48,7 @@ inline SpanPages span_pages(const AttentionTile& tile, int first_page, int begin
     span.values[page] = slice + layout.value_offset() + head * layout.value_head_bytes();
     if (is_narrow(layout.codec.keys)) span.keys[page] = reinterpret_cast<const std::byte*>(unfolded_keys(layout, tile.unfolded, page));
     if (is_narrow(layout.codec.values)) span.values[page] = reinterpret_cast<const std::byte*>(unfolded_values(layout, tile.unfolded, page));
+    if (layout.turned > 0) span.turned[page] = turned_keys(layout, tile.unfolded, page);
     span.key_scales[page] = reinterpret_cast<const uint16_t*>(slice + layout.key_scales_offset(tile.kv_head));
     span.value_scales[page] = reinterpret_cast<const uint16_t*>(slice + layout.value_scales_offset(tile.kv_head));
   }
@@ -131,13 +137,15 @@ class PageFetch {
 struct KeySteps {
   int parts;
   int ends[2];
+  bool turned;  // the first part
 };
 
 template <KvCodec kCodec>
 inline KeySteps key_steps(const KvLayout& layout, bool scaled) {
-  if (!is_narrow(layout.codec.keys)) return {1, {steps_of<kCodec>(layout.head_dim), 0}};
-  if (!scaled || layout.key_parts() == 1) return {1, {layout.key_vectors(), 0}};
-  return {2, {layout.key_part(0).vectors, layout.key_vectors()}};
+  const bool narrow = is_narrow(layout.codec.keys), turned = layout.turned > 0;
+  const int all = narrow ? layout.key_vectors() : steps_of<kCodec>(layout.head_dim);
+  if (layout.key_parts() == 1 || (!scaled && !turned)) return {1, {all, 0}, turned};
+  return {2, {narrow ? layout.key_part(0).vectors : steps_of<kCodec>(layout.turned), all}, turned};
 }
 
 // The keys of one page, `per_step` lines at a time, while the values of a span are weighed.
@@ -162,13 +170,30 @@ class KeyFetch {
   int64_t per_step_ = 0;
 };
 
+// Adds the products of steps [begin, end) of a chain, whose stored numbers lie at keys.
+template <KvCodec kCodec, int kRows, int kPages>
+[[gnu::always_inline]] inline void add_steps(const std::byte* const* keys, int begin, int end,
+                                             const typename Stored<kCodec>::Factor*& queries, PageFetch* fetch,
+                                             F32x16 (&acc)[kPages][kRows]) {
+  using S = Stored<kCodec>;
+  for (int step = begin; step < end; ++step, queries += kRows * S::kTogether) {
+    decltype(S::load_terms(nullptr, 0)) terms[kPages];
+    for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
+    for (int p = 0; p < kPages; ++p) fetch[p].step();
+    for (int r = 0; r < kRows; ++r) {
+      const auto query = S::broadcast(queries + r * S::kTogether);
+      for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
+    }
+  }
+}
+
 // Dot products of kRows queries with the 16 keys of each of kPages pages. Several pages where few rows would leave the
 // multiply-add units waiting for each other.
 //   queries  [step][row][kTogether]
 template <KvCodec kCodec, bool kScaled, int kRows, int kPages>
-void score_pages(const std::byte* const* keys, const uint16_t* const* scales, const KeySteps& steps,
+void score_pages(const std::byte* const* keys, const std::byte* const* turned, const uint16_t* const* scales, const KeySteps& steps,
                  const typename Stored<kCodec>::Factor* queries, float scale, PageFetch* fetch, float* scores) {
-  using S = Stored<kCodec>;
+  constexpr KvCodec kTurned = kCodec == KvCodec::bf16 ? KvCodec::bf16 : KvCodec::f32;
   F32x16 sum[kPages][kRows];
   if constexpr (kScaled) {
     for (int p = 0; p < kPages; ++p) {
@@ -181,15 +206,13 @@ void score_pages(const std::byte* const* keys, const uint16_t* const* scales, co
     for (int p = 0; p < kPages; ++p) {
       for (int r = 0; r < kRows; ++r) acc[p][r] = zeros();
     }
-    for (; step < steps.ends[part]; ++step, queries += kRows * S::kTogether) {
-      decltype(S::load_terms(nullptr, 0)) terms[kPages];
-      for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
-      for (int p = 0; p < kPages; ++p) fetch[p].step();
-      for (int r = 0; r < kRows; ++r) {
-        const auto query = S::broadcast(queries + r * S::kTogether);
-        for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
-      }
+    if (part == 0 && steps.turned) {
+      add_steps<kTurned, kRows, kPages>(turned, 0, steps.ends[0], queries, fetch, acc);
+      step = steps.ends[0];
     }
+    const int end = steps.ends[kScaled ? part : steps.parts - 1];
+    add_steps<kCodec, kRows, kPages>(keys, step, end, queries, fetch, acc);
+    step = end;
     for (int p = 0; p < kPages; ++p) {
       if constexpr (kScaled) {
         const F32x16 of_part = load_bf16(scales[p] + part * kPageTokens);
@@ -233,12 +256,12 @@ void score_span(const AttentionTile& tile, const SpanPages& span, int begin_page
   }
   int page = begin_page;
   for (; page + kTogether <= end_page; page += kTogether) {
-    score_pages<kCodec, kScaled, kRows, kTogether>(span.keys + page, span.key_scales + page, steps, queries, tile.scale, fetch + page,
-                                                   scores + page * kPageTokens);
+    score_pages<kCodec, kScaled, kRows, kTogether>(span.keys + page, span.turned + page, span.key_scales + page, steps, queries,
+                                                   tile.scale, fetch + page, scores + page * kPageTokens);
   }
   for (; page < end_page; ++page) {
-    score_pages<kCodec, kScaled, kRows, 1>(span.keys + page, span.key_scales + page, steps, queries, tile.scale, fetch + page,
-                                           scores + page * kPageTokens);
+    score_pages<kCodec, kScaled, kRows, 1>(span.keys + page, span.turned + page, span.key_scales + page, steps, queries, tile.scale,
+                                           fetch + page, scores + page * kPageTokens);
   }
 }
 
@@ -348,8 +371,6 @@ void weigh_span(const AttentionTile& tile, const SpanPages& span, int begin, int
   for (; row < tile.rows; ++row) rows_at(std::integral_constant<int, 1>{}, row);
 }
 
-#include "kernels/generic/values_in_key.inl"
-
 template <KvCodec kCodec, bool kScaled>
 void score_rows(const AttentionTile& tile, const SpanPages& span, int begin_page, int end_page, const std::byte* queries,
                 float* scores) {
@@ -398,7 +419,7 @@ void arrange_narrow_queries(const AttentionTile& tile, std::byte* arranged) {
       alignas(64) float query[kMostNarrowDim];
       const int dims = part.end - part.begin;
       for (int d = 0; d < dims; ++d) query[d] = tile.queries[r][part.begin + d];
-      if (is_scaled(tile.layout->codec.keys)) turn(false, dims, query);
+      if (is_scaled(tile.layout->codec.keys) && part.end > tile.layout->turned) turn(false, dims, query);
       for (int d = 0; d < 2 * part.vectors; ++d) {
         to[((part.first_vector + d / 2) * tile.rows + r) * 2 + d % 2] = pair_factor(d < dims ? query[d] : 0.0f);
       }
@@ -442,6 +463,8 @@ inline SpanView view_of(const AttentionTile& tile, int span) {
   return {span, begin, end, begin / kPageTokens, (end + kPageTokens - 1) / kPageTokens};
 }
 
+#include "kernels/generic/values_in_key.inl"
+
 // Scores -> weights as `kCodec` is multiplied by them.
 template <KvCodec kCodec>
 void softmax_rows(const AttentionTile& tile, const SpanView& view, const uint16_t* const* scales, float* scores,
@@ -464,12 +487,31 @@ void gather_values(const AttentionTile& tile, const SpanView& view, const SpanPa
   }
 }
 
+// weights [rows][kSpanTokens] times the scales of a part of the keys
+inline void scale_weights(const AttentionTile& tile, const SpanView& view, const SpanPages& span, int part, const float* weights,
+                          float* scaled) {
+  for (int r = 0; r < tile.rows; ++r) {
+    for (int page = view.begin_page; page < view.end_page; ++page) {
+      const int at = r * kSpanTokens + page * kPageTokens;
+      const F32x16 of_part = load_bf16(span.key_scales[page] + part * kPageTokens);
+      store(scaled + at, zero_where_below(mul(load(weights + at), of_part), set1(kLeastFactor)));
+    }
+  }
+}
+
 // Values that are dimensions of the keys: weights meet them as floats, in every codec.
 template <KvCodec kCodec>
 void gather_keys(const AttentionTile& tile, const SpanView& view, const SpanPages& span, float* scores, const AttentionState& out) {
-  const auto* scales = is_scaled(tile.layout->codec.keys) ? span.key_scales : nullptr;
-  softmax_rows<KvCodec::f32>(tile, view, scales, scores, out);
-  weigh_keys<kCodec>(tile, span, view.begin_page, view.end_page, scores, out.sums);
+  const KvLayout& layout = *tile.layout;
+  softmax_rows<KvCodec::f32>(tile, view, nullptr, scores, out);
+  if (!is_narrow(layout.codec.keys)) {
+    return weigh_keys<kCodec>(tile, span, view, {0, layout.value_dim(), 0, 0}, scores, out.sums);
+  }
+  float* scaled = scores + kTileRows * kSpanTokens;
+  for (int part = 0; part < layout.value_parts(); ++part) {
+    if (is_scaled(layout.codec.keys)) scale_weights(tile, view, span, part, scores, scaled);
+    weigh_keys<kCodec>(tile, span, view, layout.key_part(part), is_scaled(layout.codec.keys) ? scaled : scores, out.sums);
+  }
 }
 
 // Scores of the keys of a span that some row sees.
@@ -570,5 +612,10 @@ void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* k
 }
 
 void turn_back(const KvLayout& layout, float* out) {
-  if (is_scaled(layout.own_values() ? layout.codec.values : layout.codec.keys)) turn(true, layout.value_dim(), out);
+  if (!is_scaled(layout.own_values() ? layout.codec.values : layout.codec.keys)) return;
+  if (layout.own_values()) return turn(true, layout.value_dim(), out);
+  for (int i = 0; i < layout.value_parts(); ++i) {
+    const KeyPart part = layout.key_part(i);
+    turn(true, part.end - part.begin, out + part.begin);
+  }
 }

@@ -30,13 +30,15 @@ inline void unfold_vectors(KvCodec codec, const std::byte* codes, int vectors, u
   }
 }
 
-void unfold_pages(const KvLayout& layout, const KvPages& pages, int kv_head, int begin_page, int end_page, std::byte* unfolded) {
+void unfold_pages(const KvLayout& layout, const KeyTurning* turning, const KvPages& pages, int kv_head, int begin_page, int end_page,
+                  std::byte* unfolded) {
   for (int page = begin_page; page < end_page; ++page) {
     const std::byte* slice = pages.slice(page);
     if (is_narrow(layout.codec.keys)) {
       unfold_vectors<true>(layout.codec.keys, slice + static_cast<size_t>(kv_head) * layout.key_head_bytes(), layout.key_vectors(),
                            unfolded_keys(layout, unfolded, page % kSpanPages));
     }
+    if (layout.turned > 0) turn_keys_of_page(layout, *turning, pages, kv_head, page, unfolded);
     if (layout.own_values() && is_narrow(layout.codec.values)) {
       unfold_vectors<false>(layout.codec.values,
                             slice + layout.value_offset() + static_cast<size_t>(kv_head) * layout.value_head_bytes(),

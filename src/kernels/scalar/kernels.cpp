@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "base/half.h"
 #include "kernels/exp_terms.h"
@@ -233,12 +234,22 @@ void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* k
 }
 
 // Keys and values as they lie, without scales.
+float stored_key(const KvLayout& layout, const std::byte* slice, int kv_head, int slot, int d) {
+  if (is_narrow(layout.codec.keys)) return narrow_key(layout, slice, kv_head, slot, d);
+  return load_stored(layout.codec.keys, slice + static_cast<size_t>(kv_head) * layout.key_head_bytes(), layout.key_at(d, slot));
+}
+
 float key_at(const AttentionTile& tile, int position, int d) {
+  return stored_key(*tile.layout, tile.pages.slice(position / kPageTokens), tile.kv_head, position % kPageTokens, d);
+}
+
+// Keys as queries meet them.
+float scored_key_at(const AttentionTile& tile, int position, int d) {
   const KvLayout& layout = *tile.layout;
-  const std::byte* slice = tile.pages.slice(position / kPageTokens);
-  const int slot = position % kPageTokens;
-  if (is_narrow(layout.codec.keys)) return narrow_key(layout, slice, tile.kv_head, slot, d);
-  return load_stored(layout.codec.keys, slice + static_cast<size_t>(tile.kv_head) * layout.key_head_bytes(), layout.key_at(d, slot));
+  if (d >= layout.turned) return key_at(tile, position, d);
+  const std::byte* keys = turned_keys(layout, tile.unfolded, position % kSpanTokens / kPageTokens);
+  const bool paired = is_paired(layout.codec.keys);
+  return load_stored(paired ? KvCodec::bf16 : KvCodec::f32, keys, layout.key_at(d, position % kPageTokens));
 }
 
 float value_at(const AttentionTile& tile, int position, int d) {
@@ -263,7 +274,7 @@ float add_products(const AttentionTile& tile, const float* query, int position, 
   for (int i = 0; i < (end - begin + 1) / 2 * 2; ++i) {
     const int d = begin + nth_of_sum(codec, i);
     if (d >= end) continue;
-    acc = std::fma(key_at(tile, position, d), as_factor(codec, query[d]), acc);
+    acc = std::fma(scored_key_at(tile, position, d), as_factor(codec, query[d]), acc);
   }
   return acc;
 }
@@ -290,12 +301,22 @@ float score(const AttentionTile& tile, const float* query, int position) {
   return tile.softcap > 0 ? softcap_of(tile.softcap, scaled) : scaled;
 }
 
+// A weight times the scale of a part of the key.
+float weight_of_part(const AttentionTile& tile, int position, int part, float p) {
+  const KvLayout& layout = *tile.layout;
+  if (!is_scaled(layout.codec.keys)) return p;
+  const float factor = p * key_scale(layout, tile.pages.slice(position / kPageTokens), tile.kv_head, position % kPageTokens, part);
+  return factor < kLeastFactor ? 0.0f : factor;
+}
+
 // Values that are dimensions of the keys: lane l gathers positions l, l + 16, .. of the span, then the lanes are added.
 void weigh_keys(const AttentionTile& tile, int begin, int end, const float* p, float* sums) {
-  for (int d = 0; d < tile.layout->value_dim(); ++d) {
+  const KvLayout& layout = *tile.layout;
+  for (int d = 0; d < layout.value_dim(); ++d) {
+    const int part = layout.value_parts() == 2 && d >= layout.turned ? 1 : 0;
     float lanes[kLanes] = {};
     for (int j = begin; j < end; ++j) {
-      lanes[j % kLanes] = std::fma(key_at(tile, j, d), p[j % kSpanTokens], lanes[j % kLanes]);
+      lanes[j % kLanes] = std::fma(key_at(tile, j, d), weight_of_part(tile, j, part, p[j % kSpanTokens]), lanes[j % kLanes]);
     }
     sums[d] = reduce_lanes(lanes);
   }
@@ -318,13 +339,11 @@ float weight_of(const KvLayout& layout, float score, float largest) {
 // A weight -> what it adds to the weight of all; p becomes what multiplies the stored value.
 float take_factor(const AttentionTile& tile, int position, float& p) {
   const KvLayout& layout = *tile.layout;
-  const KvCodec codec = layout.own_values() ? layout.codec.values : layout.codec.keys;
-  const auto as_multiplied = [&](float x) { return layout.own_values() ? as_factor(codec, x) : x; };
-  if (!is_scaled(codec)) return p = as_multiplied(p);
-  const std::byte* slice = tile.pages.slice(position / kPageTokens);
-  const int slot = position % kPageTokens;
-  const float factor = p * (layout.own_values() ? value_scale(layout, slice, tile.kv_head, slot) : key_scale(layout, slice, tile.kv_head, slot, 0));
-  return std::exchange(p, as_multiplied(factor < kLeastFactor ? 0.0f : factor));
+  if (!layout.own_values()) return p;
+  const KvCodec codec = layout.codec.values;
+  if (!is_scaled(codec)) return p = as_factor(codec, p);
+  const float factor = p * value_scale(layout, tile.pages.slice(position / kPageTokens), tile.kv_head, position % kPageTokens);
+  return std::exchange(p, as_factor(codec, factor < kLeastFactor ? 0.0f : factor));
 }
 
 void attend_row(const AttentionTile& tile, const float* query, int row, int span, const AttentionState& out) {
@@ -353,9 +372,36 @@ void attend_row(const AttentionTile& tile, const float* query, int row, int span
   else weigh_keys(tile, begin, end, p, sums);
 }
 
-void unfold_pages(const KvLayout&, const KvPages&, int, int, int, std::byte*) {}  // codes are read where they are
+// Turned dimensions of one key, to where they are scored from.
+void turn_key(const KvLayout& layout, const KeyTurning& turning, const KvPages& pages, int kv_head, int page, int slot, std::byte* to) {
+  std::vector<float> key(static_cast<size_t>(layout.turned));
+  for (int d = 0; d < layout.turned; ++d) key[static_cast<size_t>(d)] = stored_key(layout, pages.slice(page), kv_head, slot, d);
+  if (is_scaled(layout.codec.keys)) turn(true, layout.turned, key.data());
+  for (int d = 0; turning.weights && d < layout.turned; ++d) key[static_cast<size_t>(d)] *= turning.weights[d];
+  const auto put = [&](int d, float x) {
+    const uint16_t half = bf16_from_float(x);
+    if (is_paired(layout.codec.keys)) std::memcpy(to + 2 * layout.key_at(d, slot), &half, 2);
+    else std::memcpy(to + 4 * layout.key_at(d, slot), &x, 4);
+  };
+  for (int k = 0; k < turning.pairs; ++k) {
+    const auto [c, s] = turning.angle(k, pages.position_of(page) + slot);
+    const float x = key[static_cast<size_t>(2 * k)], y = key[static_cast<size_t>(2 * k + 1)];
+    put(2 * k, std::fma(-y, s, x * c));
+    put(2 * k + 1, std::fma(y, c, x * s));
+  }
+}
 
-// [rows][head_dim], rotated part by part as the keys are.
+// Codes are read where they are.
+void unfold_pages(const KvLayout& layout, const KeyTurning* turning, const KvPages& pages, int kv_head, int begin_page, int end_page,
+                  std::byte* unfolded) {
+  for (int page = begin_page; layout.turned > 0 && page < end_page; ++page) {
+    for (int slot = 0; slot < kPageTokens; ++slot) {
+      turn_key(layout, *turning, pages, kv_head, page, slot, turned_keys(layout, unfolded, page % kSpanPages));
+    }
+  }
+}
+
+// [rows][head_dim], rotated part by part as the keys are; not where those are turned as they are read.
 void arrange_queries(const AttentionTile& tile, std::byte* arranged) {
   const KvLayout& layout = *tile.layout;
   auto* to = reinterpret_cast<float*>(arranged);
@@ -363,7 +409,7 @@ void arrange_queries(const AttentionTile& tile, std::byte* arranged) {
     std::copy_n(tile.queries[r], layout.head_dim, to);
     for (int i = 0; is_scaled(layout.codec.keys) && i < layout.key_parts(); ++i) {
       const KeyPart part = layout.key_part(i);
-      turn(false, part.end - part.begin, to + part.begin);
+      if (part.end > layout.turned) turn(false, part.end - part.begin, to + part.begin);
     }
   }
 }
@@ -374,7 +420,12 @@ void attend_span(const AttentionTile& tile, const std::byte* arranged, int span,
 }
 
 void turn_back(const KvLayout& layout, float* out) {
-  if (is_scaled(layout.own_values() ? layout.codec.values : layout.codec.keys)) turn(true, layout.value_dim(), out);
+  if (!is_scaled(layout.own_values() ? layout.codec.values : layout.codec.keys)) return;
+  if (layout.own_values()) return turn(true, layout.value_dim(), out);
+  for (int i = 0; i < layout.value_parts(); ++i) {
+    const KeyPart part = layout.key_part(i);
+    turn(true, part.end - part.begin, out + part.begin);
+  }
 }
 
 void merge(int rows, int stride, const AttentionState& part, const AttentionState& state) {

@@ -167,7 +167,7 @@ void store_narrow_value(const KvLayout& layout, std::byte* slice, int head, int 
 }
 
 float narrow_key(const KvLayout& layout, const std::byte* slice, int head, int slot, int d) {
-  const KeyPart part = layout.key_part(layout.key_parts() == 2 && d >= layout.values_in_key ? 1 : 0);
+  const KeyPart part = layout.key_part(layout.key_parts() == 2 && d >= layout.key_part(0).end ? 1 : 0);
   const int within = d - part.begin;
   return number<true>(layout.codec.keys, slice + static_cast<size_t>(head) * layout.key_head_bytes(), part.first_vector + within / 2,
                       2 * slot + within % 2);
