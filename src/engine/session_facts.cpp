@@ -26,7 +26,7 @@ SessionGroupFacts facts_of(const kv::GroupSpec& group, const kv::SessionGroup& s
     facts.first_position = held;
     return facts;
   }
-  facts.kind = group.window == kv::kWholePast ? "global" : "local";
+  facts.kind = group.newest ? "newest" : group.window == kv::kWholePast ? "global" : "local";
   if (group.window != kv::kWholePast) facts.window = group.window;
   facts.codec = name_of(group.layout.codec);
   facts.kv_heads = group.layout.kv_heads;
@@ -38,7 +38,8 @@ SessionGroupFacts facts_of(const kv::GroupSpec& group, const kv::SessionGroup& s
 std::string codecs_of(const SessionFacts& session) {
   std::string text;
   for (const SessionGroupFacts& group : session.groups) {
-    if (group.kind != "state") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
+    if (group.kind == "newest") text += fmt::format(" --kv-newest {}", group.window.value_or(0));
+    else if (group.kind != "state") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
   }
   return text;
 }
@@ -72,7 +73,7 @@ std::string why_not_continued(const SessionFacts& session, const Model& model, c
   const model::ModelSpec& spec = model.state().spec;
   if (session.model_fingerprint != fingerprint(spec, model.state().weights))
     return "it was saved with another model, or other weights of it";
-  const auto groups = model::kv_groups(spec, options.kv_local, options.kv_global);
+  const auto groups = model::kv_groups(spec, options);
   if (session.cache_fingerprint != kv::session_key(0, groups).cache)
     return "it was saved with other K/V codecs: " + codecs_of(session);
   if (options.context_tokens > 0 && session.held_tokens > options.context_tokens)

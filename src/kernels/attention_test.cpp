@@ -295,11 +295,15 @@ TEST_P(AttendSpan, SharesOfPagesAreThoseOfTheSpecificationAndAddUpToOne) {
 // ---- attend: the whole of it
 // ---------------------------------------------------------------------------------------
 
-// A ragged batch: sequences with a past of their own that is partly given back where the window allows it.
+// A ragged batch: sequences with a past of their own that is partly given back where the window allows it. Where the newest
+// tokens lie apart, these pages hold other numbers than the others, so that whoever reads the wrong ones is found out.
 struct Batch {
   AttentionShape shape;
   KvLayout layout;
-  std::vector<StoredSequence> stored;
+  int newest_tokens;
+  KvLayout newest_layout;
+  std::vector<StoredSequence> stored, newest_stored;
+  std::vector<KvPages> newest_pages;
   std::vector<SequenceRows> sequences;
   std::vector<KvPages> pages;
   std::vector<float> queries;
@@ -309,11 +313,18 @@ struct Batch {
     int past, rows;
   };
   Batch(const KernelSet& set, const AttentionShape& s, const KvLayout& l, std::vector<Piece> pieces,
-        RandomNumbers& random)
-      : shape(s), layout(l) {
+        RandomNumbers& random, int newest = 0)
+      : shape(s), layout(l), newest_tokens(newest), newest_layout(l) {
+    newest_layout.codec = KvCodec::bf16;
     stored.reserve(pieces.size());
+    newest_stored.reserve(pieces.size());
     for (const Piece& piece : pieces) {
       const int oldest = oldest_seen(shape.window, shape.chunk, piece.past);
+      if (newest > 0) {
+        const int first = std::max(0, piece.past - newest + 1) / kPageTokens;
+        newest_stored.emplace_back(set, newest_layout, first, piece.past + piece.rows, random);
+        newest_pages.push_back(newest_stored.back().view());
+      }
       stored.emplace_back(set, layout, oldest / kPageTokens, piece.past + piece.rows, random);
       sequences.push_back({rows, piece.rows, piece.past});
       pages.push_back(stored.back().view());
@@ -329,7 +340,7 @@ struct Batch {
     ThreadPool pool(threads);
     Compute compute(set, pool, {std::max(1, rows), 32, layout.head_dim});
     std::vector<float> out(static_cast<size_t>(rows) * out_width());
-    attend(compute, shape, layout, sequences, pages, queries.data(), out.data());
+    attend(compute, shape, layout, sequences, pages, queries.data(), out.data(), {}, {newest_tokens, &newest_layout, newest_pages});
     return out;
   }
 
@@ -341,7 +352,8 @@ struct Batch {
     const SequenceRows one = {0, 1, sequences[s].first_position + row};
     const float* from = queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width();
     const std::vector<float> query(from, from + width());
-    attend(compute, shape, layout, {&one, 1}, {&pages[s], 1}, query.data(), out.data());
+    const auto newest = newest_pages.empty() ? std::span<const KvPages>() : std::span(newest_pages).subspan(s, 1);
+    attend(compute, shape, layout, {&one, 1}, {&pages[s], 1}, query.data(), out.data(), {}, {newest_tokens, &newest_layout, newest});
     return out;
   }
 
@@ -352,9 +364,10 @@ struct Batch {
     const float* query =
         queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width() + head * layout.head_dim;
     const int oldest = oldest_seen(shape.window, shape.chunk, position);
+    const auto source = [&](int j) -> const StoredSequence& { return j > position - newest_tokens ? newest_stored[s] : stored[s]; };
     std::vector<double> scores;
     for (int j = oldest; j <= position; ++j) {
-      const std::vector<double>& key = stored[s].key(j, kv_head);
+      const std::vector<double>& key = source(j).key(j, kv_head);
       const double dot = std::inner_product(key.begin(), key.end(), query, 0.0);
       const double score = dot * shape.scale;
       scores.push_back(shape.softcap > 0 ? shape.softcap * std::tanh(score / shape.softcap) : score);
@@ -365,7 +378,8 @@ struct Batch {
     for (size_t i = 0; i < scores.size(); ++i) {
       const double p = std::exp(scores[i] - largest);
       weight += p;
-      const std::vector<double>& value = stored[s].value(oldest + static_cast<int>(i), kv_head);
+      const int j = oldest + static_cast<int>(i);
+      const std::vector<double>& value = source(j).value(j, kv_head);
       for (size_t d = 0; d < out.size(); ++d) out[d] += p * value[d];
     }
     for (double& x : out) x /= weight;
@@ -390,6 +404,12 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         const std::vector<float> sinks = random.floats(static_cast<size_t>(q_heads));
         const AttentionShape more = {q_heads, window, scale, 50, 0.7f, sinks.data()};
         check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
+        if (!is_narrow(codec.keys)) continue;
+        const int newest = std::array{1, 16, 40, 200}[static_cast<size_t>(random.integer(0, 4))];
+        SCOPED_TRACE(testing::Message() << newest << " newest tokens apart");
+        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
+                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}, {250, 40}}, random, newest));
+        check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
       }
     }
   }

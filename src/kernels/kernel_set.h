@@ -46,7 +46,7 @@ struct SpanFetch {
 struct AttentionTile {
   int rows = 0;                        // 1..kTileRows
   const float* const* queries = nullptr;  // [rows] -> [head_dim]
-  const int32_t* positions = nullptr;  // [rows]; keys beyond are not seen
+  const int32_t* positions = nullptr;  // [rows]; keys beyond are not seen, see end_seen
   int window = 0;                      // 0: whole past; else keys j with position - window < j
   float scale = 1;
   const KvLayout* layout = nullptr;
@@ -56,6 +56,9 @@ struct AttentionTile {
   float softcap = 0;  // 0: none; else scores become softcap * tanh(score / softcap)
   SpanFetch fetch = {};
   std::byte* unfolded = nullptr;  // narrow codecs: what unfold_pages wrote of the span, as far as the tile sees it
+  int newest_apart = 0;  // so many of the newest keys lie in other pages (attention.h, NewestKeys): not seen here
+
+  [[gnu::always_inline]] int end_seen(int row) const { return positions[row] + 1 - newest_apart; }  // first key that is not
 };
 
 // The oldest key that the query at `position` sees.
