@@ -44,7 +44,7 @@ TEST_P(KvCodecOfFamily, TheMoreBitsTheCloserAreTheLogits) {
   const auto model = drawn.load();
   const std::vector<int32_t> tokens = oracle_sequences(kFamilies / GetParam()).back().tokens;
   const std::vector<float> expected = logits_of(model, tokens, KvCodec::f32);
-  const auto error = [&](KvCodecs codecs) { return error_of(expected, logits_of(model, tokens, codecs)); };
+  const auto error = [&](KvCodecs codecs) { return error_of(expected, logits_of(model, tokens, codecs, 0)); };
   const double wide = error(KvCodec::bf16), whole = error(KvCodec::int8), four = error(KvCodec::tq4), two = error(KvCodec::tq2);
   EXPECT_LT(whole, 0.3);  // heads of 4 to 16 dimensions, and experts that change: far from what real models lose
   EXPECT_LT(four, 1);

@@ -404,12 +404,12 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         const std::vector<float> sinks = random.floats(static_cast<size_t>(q_heads));
         const AttentionShape more = {q_heads, window, scale, 50, 0.7f, sinks.data()};
         check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
-        if (!is_narrow(codec.keys)) continue;
+        if (!is_narrow(codec.keys) || window == 1 || head_dim == 8) continue;
         const int newest = std::array{1, 16, 40, 200}[static_cast<size_t>(random.integer(0, 4))];
         SCOPED_TRACE(testing::Message() << newest << " newest tokens apart");
         check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
-                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}, {250, 40}}, random, newest));
-        check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
+                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
+        check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {7, 30}}, random, newest));
       }
     }
   }
