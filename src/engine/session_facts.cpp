@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/fingerprint.h"
 #include "engine/model_state.h"
 #include "fovea/error.h"
@@ -37,11 +39,12 @@ SessionGroupFacts facts_of(const kv::GroupSpec& group, const kv::SessionGroup& s
 
 std::string codecs_of(const SessionFacts& session) {
   std::string text;
+  int newest = 0;
   for (const SessionGroupFacts& group : session.groups) {
-    if (group.kind == "newest") text += fmt::format(" --kv-newest {}", group.window.value_or(0));
+    if (group.kind == "newest") newest = std::max(newest, group.window.value_or(0));
     else if (group.kind != "state") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
   }
-  return text;
+  return newest > 0 ? fmt::format("{} --kv-newest {}", text, newest) : text;
 }
 
 }  // namespace
