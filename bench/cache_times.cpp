@@ -78,7 +78,7 @@ void sessions(const std::shared_ptr<const Model>& model, const EngineOptions& op
 
 void forks(const Model& model, const EngineOptions& options, int count) {
   constexpr int kRounds = 200;
-  kv::Cache cache(model::kv_groups(model.state().spec, options.kv_local, options.kv_global),
+  kv::Cache cache(model::kv_groups(model.state().spec, options),
                   {.context_tokens = count, .chunk_tokens = 512, .sequences = 2});
   const kv::SequenceId id = *cache.create();
   while (cache.length(id) < count) {

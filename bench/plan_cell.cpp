@@ -83,7 +83,7 @@ nlohmann::ordered_json measure(const std::string& path, const EngineOptions& opt
   wanted.kv_local = wanted.kv_global = name_of(options.kv_local);
   const Plan plan = model->state().planner->plan(wanted), small_plan = engine.plan();
   kv::Cache cache(
-      model::kv_groups(model->state().spec, options.kv_local, options.kv_global),
+      model::kv_groups(model->state().spec, options),
       {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0});
   fill(cache, options, static_cast<int>(model->facts().layers.size()));
   const int64_t filled = resident_bytes();

@@ -116,6 +116,28 @@ TEST(Perplexity, OfTheRealModelIsLlamaCppsWithinHalfAPercent) {
   EXPECT_NEAR(measured.perplexity, kLlamaCpp, 0.005 * kLlamaCpp);
 }
 
+// docs/kv-codecs.md has longer texts, where four fifths of the loss go.
+TEST(NarrowKeys, LoseAtMostHalfAsMuchWithTheNewestTokensInBf16) {
+  const auto path = kGemma.path();
+  if (!path) GTEST_SKIP() << kNoModel << kGemma.variable;
+  const auto model = Model::load(*path);
+  const auto loss = [&](KvCodec codec, int newest_tokens) {
+    EngineOptions reference;
+    reference.kv_local = reference.kv_global = KvCodec::f16;
+    reference.kv_newest_tokens = newest_tokens;
+    KvQualityJob job;
+    job.text = novel();
+    job.context = 256;
+    job.choices = {{codec, codec}};
+    return measure_kv_quality(model, reference, job).front().mean_kl;
+  };
+  for (const KvCodec codec : {KvCodec::int4, KvCodec::tq4, KvCodec::tq3}) {
+    const double without = loss(codec, 0), with = loss(codec, EngineOptions::kUsualNewest);
+    std::printf("%s: mean KL %.3e, with the newest tokens in bf16 %.3e\n", std::string(name_of(codec)).c_str(), without, with);
+    EXPECT_LT(with, without / 2);
+  }
+}
+
 // With the best kernels only: the tests of src/kernels hold all sets to the same bits.
 INSTANTIATE_TEST_SUITE_P(RealModels, Fidelity, testing::ValuesIn(kBars), [](const auto& each) {
   return std::string(each.param.model.catalogue == kGemma.catalogue ? "Gemma" : "SmolLm2") + (each.param.codec == KvCodec::f16 ? "F16" : "Bf16");

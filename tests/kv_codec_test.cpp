@@ -15,12 +15,14 @@ namespace {
 
 using namespace testing_support;
 
-std::vector<float> logits_of(const std::shared_ptr<const Model>& model, const std::vector<int32_t>& tokens, KvCodecs codecs) {
+std::vector<float> logits_of(const std::shared_ptr<const Model>& model, const std::vector<int32_t>& tokens, KvCodecs codecs,
+                             int newest_tokens = EngineOptions::kUsualNewest) {
   EngineOptions options;
   options.context_tokens = static_cast<int>(tokens.size());
   options.chunk_tokens = 32;
   options.threads = 2;
   options.kv_local = options.kv_global = codecs;
+  options.kv_newest_tokens = newest_tokens;
   return run_alone(model, options, tokens).logits;
 }
 
@@ -42,7 +44,7 @@ TEST_P(KvCodecOfFamily, TheMoreBitsTheCloserAreTheLogits) {
   const auto model = drawn.load();
   const std::vector<int32_t> tokens = oracle_sequences(kFamilies / GetParam()).back().tokens;
   const std::vector<float> expected = logits_of(model, tokens, KvCodec::f32);
-  const auto error = [&](KvCodecs codecs) { return error_of(expected, logits_of(model, tokens, codecs)); };
+  const auto error = [&](KvCodecs codecs) { return error_of(expected, logits_of(model, tokens, codecs, 0)); };
   const double wide = error(KvCodec::bf16), whole = error(KvCodec::int8), four = error(KvCodec::tq4), two = error(KvCodec::tq2);
   EXPECT_LT(whole, 0.3);  // heads of 4 to 16 dimensions, and experts that change: far from what real models lose
   EXPECT_LT(four, 1);
@@ -51,6 +53,18 @@ TEST_P(KvCodecOfFamily, TheMoreBitsTheCloserAreTheLogits) {
   EXPECT_TRUE(std::isfinite(two));
   const double apart = error({KvCodec::int8, KvCodec::tq4});
   EXPECT_LE(apart, two + wide);
+}
+
+// Whatever the codes are: fp8, because nothing else about the keys differs from bf16 there.
+TEST_P(KvCodecOfFamily, WithAllTokensAmongTheNewestLogitsAreThoseOfBf16BitForBit) {
+  const DrawnModel drawn(GetParam());
+  const auto model = drawn.load();
+  const std::vector<int32_t> tokens = oracle_sequences(kFamilies / GetParam()).back().tokens;
+  const auto all = static_cast<int>(tokens.size());
+  const int vocabulary = model->facts().vocabulary;
+  const std::vector<float> expected = logits_of(model, tokens, KvCodec::bf16);
+  expect_same_bits(expected, logits_of(model, tokens, KvCodec::fp8, all), vocabulary);
+  EXPECT_EQ(logits_of(model, tokens, KvCodec::bf16, all), expected) << "nothing is narrow";
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, KvCodecOfFamily, testing::ValuesIn(oracle_cases(kFamilies)), [](const auto& each) {

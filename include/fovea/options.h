@@ -73,6 +73,7 @@ struct EngineLimits {
   static constexpr int kMostSequences = 4096;
   static constexpr int kMostChunkTokens = 1 << 16;
   static constexpr int kMostThreads = 256;
+  static constexpr int kMostNewestTokens = 1024;  // kept in bf16 beside narrow keys and values
   static constexpr int64_t kMostCacheBytes = int64_t{1} << 44;
 };
 
@@ -83,6 +84,10 @@ struct EngineOptions {
   int threads = 0;         // 0: all processors this process may use
   KvCodecs kv_local = KvCodec::bf16;   // layers with a window
   KvCodecs kv_global = KvCodec::bf16;  // layers that see everything
+  // The newest tokens of layers with narrow keys that are kept in bf16 as well, and read there: what is attended to most loses
+  // nothing then (docs/kv-codecs.md). kUsualNewest: 16 where keys or values have less than 8 bits, else none.
+  static constexpr int kUsualNewest = -1;
+  int kv_newest_tokens = kUsualNewest;
   bool kv_auto = false;                // instead: the best codecs with which the plan fits this machine (Planner::best_codecs)
   // Bytes of keys and values kept for requests to come, beside what the sequences may need; room that running sequences
   // do not use is kept in too. kAsMuchAgain: as much as the sequences need, and sixteen states where layers carry one;

@@ -34,6 +34,7 @@ struct PlanOptions {
   int chunk_tokens = 512;        // most tokens computed in one step
   int threads = 0;               // 0: all processors this process may use
   std::string kv_local = "bf16", kv_global = "bf16";  // as kv_codecs_from_name reads them
+  int kv_newest_tokens = EngineOptions::kUsualNewest;  // as EngineOptions has them
   EvictionOptions eviction = {};  // of layers that see everything
   // Kept for requests to come beside what sequences need (EngineOptions::cache_bytes); empty: not counted.
   std::optional<int64_t> cache_bytes = {};
@@ -63,7 +64,8 @@ struct PlanWeights {
 // Layers that keep state alike. Bytes are of all sequences together.
 struct PlanGroup {
   std::string
-      kind;  // "local", "global", "chunked", "latent" (compressed keys and values) or "state" (of fixed size)
+      kind;  // "local", "global", "chunked", "latent" (compressed keys and values), "state" (of fixed size), or "newest": the
+             // newest tokens of layers with narrow keys, in bf16 beside them
   std::vector<int> layers;
   std::optional<int> window;  // tokens
   int kv_heads = 0, head_dim = 0;

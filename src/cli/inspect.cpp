@@ -36,6 +36,7 @@ struct InspectOptions {
   std::string model;
   std::optional<std::string> session;
   std::string kv_local = "bf16", kv_global = "bf16";
+  int kv_newest = EngineOptions::kUsualNewest;
   bool json = false;
   bool explain = false;
   std::string svg;
@@ -117,6 +118,7 @@ std::optional<std::string> misfit_of(const SessionFacts& session, const InspectO
   EngineOptions engine;
   engine.kv_local = kv_codecs_from_name(options.kv_local);
   engine.kv_global = kv_codecs_from_name(options.kv_global);
+  engine.kv_newest_tokens = options.kv_newest;
   return why_not_continued(session, *Model::load(resolve_model(options.model)), engine);
 }
 
@@ -176,6 +178,7 @@ void add_inspect_command(CLI::App& program, Action& chosen) {
       ->check(kv_codecs())
       ->needs("--session")
       ->capture_default_str();
+  add_newest(*command, options->kv_newest)->needs("--session");
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

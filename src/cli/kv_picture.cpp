@@ -14,23 +14,24 @@ namespace {
 
 constexpr int kMostLabels = 24;  // layers that all have their number written beside them
 
-// The row of a layer: the group that keeps its keys and values, and whether they are its own.
+// The row of a layer: the groups that keep its keys and values, and whether they are its own.
 struct Row {
-  int group = -1;  // of EngineStats::kv; -1: it keeps nothing and reads nothing
+  std::vector<size_t> groups;  // of EngineStats::kv: what it keeps of all it sees, then of its newest tokens; none: it reads nothing
   bool own = true;
 };
 
-int group_of(const EngineStats& stats, int layer) {
+std::vector<size_t> groups_of(const EngineStats& stats, int layer) {
+  std::vector<size_t> groups;
   for (size_t i = 0; i < stats.kv.size(); ++i) {
-    if (std::ranges::find(stats.kv[i].layer_indices, layer) != stats.kv[i].layer_indices.end()) return static_cast<int>(i);
+    if (std::ranges::count(stats.kv[i].layer_indices, layer) > 0) groups.push_back(i);
   }
-  return -1;
+  return groups;
 }
 
 std::vector<Row> rows_of(const ModelFacts& facts, const EngineStats& stats) {
   std::vector<Row> rows;
   for (const LayerFacts& layer : facts.layers)
-    rows.push_back({group_of(stats, layer.shares_with.value_or(layer.index)), !layer.shares_with});
+    rows.push_back({groups_of(stats, layer.shares_with.value_or(layer.index)), !layer.shares_with});
   return rows;
 }
 
@@ -58,12 +59,10 @@ std::string span_hint(const KvGroupStats& group, int layer, bool own, const Cach
   return text + fmt::format("; held by {}, kept by {}", span.holders, span.keepers);
 }
 
-std::string draw_row(const CachePath& path, const EngineStats& stats, const Row& row, size_t layer) {
+std::string draw_group(const CachePath& path, const KvGroupStats& group, size_t number, bool own, size_t layer) {
   std::string svg;
-  if (row.group < 0) return svg;
-  const KvGroupStats& group = stats.kv[static_cast<size_t>(row.group)];
-  const double y = static_cast<double>(layer) + 0.08, height = row.own ? 0.84 : 0.3;
-  for (const CacheSpan& span : path.groups[static_cast<size_t>(row.group)]) {
+  const double y = static_cast<double>(layer) + 0.08, height = own ? 0.84 : 0.3;
+  for (const CacheSpan& span : path.groups[number]) {
     double begin = span.begin, width = span.end - span.begin;
     if (group.kind == "state") {  // a state is of one position: wide enough to be seen
       width = std::max(1.0, path.tokens / 120.0);
@@ -71,8 +70,14 @@ std::string draw_row(const CachePath& path, const EngineStats& stats, const Row&
     }
     svg += fmt::format("<rect class=\"{} {}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"><title>{}</title></rect>\n",
                        group.kind, share_class(span), begin, y, width, height,
-                       span_hint(group, static_cast<int>(layer), row.own, span));
+                       span_hint(group, static_cast<int>(layer), own, span));
   }
+  return svg;
+}
+
+std::string draw_row(const CachePath& path, const EngineStats& stats, const Row& row, size_t layer) {
+  std::string svg;
+  for (const size_t group : row.groups) svg += draw_group(path, stats.kv[group], group, row.own, layer);
   return svg;
 }
 

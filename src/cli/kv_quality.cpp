@@ -24,6 +24,8 @@ constexpr const char* kExamples =
     "the expected next tokens are apart (KL divergence, mean over all positions) and how often the most likely one is\n"
     "the same. With --notes, short notes are strewn into a text of that many tokens and asked for at its end: of those in its\n"
     "first quarter (the farthest), second, third and last, how many are answered right, and how likely the answers are.\n"
+    "Activations are quantized to 8 bits before quantized matrices, so any change of keys and values rounds some the other way:\n"
+    "a floor below which no codec comes, and --reference f32 shows. With --exact it is gone.\n"
     "\n"
     "Examples:\n"
     "  fovea kv-quality -f book.txt\n"
@@ -37,6 +39,7 @@ struct Command {
   std::vector<std::string> codecs = {"bf16", "fp8", "int8", "int4", "tq4", "tq3", "tq2"};
   std::vector<std::string> layers = {"local", "global", "both"};
   std::string reference = "f16";
+  bool exact = false;
   bool json = false;
 };
 
@@ -145,7 +148,8 @@ int run(const Command& command) {
   }
   nlohmann::ordered_json object = {{"model", display_name(model->facts())}, {"context", command.context},
                                    {"notes_context", command.notes},        {"reference", command.reference},
-                                   {"kernels", std::string(model->kernels())}};
+                                   {"kernels", std::string(model->kernels())}, {"exact", command.exact},
+                                   {"newest_tokens", command.model.kv_newest}};
   object["results"] = nlohmann::ordered_json::array();
   for (const Row& row : rows) object["results"].push_back(json_of(row));
   write_json(object);
@@ -176,10 +180,17 @@ void add_kv_quality_command(CLI::App& program, Action& chosen) {
       ->type_name("CODEC")
       ->check(kv_codecs())
       ->capture_default_str();
+  add_newest(*command, options->model.kv_newest);
   options->model.add_machine(*command);
+  command->add_flag("--exact", options->exact,
+                    "unfold the weights to f32, so that no activation is quantized: what is left is the codec's own cost\n"
+                    "(four bytes per weight, and slow; the same as --quant f32)");
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->footer(kExamples);
-  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  command->callback([options, &chosen] {
+    if (options->exact) options->model.quant = "f32";
+    chosen = [options] { return run(*options); };
+  });
 }
 
 }  // namespace fovea::cli

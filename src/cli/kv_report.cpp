@@ -16,9 +16,9 @@ namespace {
 // Kinds of layers have the colours of the planner's figures.
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--muted:#59636e;--line:#d5dae0;--gone:#eceff2;--mark:#1b1f24;--loss:#b3261e;
---local:#2b8fd0;--global:#d55e00;--chunked:#009e73;--latent:#b9588f;--state:#b07800;--hit:#00805d;--miss:#8a939c;--replay:#b07800}
+--local:#2b8fd0;--global:#d55e00;--chunked:#009e73;--latent:#b9588f;--state:#b07800;--newest:#7a5ccf;--hit:#00805d;--miss:#8a939c;--replay:#b07800}
 @media (prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e6e9ec;--muted:#9aa5b0;--line:#343b42;--gone:#23292f;--mark:#f0f3f6;--loss:#ff8a80;
---local:#56b4e9;--global:#ff8a3d;--chunked:#2fc79b;--latent:#e08cc0;--state:#e6a823;--hit:#2fc79b;--miss:#6b7580;--replay:#e6a823}}
+--local:#56b4e9;--global:#ff8a3d;--chunked:#2fc79b;--latent:#e08cc0;--state:#e6a823;--newest:#b39df2;--hit:#2fc79b;--miss:#6b7580;--replay:#e6a823}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1100px;padding:16px;background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,Helvetica,Arial,sans-serif}
 h1{font-size:1.35em;margin:.2em 0}h2{font-size:1.1em;margin:1.8em 0 .4em}h3{font-size:.95em;margin:1.2em 0 .3em;font-weight:600}
@@ -31,7 +31,7 @@ p{margin:.4em 0}.small{font-size:.85em;color:var(--muted)}
 .gone,.swatch.gone{fill:var(--gone);background:var(--gone)}
 .local{fill:var(--local);background:var(--local)}.global{fill:var(--global);background:var(--global)}
 .chunked{fill:var(--chunked);background:var(--chunked)}.latent{fill:var(--latent);background:var(--latent)}
-.state{fill:var(--state);background:var(--state)}
+.state{fill:var(--state);background:var(--state)}.newest{fill:var(--newest);background:var(--newest)}
 .s1{opacity:.45}.s2{opacity:.72}.s3{opacity:1}
 .before{fill:var(--bg);opacity:.55}
 .boundary{stroke:var(--mark);stroke-width:1;vector-effect:non-scaling-stroke;opacity:.55}

@@ -30,7 +30,7 @@ void ModelOptions::add_machine(CLI::App& command) {
   command
       .add_option("--quant", quant,
                   "quantize the matrices of a folder as they are loaded, such as q8_0 or q4_k_m: the same\n"
-                  "as fovea convert --quant beforehand")
+                  "as fovea convert --quant beforehand; f32 also unfolds those of a .gguf file")
       ->type_name("NAME");
 }
 
@@ -52,6 +52,7 @@ void ModelOptions::add_cache(CLI::App& command) {
       ->check(kv_codecs())
       ->excludes(both)
       ->capture_default_str();
+  add_newest(command, kv_newest);
   command.add_option("--chunk", chunk, "most tokens of a prompt computed in one step")
       ->type_name("N")
       ->check(whole_number(1, EngineLimits::kMostChunkTokens))
@@ -67,6 +68,15 @@ void ModelOptions::add_cache(CLI::App& command) {
                    "keys and values of one sequence, set aside as a whole and resident from the start;\n"
                    "nothing is kept for later requests");
   add_eviction(command, evict, eviction);
+}
+
+CLI::Option* add_newest(CLI::App& command, int& tokens) {
+  return command
+      .add_option("--kv-newest", tokens,
+                  "newest tokens that layers with narrow keys keep in bf16 as well, and read there; 0: none\n"
+                  "(default: 16 where keys or values have less than 8 bits)")
+      ->type_name("N")
+      ->check(whole_number(0, EngineLimits::kMostNewestTokens));
 }
 
 void add_eviction(CLI::App& command, std::string& policy, EvictionOptions& options) {
@@ -100,6 +110,7 @@ std::shared_ptr<const Model> ModelOptions::load(int context_tokens, long long ca
   plan.chunk_tokens = chunk;
   plan.kv_local = kv.empty() || kv_auto() ? kv_local : kv;
   plan.kv_global = kv.empty() || kv_auto() ? kv_global : kv;
+  plan.kv_newest_tokens = kv_newest;
   plan.threads = std::min(threads, EngineLimits::kMostThreads);
   plan.eviction = eviction_options(evict, eviction);
   if (cache_bytes > 0) plan.cache_bytes = cache_bytes;
@@ -123,6 +134,7 @@ EngineOptions ModelOptions::engine_options() const {
   options.kv_auto = kv_auto();
   options.kv_local = kv_codecs_from_name(kv.empty() || kv_auto() ? kv_local : kv);
   options.kv_global = kv_codecs_from_name(kv.empty() || kv_auto() ? kv_global : kv);
+  options.kv_newest_tokens = kv_newest;
   options.static_cache = static_cache;
   options.eviction = eviction_options(evict, eviction);
   return options;

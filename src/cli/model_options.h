@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string quant;
   int threads = 0;
   std::string kv, kv_local = "bf16", kv_global = "bf16";
+  int kv_newest = EngineOptions::kUsualNewest;
   int chunk = 512;
   long long cache = EngineOptions::kAsMuchAgain;
   bool static_cache = false;
@@ -24,7 +25,7 @@ struct ModelOptions {
 
   void add_model(CLI::App& command);    // -m
   void add_machine(CLI::App& command);  // -t --kernels --quant
-  void add_cache(CLI::App& command);    // --kv --kv-local --kv-global --chunk --cache --static-cache, and add_eviction
+  void add_cache(CLI::App& command);    // --kv --kv-local --kv-global --chunk --cache --static-cache, add_newest and add_eviction
 
   // With a progress bar, once the plan fits this machine: with this context, and this much kept for later requests, as far as
   // they are known before the weights are read. errors: Error; Stopped after Ctrl-C
@@ -35,6 +36,8 @@ struct ModelOptions {
   bool kv_auto() const { return kv == "auto"; }
 };
 
+// --kv-newest
+CLI::Option* add_newest(CLI::App& command, int& tokens);
 // --evict --kv-budget --sinks --recent --evict-interval
 void add_eviction(CLI::App& command, std::string& policy, EvictionOptions& options);
 // With the policy of that name.

@@ -199,6 +199,7 @@ void add_plan_command(CLI::App& program, Action& chosen) {
       ->check(kv_codecs())
       ->excludes(both)
       ->capture_default_str();
+  add_newest(*command, options.kv_newest_tokens);
   command
       ->add_option("--weights", options.weights,
                    "another format for all matrices, such as q4_k_m, q8_0 or bf16")

@@ -58,7 +58,7 @@ struct Engine::State {
       : model(std::move(the_model)),
         options(settled_options(wanted, *model)),
         pool(options.threads),
-        cache(kv_groups(spec(), options.kv_local, options.kv_global), cache_options(options)),
+        cache(kv_groups(spec(), options), cache_options(options)),
         compute(*model->state().kernels, pool,
                 compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
         scratch(spec(), options.chunk_tokens, seen_tokens(options)),
@@ -115,7 +115,7 @@ void Engine::State::count_start(RequestId id, const ReuseReport& report) {
 }
 
 void Engine::State::shift_keys() {
-  const std::vector<kv::GroupSpec> groups = kv_groups(spec(), options.kv_local, options.kv_global);
+  const std::vector<kv::GroupSpec> groups = kv_groups(spec(), options);
   const auto scaled = [](const kv::GroupSpec& group) { return group.state_bytes == 0 && kernels::is_scaled(group.layout.codec.keys); };
   if (std::none_of(groups.begin(), groups.end(), scaled)) return;
   std::vector<int32_t> tokens = sample_tokens(*model);
@@ -359,7 +359,7 @@ std::vector<KvGroupStats> Engine::State::group_stats() const {
   running.retained_bytes = 0;
   for (size_t i = 0; i < groups.size(); ++i) {
     KvGroupStats& stats_of_group = all.emplace_back(public_stats(groups[i], specs[i]));
-    stats_of_group.kind = model->facts().layers[static_cast<size_t>(specs[i].layers.front())].kind;
+    stats_of_group.kind = specs[i].newest ? "newest" : model->facts().layers[static_cast<size_t>(specs[i].layers.front())].kind;
     stats_of_group.planned_bytes = kv::peak_pages(specs[i], running) * kv::page_bytes(specs[i]);
   }
   return all;

@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "conversion/quantized_files.h"
+#include "conversion/widened_files.h"
 #include "engine/model_facts.h"
 #include "engine/model_state.h"
 #include "engine/vocabulary.h"
@@ -30,11 +31,15 @@ TextSide load_text_side(const files::ModelFiles& files) {
   return side;
 }
 
-// Reads the spec; where weights are to be quantized, makes the tensors that stand instead of the folder's.
+// Reads the spec; where weights are to be in another format, makes the tensors that stand instead of the model's.
 std::optional<files::ModelFiles> prepare(const files::ModelFiles& files, const LoadOptions& options, model::ModelSpec& spec) {
   if (options.quant.empty()) {
     spec = model::read_spec(files.metadata, files.container);
     return std::nullopt;
+  }
+  if (conversion::widens(files, options.quant)) {
+    spec = model::read_spec(files.metadata, files.container);
+    return conversion::widened_files(files, options.threads, options.progress);
   }
   conversion::QuantizedFiles made = conversion::quantized_files(files, options.quant, options.threads, options.progress);
   spec = std::move(made.spec);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/fingerprint.h"
 #include "engine/model_state.h"
 #include "fovea/error.h"
@@ -26,7 +28,7 @@ SessionGroupFacts facts_of(const kv::GroupSpec& group, const kv::SessionGroup& s
     facts.first_position = held;
     return facts;
   }
-  facts.kind = group.window == kv::kWholePast ? "global" : "local";
+  facts.kind = group.newest ? "newest" : group.window == kv::kWholePast ? "global" : "local";
   if (group.window != kv::kWholePast) facts.window = group.window;
   facts.codec = name_of(group.layout.codec);
   facts.kv_heads = group.layout.kv_heads;
@@ -37,10 +39,12 @@ SessionGroupFacts facts_of(const kv::GroupSpec& group, const kv::SessionGroup& s
 
 std::string codecs_of(const SessionFacts& session) {
   std::string text;
+  int newest = 0;
   for (const SessionGroupFacts& group : session.groups) {
-    if (group.kind != "state") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
+    if (group.kind == "newest") newest = std::max(newest, group.window.value_or(0));
+    else if (group.kind != "state") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
   }
-  return text;
+  return newest > 0 ? fmt::format("{} --kv-newest {}", text, newest) : text;
 }
 
 }  // namespace
@@ -72,7 +76,7 @@ std::string why_not_continued(const SessionFacts& session, const Model& model, c
   const model::ModelSpec& spec = model.state().spec;
   if (session.model_fingerprint != fingerprint(spec, model.state().weights))
     return "it was saved with another model, or other weights of it";
-  const auto groups = model::kv_groups(spec, options.kv_local, options.kv_global);
+  const auto groups = model::kv_groups(spec, options);
   if (session.cache_fingerprint != kv::session_key(0, groups).cache)
     return "it was saved with other K/V codecs, or another form of them: " + codecs_of(session);
   if (options.context_tokens > 0 && session.held_tokens > options.context_tokens)

@@ -31,13 +31,14 @@ PlanOptions plan_options(const EngineOptions& options) {
   plan.threads = options.threads;
   plan.kv_local = name_of(options.kv_local);
   plan.kv_global = name_of(options.kv_global);
+  plan.kv_newest_tokens = options.kv_newest_tokens;
   plan.eviction = options.eviction;
   plan.cache_bytes = options.cache_bytes;
   return plan;
 }
 
 void require_turning_keys(const EngineOptions& options, const model::ModelSpec& spec, const char* place) {
-  for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
+  for (const kv::GroupSpec& group : kv_groups(spec, options)) {
     if (group.state_bytes > 0 || !kernels::is_narrow(group.layout.codec.keys)) continue;
     throw Error(fmt::format("keys stored as {} cannot be moved to other positions", name_of(group.layout.codec.keys)), place,
                 "store keys as bf16, f16 or f32 (values may be narrow: --kv k=bf16,v=int8), or do without --evict and --shift");
@@ -65,7 +66,7 @@ void settle_cache(EngineOptions& options, const Model::State& model) {
   if (options.cache_bytes != EngineOptions::kAsMuchAgain) return;
   options.cache_bytes = 0;
   int64_t wanted = 0;
-  for (const kv::GroupSpec& group : kv_groups(model.spec, options.kv_local, options.kv_global)) {
+  for (const kv::GroupSpec& group : kv_groups(model.spec, options)) {
     wanted += kv::page_bytes(group) * (kv::capacity_pages(group, cache_options(options)) + (group.state_bytes > 0 ? kUsualStates : 0));
   }
   const Plan running = model.planner->plan(plan_options(options));
@@ -90,7 +91,7 @@ void choose_codecs(EngineOptions& options, const Planner& planner) {
 }
 
 void check_codecs(const EngineOptions& options, const model::ModelSpec& spec) {
-  for (const kv::GroupSpec& group : kv_groups(spec, options.kv_local, options.kv_global)) {
+  for (const kv::GroupSpec& group : kv_groups(spec, options)) {
     const kernels::KvLayout& layout = group.layout;
     if (layout.head_dim <= kernels::kMostNarrowDim) continue;
     for (const KvCodec codec : {layout.codec.keys, layout.codec.values}) {
@@ -110,6 +111,7 @@ EngineOptions settled_options(EngineOptions options, const Model& model) {
   check_range("context", options.context_tokens, 1, EngineLimits::kMostContextTokens);
   check_range("sequences", options.sequences, 1, EngineLimits::kMostSequences);
   check_range("chunk", options.chunk_tokens, 1, EngineLimits::kMostChunkTokens);
+  check_range("newest tokens", options.kv_newest_tokens, EngineOptions::kUsualNewest, EngineLimits::kMostNewestTokens);
   check_range("threads", options.threads, 1, EngineLimits::kMostThreads);
   if (options.cache_bytes < EngineOptions::kAsMuchAgain || options.cache_bytes > EngineLimits::kMostCacheBytes) {
     throw Error(fmt::format("cache_bytes is {}", options.cache_bytes), "engine options",

@@ -1,6 +1,7 @@
 // Rows of queries that share keys (the heads of a group, neighbouring positions) form tiles. Each tile gathers span after span and merges
 // them in ascending order. With many tiles (prefill) a thread takes whole tiles, some together so that they share the reading of
 // a span; with few (decode) it takes single spans, whose results are merged afterwards: the same additions in the same order.
+// Where the newest keys lie apart, a tile gathers the spans of the others first and theirs after.
 #include "kernels/attention.h"
 
 #include <algorithm>
@@ -32,15 +33,25 @@ struct TileGrid {
   }
 };
 
+// Pages of one form, and which keys are read from them.
+struct Source {
+  const KvLayout* layout;
+  std::span<const KvPages> pages;
+  int window;        // as AttentionShape::window
+  int newest_apart;  // as AttentionTile::newest_apart
+};
+
 struct Call {
   const AttentionShape& shape;
-  const KvLayout& layout;
+  const KvLayout& layout;  // what all sources have in common: the shape of heads
+  std::span<const Source> sources;  // in the order of merging
   std::span<const SequenceRows> sequences;
-  std::span<const KvPages> pages;
   const float* queries;
   float* out;
   TileGrid grid;
   std::span<const AttendedPages> attended;
+
+  bool is_last(const Source& source) const { return &source == &sources.back(); }
 };
 
 // A tile made concrete: which rows and heads, which spans they see.
@@ -54,7 +65,7 @@ struct Tile {
   int first_span, end_span;
 };
 
-void make_tile(const Call& call, int index, Tile& tile) {
+void make_tile(const Call& call, const Source& source, int index, Tile& tile) {
   size_t s = 0;
   while (index >= call.grid.tiles(call.sequences[s], call.layout.kv_heads)) {
     index -= call.grid.tiles(call.sequences[s], call.layout.kv_heads);
@@ -82,12 +93,12 @@ void make_tile(const Call& call, int index, Tile& tile) {
       tile.positions[r] = sequence.first_position + q;
     }
   }
-  tile.work = {rows,         tile.queries.data(), tile.positions.data(), call.shape.window, call.shape.scale,
-               &call.layout, call.pages[s],       kv_head,               call.shape.chunk,  call.shape.softcap, {}, nullptr,
-               call.shape.turning};
+  tile.work = {rows,          tile.queries.data(), tile.positions.data(), source.window,           call.shape.scale,
+               source.layout, source.pages[s],     kv_head,               call.shape.chunk,        call.shape.softcap,
+               {},            nullptr,             call.shape.turning,    source.newest_apart};
   tile.attended = call.attended.empty() ? AttendedPages{} : call.attended[s];
-  tile.first_span = oldest_seen(call.shape.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
-  tile.end_span = tile.positions[static_cast<size_t>(rows - 1)] / kSpanTokens + 1;
+  tile.first_span = oldest_seen(source.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
+  tile.end_span = std::max(tile.first_span, (tile.work.end_seen(rows - 1) + kSpanTokens - 1) / kSpanTokens);
 }
 
 AttentionState state_at(float* memory, int stride) {
@@ -109,6 +120,12 @@ void merge_sinks(const KernelSet& set, const Tile& tile, const AttentionState& p
   set.merge(tile.work.rows, stride, part, state);
 }
 
+// What was gathered of one source, as it can be merged with that of the next.
+void turn_back_sums(const KernelSet& set, const AttentionTile& work, const AttentionState& state) {
+  const KvLayout& layout = *work.layout;
+  for (int r = 0; r < work.rows; ++r) set.turn_back(layout, state.sums + static_cast<int64_t>(r) * layout.value_stride());
+}
+
 void write_out(const KernelSet& set, const Tile& tile, const AttentionState& state) {
   const KvLayout& layout = *tile.work.layout;
   for (int r = 0; r < tile.work.rows; ++r) {
@@ -127,7 +144,7 @@ void unfold(const KernelSet& set, const Tile* first, size_t count, int span, std
   for (const Tile* tile = first; tile < first + count; ++tile) {
     const AttentionTile& each = tile->work;
     oldest = std::min(oldest, oldest_seen(each.window, each.chunk, each.positions[0]));
-    newest = std::max(newest, each.positions[each.rows - 1]);
+    newest = std::max(newest, each.end_seen(each.rows - 1) - 1);
   }
   const int begin = std::max(span * kSpanPages, oldest / kPageTokens);
   const int end = std::min((span + 1) * kSpanPages, newest / kPageTokens + 1);
@@ -190,10 +207,10 @@ struct TileGroup {
   size_t count;
   int first_span = 0, end_span = 0;
 
-  TileGroup(const Call& call, int begin, int end) : count(static_cast<size_t>(end - begin)) {
+  TileGroup(const Call& call, const Source& source, int begin, int end) : count(static_cast<size_t>(end - begin)) {
     for (size_t i = 0; i < count; ++i) {
       Tile& tile = tiles[i];
-      make_tile(call, begin + static_cast<int>(i), tile);
+      make_tile(call, source, begin + static_cast<int>(i), tile);
       first_span = i == 0 ? tile.first_span : std::min(first_span, tile.first_span);
       end_span = std::max(end_span, tile.end_span);
     }
@@ -208,18 +225,15 @@ struct TileGroup {
   }
 };
 
-void attend_group(Compute& compute, const Call& call, TileGroup group, int thread) {
-  const int stride = call.layout.value_stride();
-  const ThreadMemory memory(compute, thread, call.layout);
-  for (size_t i = 0; i < group.count; ++i) {
-    compute.set().arrange_queries(group.tiles[i].work, memory.queries[i]);
-    clear(memory.running[i], group.tiles[i].work.rows, stride);
-  }
+// Adds the spans of one source to what the tiles have gathered.
+void gather_spans(const Compute& compute, const KvLayout& layout, TileGroup& group, const ThreadMemory& memory) {
+  const int stride = layout.value_stride();
+  for (size_t i = 0; i < group.count; ++i) compute.set().arrange_queries(group.tiles[i].work, memory.queries[i]);
   for (int span = group.first_span; span < group.end_span; ++span) {
     size_t unfolded_end = 0;
     for (size_t i = 0; i < group.count; ++i) {
       Tile& tile = group.tiles[i];
-      if (is_unfolded(call.layout) && i == unfolded_end) {
+      if (is_unfolded(layout) && i == unfolded_end) {
         unfolded_end = group.end_of_alike(i);
         unfold(compute.set(), &tile, unfolded_end - i, span, memory.unfolded);
       }
@@ -231,6 +245,21 @@ void attend_group(Compute& compute, const Call& call, TileGroup group, int threa
       compute.set().merge(tile.work.rows, stride, memory.part, memory.running[i]);
     }
   }
+}
+
+// Tiles [begin, end).
+void attend_group(Compute& compute, const Call& call, int begin, int end, int thread) {
+  const int stride = call.layout.value_stride();
+  const ThreadMemory memory(compute, thread, call.layout);
+  for (int i = 0; i < end - begin; ++i) clear(memory.running[static_cast<size_t>(i)], kTileRows, stride);
+  for (const Source& source : call.sources) {
+    if (call.is_last(source)) break;
+    TileGroup group(call, source, begin, end);
+    gather_spans(compute, *source.layout, group, memory);
+    for (size_t i = 0; i < group.count; ++i) turn_back_sums(compute.set(), group.tiles[i].work, memory.running[i]);
+  }
+  TileGroup group(call, call.sources.back(), begin, end);
+  gather_spans(compute, *call.sources.back().layout, group, memory);
   for (size_t i = 0; i < group.count; ++i) {
     const Tile& tile = group.tiles[i];
     if (call.shape.sinks) merge_sinks(compute.set(), tile, memory.part, memory.running[i], stride);
@@ -246,7 +275,7 @@ void attend_whole_tiles(Compute& compute, const Call& call, int tiles) {
   const int groups = (tiles + together - 1) / together;
   compute.pool().run(groups, [&](int index, int thread) {
     const int begin = (groups - 1 - index) * together;  // the longest pasts first: they would make the others wait at the end
-    attend_group(compute, call, TileGroup(call, begin, std::min(begin + together, tiles)), thread);
+    attend_group(compute, call, begin, std::min(begin + together, tiles), thread);
   });
 }
 
@@ -276,33 +305,55 @@ SpanFetch fetch_of_span(const KvLayout& layout, int span, bool first, bool last)
   return {span, 1, 2, first, last ? -1 : span + 1};
 }
 
-// A few tiles, their spans shared out; in waves, so that the memory for the results is bounded. The states that the waves are
-// merged into stand behind the spans' own.
+// The states of spans that are computed at once; the one that they are merged into stands behind them.
+class WaveStates {
+ public:
+  WaveStates(Compute& compute, int stride)
+      : first_(compute.span_states()), stride_(stride), wave_(compute.span_state_count() - 1) {}
+  int wave() const { return wave_; }
+  AttentionState operator()(int i) const {
+    return state_at(first_ + static_cast<size_t>(i) * span_state_floats(stride_), stride_);
+  }
+  AttentionState running() const { return (*this)(wave_); }
+
+ private:
+  float* first_;
+  int stride_, wave_;
+};
+
+// Adds the spans of a tile to what it has gathered; in waves, so that the memory for the results is bounded.
+void gather_split_spans(Compute& compute, const Tile& tile, const WaveStates& state) {
+  const KvLayout& layout = *tile.work.layout;
+  compute.set().arrange_queries(tile.work, compute.arranged_queries());
+  for (int span = tile.first_span; span < tile.end_span; span += state.wave()) {
+    const int count = std::min(state.wave(), tile.end_span - span);
+    const int piece = std::clamp(count / (4 * compute.pool().threads()), 1, kSpansTogether);
+    compute.pool().run((count + piece - 1) / piece, [&](int some, int thread) {
+      const int begin = some * piece, end = std::min(begin + piece, count);
+      for (int i = begin; i < end; ++i) {
+        AttentionTile work = tile.work;
+        work.unfolded = compute.scratch(thread) + attention_scratch_bytes();
+        work.fetch = fetch_of_span(layout, span + i, i == begin, i + 1 == end);
+        if (is_unfolded(layout)) unfold(compute.set(), &tile, 1, span + i, work.unfolded);
+        compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
+      }
+    });
+    merge_spans(compute, tile.work.rows, layout.value_stride(), count, state, state.running());
+  }
+}
+
+// A few tiles, their spans shared out.
 void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
   const int stride = call.layout.value_stride();
-  const size_t state_floats = span_state_floats(stride);
-  const auto state = [&](int i) { return state_at(compute.span_states() + static_cast<size_t>(i) * state_floats, stride); };
+  const WaveStates state(compute, stride);
+  const AttentionState running = state.running();
   for (int index = 0; index < tiles; ++index) {
     Tile tile;
-    make_tile(call, index, tile);
-    compute.set().arrange_queries(tile.work, compute.arranged_queries());
-    const int wave = compute.span_state_count() - 1;
-    const AttentionState running = state(wave);
-    clear(running, tile.work.rows, stride);
-    for (int span = tile.first_span; span < tile.end_span; span += wave) {
-      const int count = std::min(wave, tile.end_span - span);
-      const int piece = std::clamp(count / (4 * compute.pool().threads()), 1, kSpansTogether);
-      compute.pool().run((count + piece - 1) / piece, [&](int some, int thread) {
-        const int begin = some * piece, end = std::min(begin + piece, count);
-        for (int i = begin; i < end; ++i) {
-          AttentionTile work = tile.work;
-          work.unfolded = compute.scratch(thread) + attention_scratch_bytes();
-          work.fetch = fetch_of_span(call.layout, span + i, i == begin, i + 1 == end);
-          if (is_unfolded(call.layout)) unfold(compute.set(), &tile, 1, span + i, work.unfolded);
-          compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
-        }
-      });
-      merge_spans(compute, tile.work.rows, stride, count, state, running);
+    clear(running, kTileRows, stride);
+    for (const Source& source : call.sources) {
+      make_tile(call, source, index, tile);
+      gather_split_spans(compute, tile, state);
+      if (!call.is_last(source)) turn_back_sums(compute.set(), tile.work, running);
     }
     if (call.shape.sinks) merge_sinks(compute.set(), tile, state(0), running, stride);
     if (tile.attended.pages) {
@@ -318,11 +369,19 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
 
 void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
             std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
-            float* out, std::span<const AttendedPages> attended) {
+            float* out, std::span<const AttendedPages> attended, const NewestKeys& newest) {
   assert(sequences.size() == pages.size() && shape.q_heads % layout.kv_heads == 0);
   assert(attended.empty() || attended.size() == sequences.size());
   assert(layout.turned == (shape.turning ? 2 * shape.turning->pairs : 0));
-  const Call call = {shape, layout, sequences, pages, queries, out, TileGrid(shape.q_heads, layout.kv_heads), attended};
+  const bool apart = newest.tokens > 0;
+  assert(!apart || (newest.pages.size() == pages.size() && newest.layout->kv_heads == layout.kv_heads &&
+                    newest.layout->head_dim == layout.head_dim && newest.layout->values_in_key == layout.values_in_key &&
+                    newest.layout->turned == layout.turned));
+  const int newest_window = shape.window > 0 ? std::min(shape.window, newest.tokens) : newest.tokens;
+  const std::array<Source, 2> sources = {{{&layout, pages, shape.window, newest.tokens},
+                                          {newest.layout, newest.pages, newest_window, 0}}};
+  const Call call = {shape, layout, std::span(sources).first(apart ? 2 : 1), sequences,
+                     queries, out, TileGrid(shape.q_heads, layout.kv_heads), attended};
   int tiles = 0;
   for (const SequenceRows& sequence : sequences) tiles += call.grid.tiles(sequence, layout.kv_heads);
   if (tiles >= 4 * compute.pool().threads() || compute.pool().threads() == 1) {

@@ -38,14 +38,22 @@ struct AttendedPages {
   Unit unit = Unit::share;
 };
 
+// The newest keys of each row in a form of their own, beside narrow ones: the query at i reads keys j with i - tokens < j from
+// these pages and older ones from the others. The softmax is one over all; spans of these pages are merged after the others.
+struct NewestKeys {
+  int tokens = 0;                    // 0: none
+  const KvLayout* layout = nullptr;  // heads as those of the others
+  std::span<const KvPages> pages;    // one per sequence, of this layer
+};
+
 // out[row][head] = sum over the keys j that the row sees of softmax(scale * q.k_j) * v_j. Query head h reads K/V head
 // h / (q_heads / kv_heads). Keys and values of the rows themselves must have been stored.
 //   queries       [rows][q_heads * head_dim]
 //   out           [rows][q_heads * value_dim]
 //   pages         one per sequence, of this layer
-//   attended      likewise, or empty
+//   attended      likewise, or empty; REQUIRES it empty, or of null pages, where newest keys lie apart
 void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
             std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
-            float* out, std::span<const AttendedPages> attended = {});
+            float* out, std::span<const AttendedPages> attended = {}, const NewestKeys& newest = {});
 
 }  // namespace fovea::kernels

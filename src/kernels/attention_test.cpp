@@ -329,26 +329,37 @@ TEST_P(AttendSpan, SharesOfPagesAreThoseOfTheSpecificationAndAddUpToOne) {
 // ---- attend: the whole of it
 // ---------------------------------------------------------------------------------------
 
-// A ragged batch: sequences with a past of their own that is partly given back where the window allows it.
+// A ragged batch: sequences with a past of their own that is partly given back where the window allows it. Where the newest
+// tokens lie apart, these pages hold other numbers than the others, so that whoever reads the wrong ones is found out.
 struct Batch {
   AttentionShape shape;
   KvLayout layout;
-  std::vector<StoredSequence> stored;
+  const Turning* turning;
+  int newest_tokens;
+  KvLayout newest_layout;
+  std::vector<StoredSequence> stored, newest_stored;
+  std::vector<KvPages> newest_pages;
   std::vector<SequenceRows> sequences;
   std::vector<KvPages> pages;
   std::vector<float> queries;
   int rows = 0;
-  const Turning* turning;
 
   struct Piece {
     int past, rows;
   };
   Batch(const KernelSet& set, const AttentionShape& s, const KvLayout& l, std::vector<Piece> pieces,
-        RandomNumbers& random, const Turning* t = nullptr)
-      : shape(s), layout(l), turning(t) {
+        RandomNumbers& random, int newest = 0, const Turning* t = nullptr)
+      : shape(s), layout(l), turning(t), newest_tokens(newest), newest_layout(l) {
+    newest_layout.codec = KvCodec::bf16;
     stored.reserve(pieces.size());
+    newest_stored.reserve(pieces.size());
     for (const Piece& piece : pieces) {
       const int oldest = oldest_seen(shape.window, shape.chunk, piece.past);
+      if (newest > 0) {
+        const int first = std::max(0, piece.past - newest + 1) / kPageTokens;
+        newest_stored.emplace_back(set, newest_layout, first, piece.past + piece.rows, random);
+        newest_pages.push_back(newest_stored.back().view());
+      }
       stored.emplace_back(set, layout, oldest / kPageTokens, piece.past + piece.rows, random);
       sequences.push_back({rows, piece.rows, piece.past});
       pages.push_back(stored.back().view());
@@ -364,7 +375,7 @@ struct Batch {
     ThreadPool pool(threads);
     Compute compute(set, pool, {std::max(1, rows), 32, layout.head_dim});
     std::vector<float> out(static_cast<size_t>(rows) * out_width());
-    attend(compute, shape, layout, sequences, pages, queries.data(), out.data());
+    attend(compute, shape, layout, sequences, pages, queries.data(), out.data(), {}, {newest_tokens, &newest_layout, newest_pages});
     return out;
   }
 
@@ -376,7 +387,8 @@ struct Batch {
     const SequenceRows one = {0, 1, sequences[s].first_position + row};
     const float* from = queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width();
     const std::vector<float> query(from, from + width());
-    attend(compute, shape, layout, {&one, 1}, {&pages[s], 1}, query.data(), out.data());
+    const auto newest = newest_pages.empty() ? std::span<const KvPages>() : std::span(newest_pages).subspan(s, 1);
+    attend(compute, shape, layout, {&one, 1}, {&pages[s], 1}, query.data(), out.data(), {}, {newest_tokens, &newest_layout, newest});
     return out;
   }
 
@@ -387,10 +399,11 @@ struct Batch {
     const float* query =
         queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width() + head * layout.head_dim;
     const int oldest = oldest_seen(shape.window, shape.chunk, position);
+    const auto source = [&](int j) -> const StoredSequence& { return j > position - newest_tokens ? newest_stored[s] : stored[s]; };
     std::vector<double> scores;
     for (int j = oldest; j <= position; ++j) {
-      std::vector<double> key = stored[s].key(j, kv_head);
-      if (turning) turning->turn(stored[s].position_of(j), key);
+      std::vector<double> key = source(j).key(j, kv_head);
+      if (turning) turning->turn(source(j).position_of(j), key);
       const double dot = std::inner_product(key.begin(), key.end(), query, 0.0);
       const double score = dot * shape.scale;
       scores.push_back(shape.softcap > 0 ? shape.softcap * std::tanh(score / shape.softcap) : score);
@@ -401,7 +414,8 @@ struct Batch {
     for (size_t i = 0; i < scores.size(); ++i) {
       const double p = std::exp(scores[i] - largest);
       weight += p;
-      const std::vector<double>& value = stored[s].value(oldest + static_cast<int>(i), kv_head);
+      const int j = oldest + static_cast<int>(i);
+      const std::vector<double>& value = source(j).value(j, kv_head);
       for (size_t d = 0; d < out.size(); ++d) out[d] += p * value[d];
     }
     for (double& x : out) x /= weight;
@@ -431,7 +445,13 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         const KeyTurning view = turning.view();
         const AttentionShape turning_keys = {q_heads, window, scale, 0, 0, nullptr, &view};
         check(Batch(set, turning_keys, {codec, kv_heads, head_dim, head_dim, turned}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random,
-                    &turning));
+                    0, &turning));
+        if (!is_narrow(codec.keys) || window == 1 || head_dim == 8) continue;
+        const int newest = std::array{1, 16, 40, 200}[static_cast<size_t>(random.integer(0, 4))];
+        SCOPED_TRACE(testing::Message() << newest << " newest tokens apart");
+        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
+                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
+        check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {7, 30}}, random, newest));
       }
     }
   }

@@ -47,7 +47,7 @@ struct SpanFetch {
 struct AttentionTile {
   int rows = 0;                        // 1..kTileRows
   const float* const* queries = nullptr;  // [rows] -> [head_dim]
-  const int32_t* positions = nullptr;  // [rows]; keys beyond are not seen
+  const int32_t* positions = nullptr;  // [rows]; keys beyond are not seen, see end_seen
   int window = 0;                      // 0: whole past; else keys j with position - window < j
   float scale = 1;
   const KvLayout* layout = nullptr;
@@ -58,6 +58,9 @@ struct AttentionTile {
   SpanFetch fetch = {};
   std::byte* unfolded = nullptr;  // narrow codecs and turned keys: what unfold_pages wrote of the span, as far as the tile sees it
   const KeyTurning* turning = nullptr;  // of keys that are turned as they are read (KvLayout::turned), of as many dimensions
+  int newest_apart = 0;  // so many of the newest keys lie in other pages (attention.h, NewestKeys): not seen here
+
+  [[gnu::always_inline]] int end_seen(int row) const { return positions[row] + 1 - newest_apart; }  // first key that is not
 };
 
 // The oldest key that the query at `position` sees.

@@ -21,6 +21,13 @@ int index_of(SequenceId id) { return static_cast<int>(id); }
 
 int end_page(int end_position) { return (end_position + kPageTokens - 1) / kPageTokens; }
 
+// Whether a layer has a window, beside what it keeps of its newest tokens.
+bool has_window(std::span<const GroupSpec> groups, int layer) {
+  return std::ranges::any_of(groups, [layer](const GroupSpec& group) {
+    return !group.newest && group.window != kWholePast && std::ranges::count(group.layers, layer) > 0;
+  });
+}
+
 IndexShape index_shape(std::span<const GroupSpec> groups, const CacheOptions& options) {
   IndexShape shape;
   shape.limit_bytes = limit_bytes(groups, options);
@@ -28,6 +35,7 @@ IndexShape index_shape(std::span<const GroupSpec> groups, const CacheOptions& op
     shape.state_groups += group.state_bytes > 0;
     if (group.state_bytes > 0 || group.window == kWholePast) continue;
     shape.windows.push_back(group.window);
+    if (group.newest && has_window(groups, group.layers.front())) continue;  // the newest are restored with the whole window
     shape.replay_tokens += (group.window - 1) * static_cast<int>(group.layers.size());
   }
   // A page more: boundaries keep whole pages, which may begin before the window.
@@ -36,9 +44,12 @@ IndexShape index_shape(std::span<const GroupSpec> groups, const CacheOptions& op
   return shape;
 }
 
-int least_spacing(const IndexShape& shape) {
-  const int widest = shape.windows.empty() ? kUsualSpacing : std::ranges::max(shape.windows);
-  return end_page(widest) * kPageTokens;
+int least_spacing(std::span<const GroupSpec> groups) {
+  int widest = 0;
+  for (const GroupSpec& group : groups) {
+    if (group.state_bytes == 0 && !group.newest) widest = std::max(widest, group.window);
+  }
+  return end_page(widest > 0 ? widest : kUsualSpacing) * kPageTokens;
 }
 
 // The first point after `position` where a long prefill leaves a boundary: points grow rarer with depth, so
@@ -55,7 +66,7 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
       sequences_(static_cast<size_t>(options.sequences)),
       missing_(groups.size()),
       limit_bytes_(kv::limit_bytes(groups, options)),
-      spacing_tokens_(least_spacing(index_shape(groups, options))),
+      spacing_tokens_(least_spacing(groups)),
       index_(index_shape(groups, options)) {
   assert(options.context_tokens > 0 && options.chunk_tokens > 0 && options.sequences > 0);
   kv::check(options.eviction);
@@ -80,8 +91,8 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
 void Cache::place_layers(const LayerPlace& of_group) {
   LayerPlace next = of_group;
   for (const int layer : of_group.spec->layers) {
-    places_.resize(std::max(places_.size(), static_cast<size_t>(layer) + 1));
-    LayerPlace& place = places_[static_cast<size_t>(layer)];
+    for (auto* places : {&places_, &newest_places_}) places->resize(std::max(places->size(), static_cast<size_t>(layer) + 1));
+    LayerPlace& place = (of_group.spec->newest ? newest_places_ : places_)[static_cast<size_t>(layer)];
     assert(!place.spec);
     place = next;
     next.offset += layer_stride_bytes(*of_group.spec);
@@ -376,17 +387,20 @@ bool Cache::roll_back(SequenceId id, int length) {
 // --- looking
 // -----------------------------------------------------------------------------------------------------
 
-kernels::KvPages Cache::view(SequenceId id, int layer) const {
+kernels::KvPages Cache::view(SequenceId id, const LayerPlace& place) const {
   assert(at(id).live);
-  if (const StaticGroup* group = place(layer).contiguous)
-    return group->view(place(layer).member, at(id).extent.length, at(id).extent.reserved_end);
-  kernels::KvPages pages = place(layer).group->view(index_of(id), place(layer).offset);
-  if (!place(layer).group->has_window()) {
+  if (const StaticGroup* group = place.contiguous)
+    return group->view(place.member, at(id).extent.length, at(id).extent.reserved_end);
+  kernels::KvPages pages = place.group->view(index_of(id), place.offset);
+  if (!place.group->has_window()) {
     pages.first_writable = at(id).extent.kept - at(id).forgotten;
     pages.moved = at(id).forgotten;  // sinks too are turned to where they would be without the gap
   }
   return pages;
 }
+
+kernels::KvPages Cache::view(SequenceId id, int layer) const { return view(id, place(layer)); }
+kernels::KvPages Cache::newest_view(SequenceId id, int layer) const { return view(id, newest_place(layer)); }
 
 float* Cache::state(SequenceId id, int layer) const {
   const LayerPlace& place = places_[static_cast<size_t>(layer)];
@@ -395,6 +409,12 @@ float* Cache::state(SequenceId id, int layer) const {
 }
 
 const kernels::KvLayout& Cache::layout(int layer) const { return place(layer).spec->layout; }
+const kernels::KvLayout& Cache::newest_layout(int layer) const { return newest_place(layer).spec->layout; }
+
+int Cache::newest_tokens(int layer) const {
+  const GroupSpec* spec = newest_places_[static_cast<size_t>(layer)].spec;
+  return spec ? spec->window : 0;
+}
 
 std::vector<GroupStats> Cache::stats() const {
   std::vector<GroupStats> all;
@@ -471,6 +491,12 @@ void Cache::check() const {
 
 const Cache::LayerPlace& Cache::place(int layer) const {
   const LayerPlace& found = places_[static_cast<size_t>(layer)];
+  assert(found.group || found.contiguous);
+  return found;
+}
+
+const Cache::LayerPlace& Cache::newest_place(int layer) const {
+  const LayerPlace& found = newest_places_[static_cast<size_t>(layer)];
   assert(found.group || found.contiguous);
   return found;
 }

@@ -54,7 +54,7 @@ struct Prompt {
 //              two boundaries do not allocate
 class Cache {
  public:
-  // REQUIRES groups with layers, shapes and options above zero, no layer in two groups.
+  // REQUIRES groups with layers, shapes and options above zero, no layer in two groups but for one of the newest tokens.
   // Throws Error when the operating system refuses the memory.
   Cache(std::vector<GroupSpec> groups, const CacheOptions& options);
 
@@ -134,6 +134,10 @@ class Cache {
   // positions reserved. Valid as a view is.
   float* state(SequenceId sequence, int layer) const;
   const kernels::KvLayout& layout(int layer) const;  // REQUIRES, as in view, a layer of some group
+  // The same of the newest tokens that a layer keeps in a form of their own (GroupSpec::newest); 0: it keeps none.
+  int newest_tokens(int layer) const;
+  kernels::KvPages newest_view(SequenceId sequence, int layer) const;
+  const kernels::KvLayout& newest_layout(int layer) const;
 
   std::vector<GroupStats> stats() const;                // groups of pages, then of states, as constructed
   int64_t limit_bytes() const { return limit_bytes_; }  // pages of all groups never take more
@@ -187,6 +191,8 @@ class Cache {
 
   void place_layers(const LayerPlace& of_group);
   const LayerPlace& place(int layer) const;
+  const LayerPlace& newest_place(int layer) const;
+  kernels::KvPages view(SequenceId id, const LayerPlace& place) const;
   const Sequence& at(SequenceId id) const;
   Sequence& at(SequenceId id);
 
@@ -211,6 +217,7 @@ class Cache {
   std::vector<std::unique_ptr<StaticGroup>> contiguous_;  // likewise; instead of groups_
   std::vector<PagePool*> pools_;                     // of groups_, then of states_
   std::vector<LayerPlace> places_;  // per layer of the model
+  std::vector<LayerPlace> newest_places_;  // likewise, of groups of the newest tokens
   std::vector<Sequence> sequences_;
   std::vector<int> missing_;  // pages per pool, while room is made
   int64_t limit_bytes_ = 0;

@@ -1,4 +1,4 @@
-// Random operations against the dumbest cache there is: per sequence and layer one array with an entry per
+// Random operations against the dumbest cache there is: per sequence, and layer of a group, one array with an entry per
 // position.
 #include <gtest/gtest.h>
 
@@ -22,9 +22,10 @@ struct Slot {
   std::byte* begin;
   std::byte* end;
 
-  Slot(const Cache& cache, SequenceId sequence, int layer, int position) {
-    const size_t bytes = cache.layout(layer).slice_bytes() / kPageTokens;
-    std::byte* slice = cache.view(sequence, layer).slice(position / kPageTokens);
+  Slot(const Cache& cache, SequenceId sequence, const GroupSpec& group, int layer, int position) {
+    const size_t bytes = group.layout.slice_bytes() / kPageTokens;
+    const kernels::KvPages pages = group.newest ? cache.newest_view(sequence, layer) : cache.view(sequence, layer);
+    std::byte* slice = pages.slice(position / kPageTokens);
     begin = slice + static_cast<size_t>(position % kPageTokens) * bytes;
     end = begin + bytes;
   }
@@ -41,7 +42,7 @@ struct Plain {
   SequenceId id{};
   int length = 0;
   int reserved_end = 0;
-  std::vector<std::vector<uint64_t>> tags;  // [layer][position], written ones
+  std::vector<std::vector<uint64_t>> tags;  // [RandomOperations::array_of][position], written ones
 };
 
 class RandomOperations {
@@ -87,7 +88,7 @@ class RandomOperations {
     ASSERT_EQ(id.has_value(), live_.size() < static_cast<size_t>(options_.sequences));
     if (!id) return;
     for (const Plain& other : live_) ASSERT_NE(other.id, *id);
-    live_.push_back({.id = *id, .tags = std::vector<std::vector<uint64_t>>(static_cast<size_t>(layers_))});
+    live_.push_back({.id = *id, .tags = std::vector<std::vector<uint64_t>>(static_cast<size_t>(2 * layers_))});
   }
 
   void release(size_t which) {
@@ -111,8 +112,9 @@ class RandomOperations {
     for (int position = plain.length; position < plain.length + tokens; ++position) {
       for (const GroupSpec& group : groups_) {
         for (const int layer : group.layers) {
-          plain.tags[static_cast<size_t>(layer)].push_back(random_());
-          Slot(cache_, plain.id, layer, position).write(plain.tags[static_cast<size_t>(layer)].back());
+          std::vector<uint64_t>& tags = plain.tags[array_of(group, layer)];
+          tags.push_back(random_());
+          Slot(cache_, plain.id, group, layer, position).write(tags.back());
         }
       }
     }
@@ -120,6 +122,8 @@ class RandomOperations {
     plain.length += tokens;
     ASSERT_EQ(cache_.length(plain.id), plain.length);
   }
+
+  size_t array_of(const GroupSpec& group, int layer) const { return static_cast<size_t>(layer + (group.newest ? layers_ : 0)); }
 
   static bool readable(const GroupSpec& group, int position, int length) {
     return group.window == kWholePast || position > length - group.window;
@@ -130,8 +134,8 @@ class RandomOperations {
       for (const int layer : group.layers) {
         for (int position = 0; position < plain.length; ++position) {
           if (!readable(group, position, plain.length)) continue;
-          const uint64_t tag = plain.tags[static_cast<size_t>(layer)][static_cast<size_t>(position)];
-          ASSERT_TRUE(Slot(cache_, plain.id, layer, position).holds(tag))
+          const uint64_t tag = plain.tags[array_of(group, layer)][static_cast<size_t>(position)];
+          ASSERT_TRUE(Slot(cache_, plain.id, group, layer, position).holds(tag))
               << "layer " << layer << ", position " << position;
         }
       }
@@ -197,6 +201,15 @@ TEST(PagedCache, BehavesLikeOneBigArrayWithTwoWindowsThatRunOut) {
   RandomOperations(
       {{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 64, .layers = {1, 2}, .layout = kEven}},
       {.context_tokens = 90, .chunk_tokens = 64, .sequences = 6, .total_tokens = 100}, 4)
+      .run(kOperations);
+}
+
+TEST(PagedCache, BehavesLikeOneBigArrayWithTheNewestTokensOfLayersApart) {
+  RandomOperations({{.window = 40, .layers = {0, 2}, .layout = kOdd},
+                    {.layers = {1, 3}, .layout = kEven},
+                    {.window = 16, .layers = {0, 2}, .layout = kEven, .newest = true},
+                    {.window = 20, .layers = {1, 3}, .layout = kOdd, .newest = true}},
+                   {.context_tokens = 130, .chunk_tokens = 35, .sequences = 4, .total_tokens = 180}, 6)
       .run(kOperations);
 }
 

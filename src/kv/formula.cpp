@@ -13,11 +13,34 @@ namespace {
 
 using kernels::kPageTokens;
 
+constexpr int kUsualNewestTokens = 16;  // docs/kv-codecs.md: more gains little
+
 int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
 int64_t layer_count(const GroupSpec& group) { return static_cast<int64_t>(group.layers.size()); }
 
 }  // namespace
+
+int newest_tokens(const kernels::KvLayout& layout, int window, int wanted) {
+  if (!kernels::is_narrow(layout.codec.keys)) return 0;
+  const int bits = std::min(kernels::code_bits(layout.codec.keys), layout.own_values() ? kernels::code_bits(layout.codec.values) : 8);
+  const int tokens = wanted != EngineOptions::kUsualNewest ? wanted : bits < 8 ? kUsualNewestTokens : 0;
+  return window == kWholePast ? tokens : std::min(tokens, window);
+}
+
+std::vector<GroupSpec> with_newest(std::vector<GroupSpec> groups, int wanted) {
+  const size_t count = groups.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (groups[i].state_bytes > 0) continue;
+    const int tokens = newest_tokens(groups[i].layout, groups[i].window, wanted);
+    if (tokens == 0) continue;
+    GroupSpec& newest = groups.emplace_back(groups[i]);
+    newest.window = tokens;
+    newest.layout.codec = KvCodec::bf16;
+    newest.newest = true;
+  }
+  return groups;
+}
 
 int first_readable(int window, int length) {
   return window == kWholePast || length < window ? 0 : length - window + 1;

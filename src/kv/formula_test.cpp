@@ -98,6 +98,30 @@ TEST(Formula, MorePagesThanCanBeNumberedAreRefused) {
   EXPECT_THROW(capacity_pages(group(kWholePast), options), Error);
 }
 
+TEST(Formula, OnlyLayersWithNarrowKeysKeepTheirNewestTokensApart) {
+  const auto of = [](KvCodecs codecs, int window, int wanted) { return newest_tokens({codecs, 1, 64}, window, wanted); };
+  constexpr int kUsual = EngineOptions::kUsualNewest;
+  EXPECT_EQ(of(KvCodec::tq4, kWholePast, kUsual), 16);
+  EXPECT_EQ(of({KvCodec::int8, KvCodec::tq3}, kWholePast, kUsual), 16);
+  EXPECT_EQ(of(KvCodec::int8, kWholePast, kUsual), 0) << "loses hardly anything";
+  EXPECT_EQ(of(KvCodec::int8, kWholePast, 40), 40);
+  EXPECT_EQ(of(KvCodec::tq4, kWholePast, 0), 0);
+  EXPECT_EQ(of(KvCodec::tq4, 10, kUsual), 10) << "there are no more";
+  EXPECT_EQ(of({KvCodec::bf16, KvCodec::tq3}, kWholePast, 40), 0) << "such keys can be moved, by shifts and eviction";
+}
+
+TEST(Formula, GroupsOfTheNewestTokensStandBehindTheOthers) {
+  GroupSpec local = group(512, {0, 2}), global = group(kWholePast, {1});
+  local.layout.codec = KvCodec::tq4;
+  const std::vector<GroupSpec> groups = with_newest({local, global, {.layers = {3}, .state_bytes = 8}}, EngineOptions::kUsualNewest);
+  ASSERT_EQ(groups.size(), 4u);
+  EXPECT_TRUE(groups[3].newest && !groups[0].newest);
+  EXPECT_EQ(groups[3].layers, local.layers);
+  EXPECT_EQ(groups[3].window, 16);
+  EXPECT_EQ(groups[3].layout.codec, KvCodecs(KvCodec::bf16));
+  EXPECT_EQ(groups[3].layout.head_dim, local.layout.head_dim);
+}
+
 TEST(Formula, ManySequencesShareOneChunkOnItsWay) {
   const GroupSpec local = group(512);
   CacheOptions options{.context_tokens = 8192, .chunk_tokens = 256, .sequences = 1};

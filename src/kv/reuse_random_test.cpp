@@ -40,10 +40,12 @@ class ReuseOperations {
       for (const int layer : group.layers) (group.state_bytes > 0 ? states_ : layers_).push_back({layer, &group, 0});
     }
     std::ranges::sort(layers_, {}, &Layer::index);
-    int late = 0;
+    int late = 0, later = 0, last = -1;  // of what a layer reads the widest window counts: its newest tokens lie within it
     for (Layer& layer : layers_) {
+      if (layer.index != last) late = later;
+      last = layer.index;
       layer.exact_after = late;
-      if (layer.group->window != kWholePast) late += layer.group->window - 1;
+      if (layer.group->window != kWholePast) later = std::max(later, late + layer.group->window - 1);
     }
   }
 
@@ -191,9 +193,11 @@ class ReuseOperations {
   }
 
   std::byte* slot(const Live& live, const Layer& layer, int position) const {
-    const size_t bytes = cache_.layout(layer.index).slice_bytes() / kPageTokens;
-    return cache_.view(live.id, layer.index).slice(position / kPageTokens) +
-           static_cast<size_t>(position % kPageTokens) * bytes;
+    const size_t bytes = layer.group->layout.slice_bytes() / kPageTokens;
+    return view(live, layer).slice(position / kPageTokens) + static_cast<size_t>(position % kPageTokens) * bytes;
+  }
+  kernels::KvPages view(const Live& live, const Layer& layer) const {
+    return layer.group->newest ? cache_.newest_view(live.id, layer.index) : cache_.view(live.id, layer.index);
   }
 
   uint64_t tag(const Live& live, const Layer& layer, int position) const {
@@ -222,7 +226,7 @@ class ReuseOperations {
   }
 
   void write(const Live& live, const Layer& layer, int position, bool true_token) const {
-    if (position < cache_.view(live.id, layer.index).first_writable) return;
+    if (position < view(live, layer).first_writable) return;
     const bool wrong = position < live.kept && position < live.from + layer.exact_after;
     const uint64_t value = wrong || !true_token ? 0xBADBADBAD : tag(live, layer, position);
     std::memcpy(slot(live, layer, position), &value, sizeof value);
@@ -321,12 +325,28 @@ TEST(ReusingCache, GivesWhatWasComputedWithStatesBesideGlobalLayers) {
       .run(kOperations);
 }
 
+TEST(ReusingCache, GivesWhatWasComputedWithTheNewestTokensOfLayersApart) {
+  ReuseOperations({{.window = 30, .layers = {0, 2}, .layout = kOdd},
+                   {.layers = {1, 3}, .layout = kEven},
+                   {.window = 16, .layers = {0, 2}, .layout = kEven, .newest = true},
+                   {.window = 16, .layers = {1, 3}, .layout = kOdd, .newest = true}},
+                  {.context_tokens = 260, .chunk_tokens = 48, .sequences = 4, .retained_bytes = 30'000, .rollback_tokens = 3}, 10)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedWithTheNewestTokensOfGlobalLayersAlone) {
+  ReuseOperations({{.layers = {0, 1, 2}, .layout = kEven}, {.window = 5, .layers = {0, 1, 2}, .layout = kOdd, .newest = true}},
+                  {.context_tokens = 200, .chunk_tokens = 30, .sequences = 3, .retained_bytes = 15'000}, 11)
+      .run(kOperations);
+}
+
 TEST(ReusingCache, GivesWhatWasComputedWithEverythingAtOnce) {
   ReuseOperations({{.window = 7, .layers = {0}, .layout = kOdd},
                    {.window = 40, .layers = {1, 5}, .layout = kEven},
                    {.layers = {2}, .layout = {KvCodec::f16, 1, 6, 4}},
                    {.layers = {3}, .layout = kOdd},
-                   {.layers = {4}, .state_bytes = 300}},
+                   {.layers = {4}, .state_bytes = 300},
+                   {.window = 12, .layers = {3}, .layout = kEven, .newest = true}},
                   {.context_tokens = 250, .chunk_tokens = 60, .sequences = 4, .retained_bytes = 50'000}, 9)
       .run(kOperations);
 }

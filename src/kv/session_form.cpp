@@ -17,7 +17,8 @@ constexpr auto kLastCodec = static_cast<uint32_t>(KvCodec::tq2);
 constexpr uint64_t kMostStateBytes = uint64_t{1} << 32;
 
 struct GroupNumbers {
-  uint32_t window, kv_heads, head_dim, values_in_key, key_codec, value_codec, layers, turned;
+  uint32_t window, kv_heads, head_dim, values_in_key, key_codec, value_codec, layers;
+  uint16_t turned, newest;
   uint64_t state_bytes;
 };
 static_assert(sizeof(GroupNumbers) == 40);
@@ -31,14 +32,15 @@ void append(std::string& bytes, const GroupSpec& group) {
   append(bytes, GroupNumbers{static_cast<uint32_t>(group.window), static_cast<uint32_t>(layout.kv_heads),
                              static_cast<uint32_t>(layout.head_dim), static_cast<uint32_t>(layout.values_in_key),
                              static_cast<uint32_t>(layout.codec.keys), static_cast<uint32_t>(layout.codec.values),
-                             static_cast<uint32_t>(group.layers.size()), static_cast<uint32_t>(layout.turned), static_cast<uint64_t>(group.state_bytes)});
+                             static_cast<uint32_t>(group.layers.size()), static_cast<uint16_t>(layout.turned),
+                             static_cast<uint16_t>(group.newest), static_cast<uint64_t>(group.state_bytes)});
   for (const int layer : group.layers) append(bytes, static_cast<uint32_t>(layer));
 }
 
 bool is_sane(const GroupNumbers& n) {
   const bool pages = n.kv_heads > 0 && n.kv_heads <= kMostHeads && n.head_dim > 0 && n.head_dim <= kMostDims;
   return n.window <= kMostWindow && n.values_in_key <= n.head_dim && n.key_codec <= kLastCodec &&
-         n.value_codec <= kLastCodec && n.layers > 0 && n.layers <= kMostLayers && n.turned <= n.head_dim &&
+         n.value_codec <= kLastCodec && n.layers > 0 && n.layers <= kMostLayers && n.turned <= n.head_dim && n.newest <= 1 &&
          n.state_bytes <= kMostStateBytes && (pages || n.state_bytes > 0);
 }
 
@@ -49,6 +51,7 @@ bool read_group(ByteReader& rest, GroupSpec& group) {
   group.layout = {{static_cast<KvCodec>(n.key_codec), static_cast<KvCodec>(n.value_codec)}, static_cast<int>(n.kv_heads), static_cast<int>(n.head_dim),
                   static_cast<int>(n.values_in_key), static_cast<int>(n.turned)};
   group.state_bytes = static_cast<int64_t>(n.state_bytes);
+  group.newest = n.newest != 0;
   for (uint32_t i = 0; i < n.layers; ++i) {
     uint32_t layer = 0;
     if (!rest.take(layer) || layer > kMostLayers) return false;

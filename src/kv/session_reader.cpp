@@ -54,7 +54,7 @@ void SessionReader::read_header() {
   key_ = {header.model, header.cache};
   if (wanted_key_ && wanted_key_->model != key_.model) refuse("the session was saved with another model");
   if ((wanted_key_ && wanted_key_->cache != key_.cache) || header.page_tokens != kernels::kPageTokens) {
-    refuse("the session was saved with other K/V codecs (--kv-local, --kv-global) or another form of keys and pages");
+    refuse("the session was saved with other K/V codecs (--kv-local, --kv-global, --kv-newest) or another form of keys and pages");
   }
 }
 

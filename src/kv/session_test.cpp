@@ -168,6 +168,23 @@ TEST(Session, OfAnotherModelCodecOrFormatIsRefusedWithTheReason) {
   EXPECT_NE(refusal([&] { small.restore(path, kModel, ""); }).find("context"), std::string::npos);
 }
 
+TEST(Session, OfOtherNewestTokensIsRefused) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  const auto cache_with = [](int newest) {
+    const std::vector<GroupSpec> narrow = {{.layers = {0, 1, 2, 3, 5}, .layout = {KvCodec::tq4, 2, 64}}};
+    return Cache(with_newest(narrow, newest), {.context_tokens = kContext, .chunk_tokens = 64, .retained_bytes = 1 << 20});
+  };
+  Cache cache = cache_with(16);
+  compute(cache, text(100));
+  cache.save(path, kModel, "", text(100), "");
+  for (const int other : {0, 15, 17}) {
+    Cache unlike = cache_with(other);
+    EXPECT_NE(refusal([&] { unlike.restore(path, kModel, ""); }).find("codecs"), std::string::npos) << other;
+  }
+  EXPECT_EQ(cache_with(16).restore(path, kModel, "").held, 100);
+}
+
 TEST(Session, DamagedFilesAreRefused) {
   const TemporaryFolder folder;
   const std::string path = (folder / "chat").string();

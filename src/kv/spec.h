@@ -14,12 +14,21 @@ inline constexpr int kWholePast = 0;  // a window that never closes
 // Layers that keep state alike, and therefore share pages: a page holds kPageTokens positions of all of them.
 struct GroupSpec {
   int window = kWholePast;   // tokens a query sees, itself included
-  std::vector<int> layers;   // layer indices of the model, ascending; a layer belongs to one group at most
+  std::vector<int> layers;   // layer indices of the model, ascending; a layer belongs to one group at most, beside one of `newest`
   kernels::KvLayout layout = {};  // the same for every layer of the group
   // > 0: the layers keep no keys and values but a state of so many bytes per sequence, whatever its length; zero where a
   // sequence begins. Window and layout mean nothing then.
   int64_t state_bytes = 0;
+  // The newest `window` positions of layers that another group holds too, in a narrower form: queries read these here and older
+  // ones there (kernels::NewestKeys).
+  bool newest = false;
 };
+
+// How many of the newest tokens a layer of this layout and window keeps in bf16 beside codes; 0: none. Only where keys are narrow.
+// wanted: EngineOptions::kv_newest_tokens.
+int newest_tokens(const kernels::KvLayout& layout, int window, int wanted);
+// The groups, and behind them those of the newest tokens of layers that keep them.
+std::vector<GroupSpec> with_newest(std::vector<GroupSpec> groups, int wanted);
 
 struct CacheOptions {
   int context_tokens = 0;  // longest sequence

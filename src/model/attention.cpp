@@ -159,8 +159,15 @@ void find_pages(const Step& step, int layer) {
   }
 }
 
-void store(const Step& step, const kernels::KvLayout& layout, Rows k, Rows v) {
-  const std::vector<kernels::KvPages>& pages = step.s.pages;
+// The newest tokens of the layer, where it keeps them apart.
+kernels::NewestKeys find_newest(const Step& step, int layer) {
+  const int tokens = step.cache.newest_tokens(layer);
+  if (tokens == 0) return {};
+  for (size_t i = 0; i < step.batch.ids.size(); ++i) step.s.newest_pages[i] = step.cache.newest_view(step.batch.ids[i], layer);
+  return {tokens, &step.cache.newest_layout(layer), step.s.newest_pages};
+}
+
+void store(const Step& step, const kernels::KvLayout& layout, std::span<const kernels::KvPages> pages, Rows k, Rows v) {
   for (size_t s = 0; s < step.s.places.size(); ++s) {
     const kernels::SequenceRows& sequence = step.s.places[s];
     step.compute.for_rows(sequence.rows, kernels::kPageTokens, [&](int begin, int end) {
@@ -199,14 +206,16 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
   }
   find_pages(step, owner);
   if (own && !step.s.key_shifts.empty()) step.add_bias(step.s.key_shifts[static_cast<size_t>(index)], k);
-  if (own) store(step, layout, k, v);
+  const kernels::NewestKeys newest = find_newest(step, owner);
+  if (own) store(step, layout, step.s.pages, k, v);
+  if (own && newest.tokens > 0) store(step, *newest.layout, newest.pages, k, v);
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
   const kernels::KeyTurning turning = {stored.pairs, step.s.key_weights, stored.pairs > 0 ? step.s.key_angles[static_cast<size_t>(step.facts(owner).attention.rope)] : nullptr};
   const kernels::AttentionShape shape = {a.q_heads,       a.window,           a.score_scale, a.chunk,
                                          a.score_softcap, weight_of(w.sinks), layout.turned > 0 ? &turning : nullptr};
   time.emplace(step.s.times, a.window > 0 || a.chunk > 0 ? Part::local_attention : Part::global_attention);
-  kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, q.data, mix.data, step.s.attended);
+  kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, q.data, mix.data, step.s.attended, newest);
   time.emplace(step.s.times, Part::projections);
   if (latent) mix = values_from_latent(step, a, w, mix);
   if (one_stream) mix = reordered(step, stored.places, mix, step.rows(step.s.q, mix.width));

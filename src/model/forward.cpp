@@ -99,6 +99,7 @@ void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, 
   const Step step = {spec, weights, batch, cache, compute, s};
   const Rows x = step.hidden(s.x), h = step.hidden(s.h);
   s.pages.resize(batch.ids.size());
+  s.newest_pages.resize(batch.ids.size());
   s.places.resize(batch.ids.size());
   s.attended.resize(batch.ids.size());
 

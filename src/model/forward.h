@@ -30,8 +30,10 @@ struct Batch {
   void add(kv::SequenceId id, int position, std::span<const int32_t> more);
 };
 
-// Groups of layers as the cache is to hold them: layers with the same window and shape together.
-std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCodecs global);
+// Groups of layers as the cache is to hold them: layers with the same window and shape together; then, of those with narrow keys,
+// the newest tokens (EngineOptions::kv_newest_tokens).
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCodecs global, int newest_tokens = 0);
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, const EngineOptions& options);
 
 // Memory of a step, reserved once for the largest batch. Parts that a model does not need are empty.
 class Scratch {
@@ -60,6 +62,7 @@ class Scratch {
   float* key_weights = nullptr;         // of the keys of a layer, in their stored order
   std::vector<StoredOrder> stored_orders;  // per layer
   std::vector<kernels::KvPages> pages;  // per sequence
+  std::vector<kernels::KvPages> newest_pages;  // likewise, of the newest tokens, where the layer keeps them apart
   std::vector<kernels::AttendedPages> attended;  // likewise, where eviction goes by it
   std::vector<kernels::SequenceRows> places;  // likewise: its rows, with positions as the layer's pages count them
   std::vector<int> chosen, order, begins;  // of experts: [rows * used]; by expert; [experts + 1]

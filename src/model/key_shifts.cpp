@@ -56,7 +56,7 @@ std::vector<AlignedArray<float>> measure_key_shifts(const ModelSpec& spec, const
     if (done + rows < count) cache.commit(sequence, rows);  // the last stays, with all that its window sees
   }
   for (const kv::GroupSpec& group : groups) {
-    if (group.state_bytes > 0 || !kernels::is_scaled(group.layout.codec.keys)) continue;
+    if (group.newest || group.state_bytes > 0 || !kernels::is_scaled(group.layout.codec.keys)) continue;
     for (const int layer : group.layers) {
       if (!may_shift(spec, layer)) continue;
       const kernels::KvPages pages = cache.view(sequence, layer);

@@ -178,7 +178,7 @@ void add_state_layer(int layer, int64_t bytes, std::vector<kv::GroupSpec>& group
 
 }  // namespace
 
-std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCodecs global) {
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCodecs global, int newest_tokens) {
   std::vector<kv::GroupSpec> groups;
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const AttentionSpec& a = spec.layers[i].attention;
@@ -200,7 +200,11 @@ std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, KvCodecs local, KvCo
     }
     group->layers.push_back(static_cast<int>(i));
   }
-  return groups;
+  return kv::with_newest(std::move(groups), newest_tokens);
+}
+
+std::vector<kv::GroupSpec> kv_groups(const ModelSpec& spec, const EngineOptions& options) {
+  return kv_groups(spec, options.kv_local, options.kv_global, options.kv_newest_tokens);
 }
 
 }  // namespace fovea::model

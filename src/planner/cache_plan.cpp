@@ -51,19 +51,17 @@ kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, Kv
   return {has_window(row) ? row.window : kv::kWholePast, layers, layout_of(row, codecs), 0};
 }
 
+// Of layers like `row`, in the form of `spec`.
 class GroupPlan {
  public:
-  GroupPlan(const LayerRow& row, const std::vector<int>& layers, const PlanOptions& options)
-      : row_(row),
-        options_(options),
-        codecs_(codecs_of(row, options)),
-        spec_(group_spec(row, layers, codecs_)) {}
+  GroupPlan(const LayerRow& row, kv::GroupSpec spec, const PlanOptions& options)
+      : row_(row), options_(options), spec_(std::move(spec)) {}
 
   PlanGroup plan() const {
     PlanGroup group;
-    group.kind = name_of(row_.kind);
+    group.kind = spec_.newest ? "newest" : name_of(row_.kind);
     group.layers = spec_.layers;
-    if (has_window(row_)) group.window = row_.window;
+    if (has_window()) group.window = spec_.window;
     if (row_.has_heads()) {
       group.kv_heads = row_.kv_heads;
       group.head_dim = row_.head_dim;
@@ -77,19 +75,20 @@ class GroupPlan {
       group.read_bytes = state_bytes();
       return group;
     }
-    group.codec = name_of(codecs_);
-    group.bytes_per_token = layer_count() * bytes_per_token(row_, codecs_);
+    group.codec = name_of(spec_.layout.codec);
+    group.bytes_per_token = layer_count() * bytes_per_token(row_, spec_.layout.codec);
     group.bytes = entries(held()) * group.bytes_per_token;
-    group.all_global_bytes = entries(options_.context_tokens) * group.bytes_per_token;
+    group.all_global_bytes = spec_.newest ? group.bytes : entries(options_.context_tokens) * group.bytes_per_token;
     add_pages(group);
     return group;
   }
 
  private:
+  bool has_window() const { return spec_.window != kv::kWholePast; }
   int64_t layer_count() const { return static_cast<int64_t>(spec_.layers.size()); }
   int64_t state_bytes() const { return layer_count() * row_.state_values * kStateBytes; }
   int64_t held() const {  // positions of one sequence
-    return has_window(row_) ? std::min(row_.window, options_.context_tokens) : seen_by_global(options_);
+    return has_window() ? std::min(spec_.window, options_.context_tokens) : seen_by_global(options_);
   }
   // Of the positions that a sequence holds, those that lie in the prefix all have in common.
   int64_t shared(int64_t positions) const {
@@ -100,7 +99,7 @@ class GroupPlan {
     return options_.sequences * (positions - common) + common;
   }
   int first_page_read(int length) const {
-    return has_window(row_) ? kv::first_readable(row_.window, length) / kernels::kPageTokens : 0;
+    return kv::first_readable(spec_.window, length) / kernels::kPageTokens;
   }
   // Whole pages of the prefix that every sequence still reads at the end of the context, and has in common with the others.
   int64_t common_pages() const {
@@ -133,7 +132,6 @@ class GroupPlan {
 
   const LayerRow& row_;
   const PlanOptions& options_;
-  KvCodecs codecs_;
   kv::GroupSpec spec_;
 };
 
@@ -165,13 +163,15 @@ std::vector<kv::GroupSpec> cache_groups(const std::vector<LayerRow>& layers, con
   std::vector<kv::GroupSpec> groups;
   for (const Members& members : members_of(layers))
     groups.push_back(group_spec(members.row, members.layers, codecs_of(members.row, options)));
-  return groups;
+  return kv::with_newest(std::move(groups), options.kv_newest_tokens);
 }
 
 std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const PlanOptions& options) {
+  const std::vector<Members> all = members_of(layers);
   std::vector<PlanGroup> groups;
-  for (const Members& members : members_of(layers)) {
-    PlanGroup group = GroupPlan(members.row, members.layers, options).plan();
+  for (const kv::GroupSpec& spec : cache_groups(layers, options)) {
+    const Members& members = *std::find_if(all.begin(), all.end(), [&](const Members& m) { return m.layers == spec.layers; });
+    PlanGroup group = GroupPlan(members.row, spec, options).plan();
     if (members.row.kind != LayerKind::state) {
       const int64_t seen = group.window ? std::min(*group.window, options.context_tokens) : seen_by_global(options);
       group.read_bytes =

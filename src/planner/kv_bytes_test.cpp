@@ -106,7 +106,7 @@ TEST(KvBytes, FollowTheFactsThatAreReplaced) {
 }
 
 TEST(KvBytes, ScaleWithTheCodec) {
-  PlanOptions options{.context_tokens = k32k};
+  PlanOptions options{.context_tokens = k32k, .kv_newest_tokens = 0};
   const Planner planner = Planner::open("gemma3-4b");
   const int64_t f16 = planner.plan(options).kv_bytes;
   for (const KvCodecFacts& codec : kv_codec_facts()) {
@@ -118,6 +118,26 @@ TEST(KvBytes, ScaleWithTheCodec) {
   options.kv_local = "f16";
   options.kv_global = "q9";
   EXPECT_THROW(planner.plan(options), Error);
+}
+
+TEST(KvBytes, OfTheNewestTokensBesideNarrowKeysDoNotGrowWithTheContext) {
+  const Planner planner = Planner::open("gemma3-4b");
+  for (const int context : {8192, k32k}) {
+    PlanOptions options{.context_tokens = context, .sequences = 3, .kv_local = "int8", .kv_global = "tq4", .kv_newest_tokens = 0};
+    const Plan without = planner.plan(options);
+    options.kv_newest_tokens = EngineOptions::kUsualNewest;
+    const Plan plan = planner.plan(options);
+    ASSERT_EQ(plan.groups.size(), 3u);
+    const PlanGroup& newest = plan.groups.back();
+    EXPECT_EQ(newest.kind, "newest");
+    EXPECT_EQ(newest.codec, "bf16");
+    EXPECT_EQ(newest.window, 16);
+    EXPECT_EQ(newest.layers, plan.groups[1].layers) << "of those with less than 8 bits";
+    const auto layers = static_cast<int64_t>(newest.layers.size());
+    EXPECT_EQ(newest.bytes, 3 * 16 * layers * int64_t{2 * 2 * 4 * 256});
+    EXPECT_EQ(plan.kv_bytes - without.kv_bytes, newest.bytes);
+    EXPECT_EQ(plan.layers[5].bytes_per_token, without.layers[5].bytes_per_token);
+  }
 }
 
 TEST(KvBytes, CountAPrefixThatSequencesShareOnce) {

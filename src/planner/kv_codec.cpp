@@ -18,9 +18,9 @@ const std::vector<KvCodecFacts>& kv_codec_facts() {
       facts(KvCodec::bf16, "rounding to 8 bits"),
       facts(KvCodec::fp8, "rounding to 4 bits: int8 loses less in the same room"),
       facts(KvCodec::int8, "hardly any (docs/kv-codecs.md)"),
-      facts(KvCodec::int4, "some; tq4 loses less in the same room"),
-      facts(KvCodec::tq4, "some: one likeliest token in nine differs (a model of 270 M; docs/kv-codecs.md)"),
-      facts(KvCodec::tq3, "much: one likeliest token in four differs (a model of 270 M; docs/kv-codecs.md)"),
+      facts(KvCodec::int4, "some: about as tq4 in the same room"),
+      facts(KvCodec::tq4, "some: one likeliest token in thirteen differs (a model of 270 M; docs/kv-codecs.md)"),
+      facts(KvCodec::tq3, "much: one likeliest token in eight differs (a model of 270 M; docs/kv-codecs.md)"),
       facts(KvCodec::tq2, "small models break"),
   };
   return kFacts;

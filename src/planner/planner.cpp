@@ -61,6 +61,7 @@ std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<Pl
     layers.push_back(layer);
   }
   for (const PlanGroup& group : groups) {
+    if (group.kind == "newest") continue;  // beside what the layer keeps of every token
     const auto members = static_cast<int64_t>(group.layers.size());
     for (const int layer : group.layers)
       layers[static_cast<size_t>(layer)].bytes_per_token = group.bytes_per_token / members;
@@ -106,6 +107,7 @@ PlanOptions resolved(PlanOptions options, const LayerTable& table) {
   check_range("sequences", options.sequences, 1, EngineLimits::kMostSequences);
   check_range("chunk", options.chunk_tokens, 1, EngineLimits::kMostChunkTokens);
   check_range("threads", options.threads, 1, EngineLimits::kMostThreads);
+  check_range("newest tokens", options.kv_newest_tokens, EngineOptions::kUsualNewest, EngineLimits::kMostNewestTokens);
   check_range("shared prefix", options.shared_prefix_tokens, 0, options.context_tokens);
   if (options.shared_prefix_tokens > 0 && options.eviction.policy != EvictionPolicy::none) {
     throw Error("sequences that forget share no prefix", "plan", "leave out the shared prefix, or eviction");

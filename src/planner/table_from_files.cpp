@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "conversion/quantized_files.h"
+#include "conversion/widened_files.h"
 #include "files/model_files.h"
 #include "model/registry.h"
 #include "model/tensor_lookup.h"
@@ -266,7 +267,8 @@ LayerTable read_table(const std::string& path, const std::string& quant) {
     return table;
   }
   const files::ModelFiles files = files::open_model(path);
-  if (!quant.empty()) {
+  const bool widens = conversion::widens(files, quant);
+  if (!quant.empty() && !widens) {
     const conversion::QuantizedFiles quantized = conversion::planned_files(files, quant);
     return table_of_files(quantized.spec, quantized.files);
   }
@@ -277,6 +279,7 @@ LayerTable read_table(const std::string& path, const std::string& quant) {
   }
   model::ModelSpec spec = model::read_spec(files.metadata, files.container);
   model::complete_spec(spec, files.tensors);
+  if (widens) return table_of_files(spec, conversion::planned_widened_files(files));
   return table_of_files(spec, files);
 }
 

@@ -238,7 +238,7 @@ inline Seen seen_by(const AttentionTile& tile, int row, int span) {
   const int first = span * kSpanTokens;
   const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
   const int begin = oldest > first ? oldest - first : 0;
-  const int end = tile.positions[row] + 1 - first;
+  const int end = tile.end_seen(row) - first;
   const int stop = end < kSpanTokens ? end : kSpanTokens;
   return {begin, stop > begin ? stop : begin};
 }

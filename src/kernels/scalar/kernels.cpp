@@ -350,7 +350,7 @@ void attend_row(const AttentionTile& tile, const float* query, int row, int span
   const KvLayout& layout = *tile.layout;
   const int first = span * kSpanTokens;
   const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
-  const int begin = std::max(first, oldest), end = std::min(first + kSpanTokens, tile.positions[row] + 1);
+  const int begin = std::max(first, oldest), end = std::min(first + kSpanTokens, tile.end_seen(row));
   float* sums = out.sums + static_cast<int64_t>(row) * layout.value_stride();
   std::fill(sums, sums + layout.value_stride(), 0.0f);
   out.maxima[row] = -std::numeric_limits<float>::infinity();
@@ -447,7 +447,7 @@ void page_shares(const AttentionTile& tile, const std::byte* arranged, int span,
   for (int row = 0; row < tile.rows; ++row) {
     const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[row]);
     for (int page = first; page < first + kSpanTokens; page += kPageTokens) {
-      const int begin = std::max(page, oldest), end = std::min(page + kPageTokens, tile.positions[row] + 1);
+      const int begin = std::max(page, oldest), end = std::min(page + kPageTokens, tile.end_seen(row));
       float lanes[kLanes] = {};
       for (int j = begin; j < end; ++j) lanes[j - page] = exp_of(score(tile, queries + row * tile.layout->head_dim, j) - whole.maxima[row]);
       *shares++ = begin < end ? reduce_lanes(lanes) / whole.weights[row] : 0.0f;
