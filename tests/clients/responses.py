@@ -16,10 +16,7 @@ def responses(client, text):
     whole = ask()
     check(whole.output_text == text, whole)
     check("".join(e.delta for e in ask(stream=True) if e.type == "response.output_text.delta") == text)
-    with client.responses.stream(model="chat", input=QUESTION, temperature=0, max_output_tokens=40) as stream:
-        for _ in stream:
-            pass
-        check(stream.get_final_response().output_text == text)
+    check(list(ask(stream=True))[-1].response.output_text == text)
     form = {"format": {"type": "json_schema", "name": "river", "schema": SCHEMAS["river"], "strict": True}}
     jsonschema.validate(json.loads(ask(text=form, max_output_tokens=250).output_text), SCHEMAS["river"])
     tool = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": True}
