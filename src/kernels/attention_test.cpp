@@ -461,7 +461,7 @@ TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
   for_batches(set(), [&](const Batch& batch) {
     const std::vector<float> out = batch.attended(set(), 2);
     const bool paired = is_paired(batch.layout.codec.keys) || is_paired(batch.layout.codec.values);
-    const double tolerance = !paired ? 2e-6 : batch.turning ? 2e-2 : 1e-2;  // queries, weights and what was turned have 8 bits there
+    const double tolerance = !paired ? 2e-6 : batch.turning ? 4e-2 : 1.5e-2;  // queries, weights and what was turned have 8 bits there
     for (size_t s = 0; s < batch.sequences.size(); ++s) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
         for (int head = 0; head < batch.shape.q_heads; ++head) {

@@ -49,6 +49,7 @@ test('the strips of the cache change as requests come', async (t) => {
   const earlier = await strips.count();
   await complete(origin, numbers(600), 1);
   await page.waitForFunction((earlier) => document.querySelectorAll('article.strip').length > earlier, earlier);
+  await page.getByRole('article', { name: /^Running/ }).waitFor({ state: 'detached' });
   const all = await strips.all();
   const tokens = await Promise.all(all.map(async (strip) => Number((await number(strip.locator('h3'))).match(/(\d+) tokens/)[1])));
   const longest = all[tokens.indexOf(Math.max(...tokens))];
@@ -118,8 +119,10 @@ test('sliders of the plan move its numbers and its curve, and the numbers are th
 test('sliders of the plan need no mouse', async (t) => {
   const page = await open(t, browser, origin, { hash: '#plan' });
   await page.getByRole('slider', { name: /^Window/ }).focus();
-  const [reply] = await Promise.all([page.waitForResponse('**/page/plan'), page.keyboard.press('ArrowRight')]);
-  assert.equal((await reply.json()).plan.groups.find((group) => group.kind === 'local').window, 128);
+  const windowOf = (answer) => answer.plan.groups.find((group) => group.kind === 'local').window;
+  const narrower = page.waitForResponse(async (reply) => reply.url().endsWith('/page/plan') && windowOf(await reply.json()) === 128);
+  await page.keyboard.press('ArrowRight');
+  await narrower;
 });
 
 test('the load moves with the work', async (t) => {
