@@ -123,17 +123,20 @@ TEST_F(Page, PlansByThePlannersOwnFormula) {
   const testing_support::TemporaryFolder folder;
   cli_tests::write_tiny_model(folder);
   const RunningServer of_folder(Model::load(folder.string()), engine_options(), server_options());
-  const json answer = json::parse(of_folder.post("/page/plan", {{"context", 512}, {"kv_global", "int8"}}).body);
-  PlanOptions options;
-  options.context_tokens = 512;
-  options.kv_global = "int8";
-  const Plan plan = Planner::open(folder.string()).plan(options);
-  EXPECT_EQ(answer.at("plan").at("kv_bytes"), plan.kv_bytes);
-  EXPECT_EQ(answer.at("plan").at("total_bytes"), plan.total_bytes);
-  EXPECT_GT(answer.at("as_is").at("kv_bytes"), plan.kv_bytes);
-  int64_t layers = 0;
-  for (const json& layer : answer.at("layers")) layers += layer.at("bytes").get<int64_t>();
-  EXPECT_EQ(layers, plan.kv_bytes);
+  const Planner planner = Planner::open(folder.string());
+  for (const char* codec : {"int8", "int4"}) {  // of the latter, layers keep their newest tokens in another form beside
+    const json answer = json::parse(of_folder.post("/page/plan", {{"context", 512}, {"kv_global", codec}}).body);
+    PlanOptions options;
+    options.context_tokens = 512;
+    options.kv_global = codec;
+    const Plan plan = planner.plan(options);
+    EXPECT_EQ(answer.at("plan").at("kv_bytes"), plan.kv_bytes);
+    EXPECT_EQ(answer.at("plan").at("total_bytes"), plan.total_bytes);
+    EXPECT_GT(answer.at("as_is").at("kv_bytes"), plan.kv_bytes);
+    int64_t layers = 0;
+    for (const json& layer : answer.at("layers")) layers += layer.at("bytes").get<int64_t>();
+    EXPECT_EQ(layers, plan.kv_bytes) << codec;
+  }
 }
 
 TEST_F(Page, CurveOfThePlanIsThePlanAtItsContexts) {

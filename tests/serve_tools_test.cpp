@@ -77,7 +77,8 @@ TEST_F(ServeTools, StreamsTellWhatIsCalledAndThenWithWhat) {
 TEST_F(ServeTools, OneThatIsRequiredIsMadeByItsSchema) {
   json body = with_tools({{"tool_choice", "required"}, {"parallel_tool_calls", false}, {"temperature", 1.2}, {"seed", 3}, {"n", 3},
                           {"tools", json::array({kTools[0]})}});
-  for (const json& choice : ask(body).at("choices")) {
+  const json answer = ask(body);
+  for (const json& choice : answer.at("choices")) {
     EXPECT_EQ(choice.at("finish_reason"), "tool_calls");
     ASSERT_EQ(choice.at("message").at("tool_calls").size(), 1u);
     expect_weather(json::parse(choice.at("message").at("tool_calls").at(0).at("function").at("arguments").get<std::string>()));

@@ -62,8 +62,11 @@ ordered_json layers_json(const Plan& plan) {
                       {"shares_with", layer.shares_with ? ordered_json(*layer.shares_with) : ordered_json()},
                       {"bytes", 0}});
   }
-  for (const PlanGroup& group : plan.groups) {
-    for (const int layer : group.layers) layers[static_cast<size_t>(layer)]["bytes"] = group.bytes / static_cast<int64_t>(group.layers.size());
+  for (const PlanGroup& group : plan.groups) {  // a layer may be in two: of all it sees, and of its newest tokens
+    for (const int layer : group.layers) {
+      ordered_json& bytes = layers[static_cast<size_t>(layer)]["bytes"];
+      bytes = bytes.get<int64_t>() + group.bytes / static_cast<int64_t>(group.layers.size());
+    }
   }
   return layers;
 }
