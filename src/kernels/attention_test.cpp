@@ -452,6 +452,7 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
                     {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
         check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {7, 30}}, random, newest));
+        check(Batch(set, turning_keys, {codec, kv_heads, head_dim, head_dim, turned}, {{300, 1}, {7, 30}}, random, newest, &turning));
       }
     }
   }
