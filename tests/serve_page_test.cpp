@@ -195,7 +195,8 @@ TEST_F(Page, CacheShowsPlacesAndNoText) {
   ASSERT_EQ(cache.at("recent").size(), 2u);
   EXPECT_EQ(cache.at("recent").at(0).at("reused_tokens"), 0);
   EXPECT_GT(cache.at("recent").at(1).at("reused_tokens"), 0);
-  EXPECT_EQ(cache.at("layers").size(), 2u);
+  ASSERT_EQ(cache.at("layers").size(), 2u);
+  EXPECT_EQ(cache.at("layers").at(1).at("groups"), json::array({0}));
   EXPECT_EQ(cache.at("reuse_hits"), 1);
 }
 

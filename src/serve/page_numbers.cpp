@@ -25,15 +25,18 @@ ordered_json json_of(const KvGroupStats& group) {
           {"capacity_bytes", group.capacity_pages * group.page_bytes}};
 }
 
-// By layer: the group that keeps its keys and values, null for none, and whether they are its own.
+// By layer: the groups that keep its keys and values (what it keeps of all it sees, then of its newest tokens; none: it keeps nothing),
+// and whether they are its own.
 ordered_json rows_json(const ModelFacts& facts, const EngineStats& stats) {
   ordered_json rows = ordered_json::array();
   for (const LayerFacts& layer : facts.layers) {
     const int keeper = layer.shares_with.value_or(layer.index);
-    const auto group = std::find_if(stats.kv.begin(), stats.kv.end(), [&](const KvGroupStats& one) {
-      return std::find(one.layer_indices.begin(), one.layer_indices.end(), keeper) != one.layer_indices.end();
-    });
-    rows.push_back({{"group", group == stats.kv.end() ? ordered_json() : ordered_json(group - stats.kv.begin())}, {"own", !layer.shares_with}});
+    ordered_json groups = ordered_json::array();
+    for (size_t i = 0; i < stats.kv.size(); ++i) {
+      const std::vector<int>& layers = stats.kv[i].layer_indices;
+      if (std::find(layers.begin(), layers.end(), keeper) != layers.end()) groups.push_back(i);
+    }
+    rows.push_back({{"groups", groups}, {"own", !layer.shares_with}});
   }
   return rows;
 }

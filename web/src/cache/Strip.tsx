@@ -6,6 +6,7 @@ import { type CacheMap, isNarrow, type Path, type Span, textAt } from './map';
 const gap = 0.08; // of a row, above and below
 const wholeHeight = 1 - 2 * gap;
 const narrowHeight = 0.46; // quantized
+const newestTop = 0.58; // below what is quantized
 const readHeight = 0.3; // where a layer reads another's keys and values
 
 function shade(holders: number, keepers: number) {
@@ -23,14 +24,16 @@ function shown([begin, end]: Span, kind: string, tokens: number): [number, numbe
 // One drawing per group and shade, of all layers of the group.
 function drawings(map: CacheMap, path: Path): { name: string; lines: string }[] {
   const lines = new Map<string, string>();
-  map.layers.forEach(({ group, own }, layer) => {
-    if (group === null) return;
-    const { kind, codec } = map.groups[group]!;
-    const height = !own ? readHeight : isNarrow(codec) ? narrowHeight : wholeHeight;
-    for (const span of path.groups[group] ?? []) {
-      const [begin, end] = shown(span, kind, path.tokens);
-      const name = `${kind} s${shade(span[2], span[3])}`;
-      lines.set(name, `${lines.get(name) ?? ''}M${begin} ${layer + gap}H${end}v${height}H${begin}z`);
+  map.layers.forEach(({ groups, own }, layer) => {
+    for (const group of groups) {
+      const { kind, codec } = map.groups[group]!;
+      const top = layer + (kind === 'newest' ? newestTop : gap);
+      const height = !own ? readHeight : kind === 'newest' ? 1 - gap - newestTop : isNarrow(codec) ? narrowHeight : wholeHeight;
+      for (const span of path.groups[group] ?? []) {
+        const [begin, end] = shown(span, kind, path.tokens);
+        const name = `${kind} s${shade(span[2], span[3])}`;
+        lines.set(name, `${lines.get(name) ?? ''}M${begin} ${top}H${end}v${height}H${begin}z`);
+      }
     }
   });
   return [...lines].map(([name, lines]) => ({ name, lines }));

@@ -37,7 +37,7 @@ export interface Group {
 }
 
 export interface Row {
-  group: number | null;
+  groups: number[]; // what it keeps of all it sees, then of its newest tokens
   own: boolean; // false: the layer reads another's
 }
 
