@@ -10,9 +10,11 @@
 #include "base/thread_pool.h"
 #include "engine/background_thread.h"
 #include "engine/cache_report.h"
+#include "engine/context_shift.h"
 #include "engine/fingerprint.h"
 #include "engine/grammar_state.h"
 #include "engine/model_state.h"
+#include "engine/request_check.h"
 #include "engine/sample_text.h"
 #include "engine/scheduler.h"
 #include "engine/settled_options.h"
@@ -26,24 +28,9 @@
 #include "model/key_shifts.h"
 #include "model/turned_keys.h"
 #include "sampling/logprobs.h"
-#include "sampling/option_check.h"
 
 namespace fovea {
 namespace {
-
-int whole_pages(int tokens) { return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens * kernels::kPageTokens; }
-
-// Half of what follows the first `keep` positions, in whole pages, as far as no window reaches it; 0 or less: nothing.
-int span_to_drop(int length, int reached, int keep) {
-  const int page = kernels::kPageTokens;
-  return std::min((length - keep) / 2 / page * page, reached / page * page - keep);
-}
-
-// Of the longest sequence that forgets nothing.
-int held_tokens(const EngineOptions& options) {
-  if (options.eviction.policy == EvictionPolicy::none) return options.context_tokens;
-  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
-}
 
 // The longest distance at which a key is seen.
 int seen_tokens(const EngineOptions& options) {
@@ -71,8 +58,6 @@ struct Engine::State {
   const model::ModelSpec& spec() const { return model->state().spec; }
   void shift_keys();
 
-  void check(const Request& request) const;
-  void check_shift(const Request& request) const;
   void count_start(RequestId id, const ReuseReport& report);
   std::vector<KvGroupStats> group_stats() const;
   bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
@@ -122,63 +107,6 @@ void Engine::State::shift_keys() {
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(model->facts().context_tokens)));
   scratch.key_shifts =
       measure_key_shifts(spec(), model->state().weights, groups, tokens, compute, scratch, options.chunk_tokens);
-}
-
-void Engine::State::check(const Request& request) const {
-  if (request.prompt.empty()) throw Error("the prompt is empty", "request", "give at least one token");
-  for (size_t i = 0; i < request.prompt.size(); ++i) {
-    if (request.prompt[i] >= 0 && request.prompt[i] < spec().vocabulary) continue;
-    throw Error(fmt::format("token {} is {}, outside the vocabulary of {}", i, request.prompt[i], spec().vocabulary),
-                "request", "tokenize the text with this model's own tokenizer");
-  }
-  if (request.logits_from < 0) throw Error("logits_from is negative", "request", "give 0 or more");
-  for (const int boundary : request.cache.boundaries) {
-    if (boundary >= 0 && static_cast<size_t>(boundary) <= request.prompt.size()) continue;
-    throw Error(fmt::format("boundary {} is not in the prompt of {} tokens", boundary, request.prompt.size()), "request",
-                "give positions of the prompt");
-  }
-  if (!(request.cache.ttl_seconds >= 0) || request.cache.approximate_windows < 0) {
-    throw Error("ttl_seconds or approximate_windows is negative", "request", "give 0 or more");
-  }
-  if (request.embed && (request.max_tokens > 0 || request.on_logits)) {
-    throw Error("an embedding is of a prompt alone", "request", "ask for no tokens and no logits");
-  }
-  if (request.prompt_lookup < 0 || request.prompt_lookup > PromptLookup::kMostTokens) {
-    throw Error(fmt::format("prompt_lookup is {}", request.prompt_lookup), "request", fmt::format("give 0 to {}", PromptLookup::kMostTokens));
-  }
-  if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
-  if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");
-  sampling::check_options(request.sampling, spec().vocabulary, {});
-  if (request.grammar && request.grammar->state().model != &model->state()) {
-    throw Error("the grammar was compiled for another model", "request", "compile it for the engine's own");
-  }
-  if (request.shift_after) check_shift(request);
-  const int64_t generated = request.shift_after ? 0 : std::max(0, request.max_tokens - 1);
-  const int64_t needed = static_cast<int64_t>(request.prompt.size()) + generated;
-  const int longest = request.evict ? options.context_tokens : held_tokens(options);
-  if (needed > longest) {
-    throw Error(fmt::format("{} prompt tokens and {} to generate do not fit the {} of {}", request.prompt.size(), generated,
-                            longest < options.context_tokens ? "budget" : "context", longest),
-                "request", "ask for a longer context (-c) or fewer tokens (-n)");
-  }
-}
-
-void Engine::State::check_shift(const Request& request) const {
-  if (options.eviction.policy != EvictionPolicy::none) {
-    throw Error("a sequence that forgets within a budget has no full context to shift", "request", "choose one of them");
-  }
-  if (options.static_cache) throw Error("a static cache cannot be shifted", "request", "run with a paged cache");
-  model::require_shiftable(spec());
-  require_turning_keys(options, spec(), "request");
-  const int keep = *request.shift_after;
-  int widest = 0;
-  for (const model::LayerSpec& layer : spec().layers) widest = std::max({widest, layer.attention.window, layer.attention.chunk});
-  const int context = options.context_tokens, reached = widest == 0 ? context : context - widest + 1;
-  const bool fits = keep >= 0 && keep < context - 2 * kernels::kPageTokens;
-  if (fits && span_to_drop(context, reached, whole_pages(keep)) > 0) return;
-  throw Error(fmt::format("nothing can be dropped of a context of {} after {} tokens, before windows of {}",
-                          options.context_tokens, keep, widest),
-              "request", "ask for a longer context (-c), or keep fewer tokens");
 }
 
 int Engine::State::tokens_to_shift(kv::SequenceId sequence, int keep) const {
@@ -375,7 +303,7 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 RequestId Engine::submit(Request request) {
   State& s = *state_;
-  s.check(request);
+  check(request);
   if (request.embed) {  // of every position the state is needed, and states are not kept
     request.cache.reuse = false;
     request.cache.keep = KeepLevel::none;
@@ -388,7 +316,7 @@ RequestId Engine::submit(Request request) {
   return id;
 }
 
-void Engine::check(const Request& request) const { state_->check(request); }
+void Engine::check(const Request& request) const { check_request(request, *state_->model, state_->options); }
 void Engine::cancel(RequestId request) { state_->scheduler.remove(request); }
 bool Engine::idle() const { return state_->scheduler.idle(); }
 
