@@ -434,5 +434,17 @@ TEST_F(ServeLimits, TenThousandMalformedRequestsLeaveItServing) {
   EXPECT_TRUE(eventually([&] { return requests_under_way() == 0; }));
 }
 
+TEST_F(ServeLimits, ASaltHasABound) {
+  EXPECT_EQ(server().post("/v1/chat/completions", chat("Hi", {{"cache_salt", std::string(257, 'x')}})).status, 400);
+  EXPECT_EQ(server().post("/v1/chat/completions", chat("Hi", {{"cache_salt", std::string(256, 'x')}})).status, 200);
+}
+
+TEST_F(ServeLimits, ResultsOfToolsAreMessages) {
+  json blocks = json::array();
+  for (int i = 0; i < 5000; ++i) blocks.push_back({{"type", "tool_result"}, {"tool_use_id", "x"}});
+  const json body = {{"model", "tiny"}, {"max_tokens", 1}, {"messages", {{{"role", "user"}, {"content", blocks}}}}};
+  EXPECT_EQ(server().post("/v1/messages", body).status, 400);
+}
+
 }  // namespace
 }  // namespace fovea::serve_tests

@@ -130,6 +130,7 @@ TEST_F(Page, PlansByThePlannersOwnFormula) {
     options.context_tokens = 512;
     options.kv_global = codec;
     const Plan plan = planner.plan(options);
+    EXPECT_EQ(answer.dump().find(folder.string()), std::string::npos) << "where files lie is the server's own business";
     EXPECT_EQ(answer.at("plan").at("kv_bytes"), plan.kv_bytes);
     EXPECT_EQ(answer.at("plan").at("total_bytes"), plan.total_bytes);
     EXPECT_GT(answer.at("as_is").at("kv_bytes"), plan.kv_bytes);

@@ -80,6 +80,11 @@ TEST_F(ServeResponses, AFormOfTheTextIsKeptTo) {
   EXPECT_TRUE(json::parse(response.at("output").at(0).at("content").at(0).at("text").get<std::string>()).at("ok").is_boolean());
 }
 
+TEST_F(ServeResponses, WhatIsRepeatedHasABound) {
+  const json body = {{"model", "tiny"}, {"input", "Hi"}, {"stream", true}, {"max_output_tokens", 4}, {"metadata", {{"a", std::string(1 << 20, 'x')}}}};
+  EXPECT_EQ(server().post("/v1/responses", body).status, 400);
+}
+
 TEST_F(ServeResponses, WhatWouldHaveToBeStoredIsRefused) {
   for (const json& more : {json{{"previous_response_id", "resp_1"}}, json{{"conversation", "c"}}, json{{"background", true}}, json{{"truncation", "auto"}}, json{{"nonsense", 1}},
                            json{{"text", {{"format", {{"type", "xml"}}}}}}, json{{"input", json::array()}}, json{{"input", {{{"type", "file"}}}}},
@@ -145,6 +150,18 @@ TEST_F(ServeEmbeddings, InBase64TheyAreTheBytesOfTheFloats) {
     std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
     EXPECT_EQ(value, floats.at(i).get<float>());
   }
+}
+
+TEST_F(ServeEmbeddings, MoreThanAKeyMayHaveUnderWayTakeTurns) {
+  ServerOptions options = server_options();
+  options.api_keys = {"key"};
+  options.limits.per_key = 2;
+  options.limits.waiting = 0;
+  serve(options);
+  const std::vector<std::string> texts(70, "the sea");
+  const HttpAnswer answer = server().post("/v1/embeddings", {{"model", "tiny"}, {"input", texts}}, "Authorization: Bearer key\r\n");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(json::parse(answer.body).at("data").size(), texts.size());
 }
 
 TEST_F(ServeEmbeddings, WrongOnesAreRefused) {

@@ -127,6 +127,15 @@ TEST_F(ServeState, BeyondItsSizeTheLeastRecentConversationGoes) {
   EXPECT_LT(cached(answer(first_)), 8) << "the oldest is the one that went";
 }
 
+TEST_F(ServeState, WhatTheClientDoesNotWantStoredIsNot) {
+  serve(keeping());
+  json body = first_;
+  body["store"] = false;
+  answer(body);
+  end_server();
+  EXPECT_TRUE(files().empty());
+}
+
 TEST_F(ServeState, AFolderBelongsToOneServer) {
   serve(keeping());
   EXPECT_THROW(Server(model_, engine_options(), keeping()), Error);

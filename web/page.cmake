@@ -3,10 +3,11 @@
 set(web ${PROJECT_SOURCE_DIR}/web)
 set(FOVEA_PAGE_SOURCE ${PROJECT_BINARY_DIR}/web/page_files.cpp)
 
-# Vite's minimum; Debian 12's own Node.js is older (tools/setup.sh installs one beside it).
+# What Vite takes; Debian 12's own Node.js is older (tools/setup.sh installs one beside it).
 function(is_current_node result program)
   execute_process(COMMAND ${program} --version OUTPUT_VARIABLE version ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
-  if(NOT version MATCHES "^v([0-9.]+)$" OR CMAKE_MATCH_1 VERSION_LESS 20.19)
+  if(NOT version MATCHES "^v([0-9.]+)$" OR CMAKE_MATCH_1 VERSION_LESS 20.19
+     OR (CMAKE_MATCH_1 VERSION_GREATER_EQUAL 21 AND CMAKE_MATCH_1 VERSION_LESS 22.12))
     set(${result} FALSE PARENT_SCOPE)
   endif()
 endfunction()
@@ -21,7 +22,7 @@ set(with_node ${CMAKE_COMMAND} -E env PATH=${node_folder}:$ENV{PATH})
 
 add_custom_command(
   OUTPUT ${web}/node_modules/.ready
-  COMMAND ${with_node} ${NPM} ci --silent
+  COMMAND ${with_node} ${NPM} ci --loglevel error
   COMMAND ${CMAKE_COMMAND} -E touch ${web}/node_modules/.ready
   WORKING_DIRECTORY ${web}
   DEPENDS ${web}/package.json ${web}/package-lock.json ${web}/.npmrc

@@ -38,7 +38,8 @@ class AsyncEngine {
   RequestId submit(Request request, Sink sink, Deadline deadline = std::nullopt);
   // Before the next step; the sink hears FinishReason::cancelled. Unknown ids, and those that are over, are ignored.
   void cancel(RequestId request);
-  // Called on the engine's thread, soon, while no step runs; not at all if the engine is destroyed before.
+  // Called on the engine's thread, soon, while no step runs; not at all if the engine is destroyed before. What it
+  // throws is lost.
   void between_steps(std::function<void(Engine&)> visit);
 
   int active() const;  // requests that were submitted and are not over

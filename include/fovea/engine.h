@@ -63,7 +63,8 @@ class Engine {
   Plan plan() const;  // of the memory that model and engine take together
 
   // Writes what is kept of these tokens to a file; appends where the file holds the beginning of the same sequence. The
-  // file is whole whenever the process is killed. Returns held_tokens. errors: Error
+  // file is whole whenever the process is killed. Returns how many tokens are kept; where those are
+  // fewer than session.held_tokens, nothing was written. errors: Error
   int save_session(const std::string& path, const Session& session);
   // Keeps what a file holds, for a request of that salt whose prompt begins with these tokens. errors: Error when it is damaged,
   // or of another model, K/V codec or format

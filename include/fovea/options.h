@@ -74,6 +74,7 @@ struct EngineLimits {
   static constexpr int kMostChunkTokens = 1 << 16;
   static constexpr int kMostThreads = 256;
   static constexpr int kMostNewestTokens = 1024;  // kept in bf16 beside narrow keys and values
+  static constexpr int kMostLookupTokens = 32;    // guessed at a time
   static constexpr int64_t kMostCacheBytes = int64_t{1} << 44;
 };
 

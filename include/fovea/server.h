@@ -41,7 +41,7 @@ struct ServerOptions {
   std::string state_folder = {};       // where conversations outlive the server; empty: nowhere
   int64_t state_bytes = int64_t{4} << 30;  // most that they take there; those not continued for longest go first
   ServerLimits limits = {};
-  std::function<void(std::string_view line)> log = {};  // one JSON object per line, nothing of prompts or answers
+  std::function<void(std::string_view line)> log = {};  // one JSON object per line, nothing of prompts or answers; from any thread
 };
 
 // owner    shares the model; owns the engine and all threads

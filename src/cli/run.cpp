@@ -245,7 +245,7 @@ void add_run_command(CLI::App& program, Action& chosen) {
                    "guess up to N tokens at a time by what stands in prompt and text; the text is the same,\n"
                    "and comes faster where it repeats what was there; 0: off")
       ->type_name("N")
-      ->check(whole_number(0, 32))
+      ->check(whole_number(0, EngineLimits::kMostLookupTokens))
       ->capture_default_str();
   options->sampling.add(*command);
   options->grammar.add(*command);

@@ -176,7 +176,7 @@ void add_serve_command(CLI::App& program, Action& chosen) {
                    "guess up to N tokens at a time by what stands in prompt and answer; the text is the same,\n"
                    "and comes faster where it repeats what was there; 0: off")
       ->type_name("N")
-      ->check(whole_number(0, 32))
+      ->check(whole_number(0, EngineLimits::kMostLookupTokens))
       ->capture_default_str();
   command->add_flag("--share-cache", options->server.share_cache,
                     "prompts of one API key continue from those of another; from the time that takes, others'\n"

@@ -20,7 +20,9 @@ size_t widened_bytes(const files::Tensor& tensor) { return static_cast<size_t>(t
 
 void require_memory(const files::ModelFiles& files) {
   int64_t needed = 0;
-  for (const auto& [name, tensor] : files.tensors.all()) needed += static_cast<int64_t>(widened_bytes(tensor));
+  for (const auto& [name, tensor] : files.tensors.all()) {
+    if (!is_plain(tensor)) needed += static_cast<int64_t>(widened_bytes(tensor));  // the others stay where they are
+  }
   const int64_t available = available_memory_bytes();
   if (needed <= available) return;
   throw Error(fmt::format("its weights take {} MB as f32 and {} MB are free", needed >> 20, available >> 20), files.path,

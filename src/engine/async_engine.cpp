@@ -139,7 +139,12 @@ void AsyncEngine::State::run() {
       const auto found = std::find_if(active.begin(), active.end(), [id](const auto& entry) { return entry.second.id == id; });
       if (found != active.end()) end(found->first, FinishReason::cancelled);
     }
-    for (const auto& visit : work.visits) visit(engine);
+    for (const auto& visit : work.visits) {
+      try {
+        visit(engine);
+      } catch (...) {  // a visitor's own; the requests go on
+      }
+    }
     expire();
     if (!active.empty()) step();
   }

@@ -414,7 +414,7 @@ std::optional<ReuseReport> Engine::reuse(RequestId request) const {
 }
 
 int Engine::save_session(const std::string& path, const Session& session) {
-  return state_->cache.save(path, session_model(*state_->model), session.salt, session.tokens, session.note);
+  return state_->cache.save(path, session_model(*state_->model), session.salt, session.tokens, session.note, session.held_tokens);
 }
 
 Session Engine::restore_session(const std::string& path, const std::string& salt) {

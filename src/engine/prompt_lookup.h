@@ -6,6 +6,8 @@
 #include <span>
 #include <unordered_map>
 
+#include "fovea/options.h"
+
 namespace fovea {
 
 // Guesses cost a row of a step each and are worth it where they are right. So as many are made as have been right lately, and
@@ -14,7 +16,7 @@ namespace fovea {
 // threads  one at a time
 class PromptLookup {
  public:
-  static constexpr int kMostTokens = 32;  // that are guessed at a time
+  static constexpr int kMostTokens = EngineLimits::kMostLookupTokens;
 
   // most_tokens: 1 to kMostTokens
   explicit PromptLookup(int most_tokens) : most_(most_tokens), length_(most_tokens < kFirst ? most_tokens : kFirst) {}

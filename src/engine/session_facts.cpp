@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "engine/fingerprint.h"
 #include "engine/model_state.h"
@@ -37,14 +39,27 @@ SessionGroupFacts facts_of(const kv::GroupSpec& group, const kv::SessionGroup& s
   return facts;
 }
 
+// Which EngineOptions::kv_newest_tokens keeps these groups of newest tokens beside the others.
+int newest_wanted(std::span<const kv::GroupSpec> groups) {
+  std::vector<kv::GroupSpec> plain;
+  int widest = 0;
+  for (const kv::GroupSpec& group : groups) {
+    if (group.newest) widest = std::max(widest, group.window);
+    else plain.push_back(group);
+  }
+  for (const int wanted : {EngineOptions::kUsualNewest, 0}) {
+    if (kv::session_key(0, kv::with_newest(plain, wanted)).cache == kv::session_key(0, groups).cache) return wanted;
+  }
+  return widest;
+}
+
+// The options that a session was saved with.
 std::string codecs_of(const SessionFacts& session) {
   std::string text;
-  int newest = 0;
   for (const SessionGroupFacts& group : session.groups) {
-    if (group.kind == "newest") newest = std::max(newest, group.window.value_or(0));
-    else if (group.kind != "state") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
+    if (group.kind != "state" && group.kind != "newest") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
   }
-  return newest > 0 ? fmt::format("{} --kv-newest {}", text, newest) : text;
+  return session.kv_newest_tokens == EngineOptions::kUsualNewest ? text : fmt::format("{} --kv-newest {}", text, session.kv_newest_tokens);
 }
 
 }  // namespace
@@ -62,6 +77,7 @@ SessionFacts inspect_session(const std::string& path) {
   facts.note = state.note;
   for (size_t i = 0; i < state.groups.size(); ++i)
     facts.groups.push_back(facts_of(file.groups()[i], state.groups[i], state.held));
+  facts.kv_newest_tokens = newest_wanted(file.groups());
   facts.saves = file.counts().states;
   facts.file_bytes = file.file_bytes();
   facts.needed_bytes = file.counts().needed_bytes;

@@ -100,7 +100,7 @@ struct Prepared {
     tile.unfolded = unfolded.data();
     const int oldest = oldest_seen(tile.window, tile.chunk, tile.positions[0]);
     set.unfold_pages(*tile.layout, tile.turning, tile.pages, tile.kv_head, std::max(span * kSpanPages, oldest / kPageTokens),
-                     std::min((span + 1) * kSpanPages, tile.positions[tile.rows - 1] / kPageTokens + 1), unfolded.data());
+                     std::min((span + 1) * kSpanPages, (tile.end_seen(tile.rows - 1) + kPageTokens - 1) / kPageTokens), unfolded.data());
   }
 };
 
@@ -144,7 +144,8 @@ template <typename Check> void for_tiles(const KernelSet& set, Check check) {
                        << " values in key " << values_in_key << " turned " << turned << " window " << window << " chunk " << chunk << " rows " << rows << " from " << queries.positions[0]);
           check(AttentionTile{rows, queries.pointers.data(), queries.positions.data(), window, 0.3f, &layout,
                               sequence.view(), random.integer(0, kv_heads), chunk, softcap, {}, nullptr,
-                              turned > 0 ? &turning_view : nullptr});
+                              turned > 0 ? &turning_view : nullptr,
+                              random.integer(0, 3) == 0 ? random.integer(1, 200) : 0});
           if (testing::Test::HasFatalFailure()) return;
         }
       }

@@ -150,7 +150,9 @@ TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
   for_batches(set(), [&](const Batch& batch) {
     const std::vector<float> out = batch.attended(set(), 2);
     const bool paired = is_paired(batch.layout.codec.keys) || is_paired(batch.layout.codec.values);
-    const double tolerance = !paired ? 2e-6 : batch.turning ? 4e-2 : 1.5e-2;  // queries, weights and what was turned have 8 bits there
+    // Queries, weights and what was turned have 8 bits in pairs: of eight draws of numbers the largest error was 1.04e-2, with turned keys
+    // 2.9e-2.
+    const double tolerance = !paired ? 2e-6 : batch.turning ? 3.5e-2 : 1.25e-2;
     for (size_t s = 0; s < batch.sequences.size(); ++s) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
         for (int head = 0; head < batch.shape.q_heads; ++head) {

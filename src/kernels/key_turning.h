@@ -17,7 +17,7 @@ struct KeyTurning {
   static constexpr int kNear = 128, kSteps = 512, kLeaps = 256;  // positions below their product, 2^24
 
   int pairs = 0;
-  const float* weights = nullptr;  // [2 * pairs]: what stored numbers are multiplied by before they are turned; null: 1
+  const float* weights = nullptr;  // [2 * pairs]: what stored numbers are multiplied by before they are turned
   const float* tables = nullptr;   // floats(pairs) of them
 
   // The tables: cosines, then sines, of

@@ -149,10 +149,10 @@ class Cache {
   void forget();  // what is kept for later
 
   // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. The tokens may be more than those
-  // whose keys and values are kept, which save() returns. errors: Error when the file cannot be written, or is not a session of this
+  // whose keys and values are kept; save() returns how many are, and writes nothing where those are fewer than least_held. errors: Error when the file cannot be written, or is not a session of this
   // model and this form of cache
   int save(const std::string& path, const SessionModel& model, std::string_view salt, std::span<const int32_t> tokens,
-            std::string_view note);
+           std::string_view note, int least_held = 0);
   struct Restored {
     std::vector<int32_t> tokens;
     int held = 0;  // of them, that can be continued from

@@ -40,11 +40,12 @@ std::vector<GroupSpec> Cache::group_specs() const {
 }
 
 int Cache::save(const std::string& path, const SessionModel& model, std::string_view salt,
-                 std::span<const int32_t> tokens, std::string_view note) {
+                std::span<const int32_t> tokens, std::string_view note, int least_held) {
   if (options_.contiguous) throw Error("nothing is kept that could be saved", path, "run with a paged cache");
   Found found = index_.find(salt, tokens, static_cast<int>(tokens.size()));
   while (found.replay_from >= 0) found = index_.find(salt, tokens, found.replay_from);
   const int held = found.reuse.tokens;
+  if (held < least_held) return held;
   SessionState state = {tokens, held, note, {}};
   size_t windowed = 0, whole = 0;
   for (const auto& group : groups_) {

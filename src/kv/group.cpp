@@ -119,8 +119,9 @@ void Group::forget(int sequence, std::span<const int> pages) {
   }
   std::vector<int32_t>& stand_at = stand_at_[static_cast<size_t>(sequence)];
   for (auto page = pages.rbegin(); !stand_at.empty() && page != pages.rend(); ++page) {
+    const int32_t next = stand_at.back() + kPageTokens;
     stand_at.erase(stand_at.begin() + *page);
-    stand_at.push_back(stand_at.back() + kPageTokens);
+    stand_at.push_back(next);
   }
 }
 

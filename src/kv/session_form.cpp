@@ -37,10 +37,17 @@ void append(std::string& bytes, const GroupSpec& group) {
   for (const int layer : group.layers) append(bytes, static_cast<uint32_t>(layer));
 }
 
+// What REQUIRES of KvLayout::turned and GroupSpec::newest say.
+bool is_sane_beside_codes(const GroupNumbers& n) {
+  const bool turned = n.turned % 2 == 0 && n.turned <= n.head_dim && (n.turned == 0 || n.values_in_key == n.head_dim);
+  const bool newest = n.newest <= 1 && (n.newest == 0 || n.window > 0);
+  return turned && newest && (n.state_bytes == 0 || (n.turned == 0 && n.newest == 0));
+}
+
 bool is_sane(const GroupNumbers& n) {
   const bool pages = n.kv_heads > 0 && n.kv_heads <= kMostHeads && n.head_dim > 0 && n.head_dim <= kMostDims;
   return n.window <= kMostWindow && n.values_in_key <= n.head_dim && n.key_codec <= kLastCodec &&
-         n.value_codec <= kLastCodec && n.layers > 0 && n.layers <= kMostLayers && n.turned <= n.head_dim && n.newest <= 1 &&
+         n.value_codec <= kLastCodec && n.layers > 0 && n.layers <= kMostLayers && is_sane_beside_codes(n) &&
          n.state_bytes <= kMostStateBytes && (pages || n.state_bytes > 0);
 }
 

@@ -17,6 +17,7 @@
 
 #include "fovea/error.h"
 #include "kv/cache.h"
+#include "kv/session_record.h"
 #include "support/temporary_folder.h"
 
 namespace fovea::kv {
@@ -342,6 +343,31 @@ TEST(Session, OfAnotherFormOfKeysIsRefused) {
   EXPECT_NE(session_key(1, turned), session_key(1, one_stream({KvCodec::bf16, 1, 16, 16})));
   EXPECT_EQ(SessionReader(path).groups()[0].layout.turned, 0);
   EXPECT_THROW(other.restore(path, kModel, ""), Error);
+}
+
+TEST(Session, WhatWasForgottenDoesNotTakeThePlaceOfWhatIsThere) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "chat").string();
+  Cache cache = make_cache();
+  compute(cache, text(50));
+  const int held = cache.save(path, kModel, "", text(50), "", 1);
+  EXPECT_GT(held, 0);
+  cache.forget();
+  EXPECT_LT(cache.save(path, kModel, "", text(50), "", held), held);
+  EXPECT_EQ(SessionReader(path).state().held, held);
+}
+
+TEST(Session, OfGroupsThatCannotBeIsRefused) {
+  const auto is_read = [](const GroupSpec& group) {
+    const std::string bytes = form_bytes("a model", {&group, 1});
+    std::string name;
+    std::vector<GroupSpec> groups;
+    return read_form(std::as_bytes(std::span(bytes)), name, groups);
+  };
+  EXPECT_TRUE(is_read({.layers = {0}, .layout = {KvCodec::bf16, 1, 16, 16, 4}}));
+  EXPECT_FALSE(is_read({.layers = {0}, .layout = {KvCodec::bf16, 1, 16, 16, 3}})) << "half a pair is turned";
+  EXPECT_FALSE(is_read({.layers = {0}, .layout = {KvCodec::bf16, 1, 16, 0, 4}})) << "turned keys hold their values";
+  EXPECT_FALSE(is_read({.layers = {0}, .layout = {KvCodec::bf16, 1, 16}, .newest = true})) << "the newest of everything";
 }
 
 TEST(Session, TellsWhatItHoldsWithoutTheModelEvenWhenDamaged) {

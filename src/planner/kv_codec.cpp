@@ -38,8 +38,7 @@ bool is_smaller(KvCodecs a, KvCodecs b) {
 }
 
 bool can_store(KvCodecs codecs, const PlanOptions& options) {
-  constexpr int kCodeBits = 8;  // at most
-  return options.eviction.policy == EvictionPolicy::none || facts_of(codecs.keys).bits > kCodeBits;
+  return options.eviction.policy == EvictionPolicy::none || !kernels::is_narrow(codecs.keys);
 }
 
 }  // namespace planner

@@ -180,6 +180,7 @@ std::vector<int32_t> prompt_of(Fields& fields, const PromptReader& reader, const
     const std::string role = *message.text("role");
     if (role != "user" && role != "assistant") throw bad_request(message.full_name("role") + ": Input should be 'user' or 'assistant'", "messages");
     add_message(role, message.require("content"), message.full_name("content"), turns);
+    if (turns.size() > kMostMessages) throw bad_request(fmt::format("messages: at most {} messages and results of tools are taken", kMostMessages), "messages");
     message.refuse_others();
   }
   const std::string told = tools ? tools->for_template() : "";

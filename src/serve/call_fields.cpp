@@ -18,6 +18,7 @@ using nlohmann::json;
 
 constexpr int kMostTopLogprobs = 20, kMostCompletionLogprobs = 5;
 constexpr size_t kMostBiases = 1024, kMostPrompts = 16, kMostStopBytes = 256;
+constexpr size_t kLongestSalt = 256;
 constexpr int64_t kMostInteger = std::numeric_limits<int64_t>::max();
 constexpr int kUsualCompletionTokens = 16;
 constexpr int kMostWholeLogprobs = 1 << 18;  // of a whole reply: all wait in memory for the last
@@ -75,10 +76,14 @@ StreamMode stream_mode(Fields& fields) {
 void read_scheduling(Fields& fields, const CallContext& context, GenerationCall& generation) {
   generation.stop_tokens = context.prompts.model().end_tokens();
   generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
-  generation.prompt_lookup = static_cast<int>(fields.integer("prompt_lookup", 0, 32).value_or(context.prompt_lookup));
+  generation.prompt_lookup = static_cast<int>(fields.integer("prompt_lookup", 0, EngineLimits::kMostLookupTokens).value_or(context.prompt_lookup));
   generation.owner = context.owner;
   generation.salt = context.salt;
-  if (const auto salt = fields.text("cache_salt")) generation.salt += "/" + *salt;
+  generation.keep = fields.boolean("store").value_or(true);
+  if (const auto salt = fields.text("cache_salt")) {  // it is kept as long as what it keeps apart
+    if (salt->size() > kLongestSalt) throw bad_request(fmt::format("'cache_salt' has at most {} bytes.", kLongestSalt), "cache_salt", "string_above_max_length");
+    generation.salt += "/" + *salt;
+  }
 }
 
 // What both kinds of requests have.
@@ -91,7 +96,7 @@ void read_common(Fields& fields, const CallContext& context, OpenAiCall& call) {
   generation.stops = stop_strings(fields, "stop", 4);
   generation.grammar = openai_grammar(fields, context.prompts.model());
   read_scheduling(fields, context, generation);
-  for (const char* harmless : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}) {
+  for (const char* harmless : {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}) {
     fields.ignore(harmless);
   }
 }
@@ -155,12 +160,7 @@ Prompt prompt_of(const json& value, const PromptReader& reader) {
     prompt.text = value.get<std::string>();
     prompt.tokens = reader.tokens(prompt.text, true);
   } else {
-    for (const json& token : value) {
-      if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= model.facts().vocabulary) {
-        throw bad_request("Invalid value for 'prompt': expected token IDs of this model.", "prompt", "invalid_value");
-      }
-      prompt.tokens.push_back(token.get<int32_t>());
-    }
+    prompt.tokens = token_list(value, model, "prompt");
   }
   if (prompt.tokens.empty() && model.bos()) prompt.tokens.push_back(*model.bos());
   if (prompt.tokens.empty()) throw bad_request("Invalid 'prompt': it is empty.", "prompt", "invalid_value");
@@ -182,6 +182,17 @@ std::vector<Prompt> prompts_of(Fields& fields, const PromptReader& reader) {
 }
 
 }  // namespace
+
+std::vector<int32_t> token_list(const json& list, const Model& model, const char* name) {
+  std::vector<int32_t> tokens;
+  for (const json& token : list) {
+    if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= model.facts().vocabulary) {
+      throw bad_request(fmt::format("Invalid value for '{}': expected token IDs of this model.", name), name, "invalid_value");
+    }
+    tokens.push_back(token.get<int32_t>());
+  }
+  return tokens;
+}
 
 uint64_t random_seed() {
   thread_local std::random_device device;

@@ -40,6 +40,8 @@ ChatTurn chat_turn(const nlohmann::json& message, const std::string& path);
 std::string text_of_content(const nlohmann::json& content, const std::string& name);
 std::vector<ChatTurn> chat_turns(const nlohmann::json& messages, const std::string& name);
 std::vector<std::string> stop_strings(Fields& fields, const char* name, size_t most);
+// errors: ApiError that names the field, for what is no array of tokens of the model. REQUIRES an array
+std::vector<int32_t> token_list(const nlohmann::json& list, const Model& model, const char* name);
 uint64_t random_seed();
 
 }  // namespace fovea::serve

@@ -132,17 +132,16 @@ void ConversationStore::save_one(Engine& engine) {
     pending_.pop_front();
   }
   Conversation conversation = {new_path(), {}, 0};
+  int least_held = 1;
   if (const auto earlier = continued_by(turn); earlier != conversations_.end()) {
-    conversation = std::move(*earlier);
-    conversations_.erase(earlier);
+    conversation.path = earlier->path;
+    least_held = earlier->turn.prompt_tokens - kAskingTokens;  // what was forgotten meanwhile does not take the place of what is there
   }
+  const int held = engine.save_session(conversation.path, {turn.tokens, least_held, note_of(turn), turn.salt});
+  if (held < least_held) return;
+  std::erase_if(conversations_, [&](const Conversation& earlier) { return earlier.path == conversation.path; });
   conversation.turn = std::move(turn);
   std::error_code gone;
-  const int held = engine.save_session(conversation.path, {conversation.turn.tokens, 0, note_of(conversation.turn), conversation.turn.salt});
-  if (held == 0) {  // forgotten meanwhile
-    fs::remove(conversation.path, gone);
-    return;
-  }
   const auto bytes = fs::file_size(conversation.path, gone);
   conversation.bytes = gone ? 0 : static_cast<int64_t>(bytes);
   conversations_.push_back(std::move(conversation));

@@ -43,7 +43,7 @@ class ConversationStore {
   // To be saved. Where more wait than kMostPending, the oldest is given up.
   void add(Turn turn);
   bool pending() const;
-  // Saves the one that has waited longest. errors: Error; the others are still there
+  // Saves the one that has waited longest. errors: Error; what is in files is still there
   void save_one(Engine& engine);
 
   static constexpr int kAskingTokens = 8;  // most at the end of a prompt that the next turn may have otherwise

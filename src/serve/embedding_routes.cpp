@@ -1,9 +1,11 @@
 // Texts as vectors: OpenAI's /v1/embeddings and Ollama's /api/embed.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
+#include "serve/call_fields.h"
 #include "serve/router.h"
 
 namespace fovea::serve {
@@ -17,22 +19,31 @@ static_assert(std::endian::native == std::endian::little, "vectors are sent as t
 
 using Answer = std::function<ordered_json(const std::vector<std::vector<float>>& vectors, int tokens)>;
 
-// Runs one request per text and replies when all are done.
+// Runs one request per text, as many at once as there are sequences, and replies when all are done.
 class EmbeddingCall : public std::enable_shared_from_this<EmbeddingCall> {
  public:
-  EmbeddingCall(Service& service, const Caller& caller, size_t count, Answer answer, Dialect dialect, std::shared_ptr<Reply> reply)
-      : service_(service), record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(count))), answer_(std::move(answer)),
-        dialect_(dialect), reply_(std::move(reply)), vectors_(count) {}
+  EmbeddingCall(Service& service, const Caller& caller, std::vector<std::vector<int32_t>> inputs, Answer answer, Dialect dialect,
+                std::shared_ptr<Reply> reply)
+      : service_(service), at_once_(std::min({inputs.size(), static_cast<size_t>(service.engine->options().sequences),
+                                              static_cast<size_t>(service.options.limits.per_key)})),
+        record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(at_once_))), owner_(caller.key), inputs_(std::move(inputs)),
+        answer_(std::move(answer)), dialect_(dialect), reply_(std::move(reply)), vectors_(inputs_.size()) {}
 
-  void start(const Caller& caller, const std::vector<std::vector<int32_t>>& inputs);
+  void start();
   void cancel();
   void fail(const std::exception_ptr& error);
 
  private:
-  void take(size_t index, const Event& event);
+  void submit_next();
+  void take(size_t index, const Event& event);  // does not throw
+  void use(size_t index, const Event& event);
 
   Service& service_;
+  const size_t at_once_;
   std::unique_ptr<CallRecord> record_;
+  const int owner_;
+  const std::vector<std::vector<int32_t>> inputs_;
+  const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   Answer answer_;
   Dialect dialect_;
   std::shared_ptr<Reply> reply_;
@@ -43,22 +54,23 @@ class EmbeddingCall : public std::enable_shared_from_this<EmbeddingCall> {
   bool over_ = false;
 };
 
-void EmbeddingCall::start(const Caller& caller, const std::vector<std::vector<int32_t>>& inputs) {
-  const double seconds = service_.options.limits.request_seconds;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    Request request;
-    request.prompt = inputs[i];
-    request.embed = true;
-    request.owner = caller.key;
-    const auto post = service_.post;
-    requests_.push_back(service_.engine->submit(
-        std::move(request), [self = shared_from_this(), i, post](const Event& event) { post([self, i, event] { self->take(i, event); }); }, deadline));
-    usage_.prompt_tokens += static_cast<int>(inputs[i].size());
-  }
+void EmbeddingCall::start() {
+  while (requests_.size() < at_once_) submit_next();
   reply_->when_gone([call = weak_from_this()] {
     if (const auto alive = call.lock()) alive->cancel();
   });
+}
+
+void EmbeddingCall::submit_next() {
+  const size_t i = requests_.size();
+  Request request;
+  request.prompt = inputs_[i];
+  request.embed = true;
+  request.owner = owner_;
+  usage_.prompt_tokens += static_cast<int>(inputs_[i].size());
+  const auto most = std::chrono::milliseconds(static_cast<int64_t>(service_.options.limits.request_seconds * 1000));
+  const auto sink = [self = shared_from_this(), i, post = service_.post](const Event& event) { post([self, i, event] { self->take(i, event); }); };
+  requests_.push_back(service_.engine->submit(std::move(request), sink, since_ + most));
 }
 
 void EmbeddingCall::cancel() {
@@ -69,31 +81,41 @@ void EmbeddingCall::cancel() {
 
 void EmbeddingCall::fail(const std::exception_ptr& error) {
   if (over_) return;
-  reply_->send(error_response(as_api_error(error), dialect_));
   record_->done(usage_, "failed");
   cancel();
+  reply_->send(error_response(as_api_error(error), dialect_));
 }
 
 void EmbeddingCall::take(size_t index, const Event& event) {
+  try {
+    use(index, event);
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+void EmbeddingCall::use(size_t index, const Event& event) {
   if (over_ || event.finished == FinishReason::none) return;
   if (event.finished == FinishReason::failed) return fail(event.error);
   if (event.finished != FinishReason::length) {
     return fail(std::make_exception_ptr(ApiError(503, "server_error", "the request had no turn in the time it may take", "", "timeout")));
   }
   vectors_[index] = event.embedding;
+  if (requests_.size() < inputs_.size()) submit_next();
   if (++done_ < vectors_.size()) return;
+  HttpResponse response = {200, text_of(answer_(vectors_, usage_.prompt_tokens))};
   over_ = true;
   record_->done(usage_, "stop");
   record_.reset();
-  reply_->send({200, text_of(answer_(vectors_, usage_.prompt_tokens))});
+  reply_->send(std::move(response));
 }
 
-void embed(Service& service, const Caller& caller, const std::vector<std::vector<int32_t>>& inputs, Answer answer, Dialect dialect,
+void embed(Service& service, const Caller& caller, std::vector<std::vector<int32_t>> inputs, Answer answer, Dialect dialect,
            const std::shared_ptr<Reply>& reply) {
   std::shared_ptr<EmbeddingCall> call;
   try {
-    call = std::make_shared<EmbeddingCall>(service, caller, inputs.size(), std::move(answer), dialect, reply);
-    call->start(caller, inputs);
+    call = std::make_shared<EmbeddingCall>(service, caller, std::move(inputs), std::move(answer), dialect, reply);
+    call->start();
   } catch (...) {
     if (call) call->fail(std::current_exception());
     else reply->send(error_response(as_api_error(std::current_exception()), dialect));
@@ -105,12 +127,7 @@ std::vector<int32_t> input_tokens(const json& input, const PromptReader& reader)
   if (input.is_string()) {
     tokens = reader.tokens(input.get_ref<const std::string&>(), true);
   } else {
-    for (const json& token : input) {
-      if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= reader.model().facts().vocabulary) {
-        throw bad_request("Invalid value for 'input': expected token IDs of this model.", "input", "invalid_value");
-      }
-      tokens.push_back(token.get<int32_t>());
-    }
+    tokens = token_list(input, reader.model(), "input");
   }
   if (tokens.empty()) throw bad_request("Invalid 'input': it is empty.", "input", "invalid_value");
   return tokens;

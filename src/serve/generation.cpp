@@ -66,6 +66,7 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.prompt_lookup = call.prompt_lookup;
   request.owner = call.owner;
   request.cache.salt = call.salt;
+  if (!call.keep) keep_ = {};
   if (keep_) salt_ = call.salt, tokens_ = call.prompt;
   usage_.prompt_tokens = static_cast<int>(call.prompt.size());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(most_seconds * 1000));
@@ -165,9 +166,12 @@ void Generation::end(size_t index, FinishReason finish) {
   listener_.ended({static_cast<int>(index), finish, choice.filter.matched(), choice.called});
   if (!std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.over; })) return;
   over_ = true;
-  const auto done = std::move(listener_.done);
-  listener_ = {};
-  done(usage_);
+  const GenerationListener listener = std::exchange(listener_, {});
+  try {
+    listener.done(usage_);
+  } catch (...) {  // no memory for the reply, say: somebody waits for one
+    listener.failed(std::current_exception());
+  }
 }
 
 }  // namespace fovea::serve

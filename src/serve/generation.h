@@ -30,6 +30,7 @@ struct GenerationCall {
   int owner = 0;     // Request::owner
   std::string salt;
   int priority = 0;
+  bool keep = true;  // false: its conversation does not outlive the server
   int prompt_lookup = 0;  // Request::prompt_lookup
 };
 

@@ -12,6 +12,7 @@ namespace fovea::serve {
 namespace {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 constexpr int kDepth = 64;
 
@@ -65,6 +66,18 @@ json parse_body(std::string_view body) {
   }
   if (!parsed.is_object()) throw bad_request("The body of the request has to be a JSON object.");
   return parsed;
+}
+
+ordered_json parse_text(std::string_view text) {
+  bool is_deep = false;
+  ordered_json parsed = ordered_json::parse(
+      text,
+      [&is_deep](int depth, ordered_json::parse_event_t, const ordered_json&) {
+        is_deep = is_deep || depth > kDepth;
+        return !is_deep;
+      },
+      false);
+  return is_deep ? ordered_json(ordered_json::value_t::discarded) : parsed;
 }
 
 Fields::Fields(const json& object, std::string path, Dialect dialect) : object_(object), path_(std::move(path)), dialect_(dialect) {

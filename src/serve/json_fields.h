@@ -15,6 +15,9 @@ namespace fovea::serve {
 // errors: ApiError for what is not JSON in UTF-8, nests deeper than 64 levels, or is no object
 nlohmann::json parse_body(std::string_view body);
 
+// Text inside a request or an answer that may be JSON; discarded when it is none, or nests deeper than 64 levels.
+nlohmann::ordered_json parse_text(std::string_view text);
+
 // An object of a request. null counts as absent. `path` is put before names in errors ("messages[0].").
 // errors: ApiError naming the field
 class Fields {

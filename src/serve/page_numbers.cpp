@@ -81,14 +81,14 @@ bool is_callers(const Caller& caller, std::string_view salt) {
 
 }  // namespace
 
-ordered_json load_json(const Service& service, const Engine& engine) {
-  const EngineStats stats = engine.stats();
+ordered_json load_json(const Service& service, const EngineView& view) {
+  const EngineStats& stats = view.stats;
   const RecentCalls::Summary recent = service.recent.summary();
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return {{"seconds", std::chrono::duration<double>(now).count()},
           {"running", stats.running},
           {"waiting", stats.waiting},
-          {"sequences", engine.options().sequences},
+          {"sequences", service.engine->options().sequences},
           {"most_waiting", service.options.limits.waiting},
           {"requests", stats.requests},
           {"reuse_hits", stats.reuse_hits},
@@ -106,16 +106,16 @@ ordered_json load_json(const Service& service, const Engine& engine) {
             {"call_seconds", json_of(recent.whole)}}}};
 }
 
-ordered_json cache_json(const Caller& caller, const Engine& engine) {
-  const EngineStats stats = engine.stats();
-  const CacheMap map = engine.cache_map();
+ordered_json cache_json(const Caller& caller, const ModelFacts& facts, const EngineView& view) {
+  const EngineStats& stats = view.stats;
+  const CacheMap& map = view.map;
   ordered_json object = {{"used_bytes", stats.kv_used_bytes}, {"limit_bytes", stats.kv_bytes},   {"boundaries", stats.kv_boundaries},
                          {"requests", stats.requests},        {"reuse_hits", stats.reuse_hits}, {"computed_tokens", stats.computed_tokens},
                          {"reused_tokens", stats.reused_tokens}, {"replayed_tokens", stats.replayed_tokens}, {"evicted_tokens", stats.evicted_tokens},
                          {"reuse_reasons", stats.reuse_reasons}, {"miss_reasons", stats.miss_reasons}};
   object["groups"] = ordered_json::array();
   for (const KvGroupStats& group : stats.kv) object["groups"].push_back(json_of(group));
-  object["layers"] = rows_json(engine.model().facts(), stats);
+  object["layers"] = rows_json(facts, stats);
   object["paths"] = ordered_json::array();
   int hidden = 0;
   for (const CachePath& path : map.paths) {

@@ -8,10 +8,15 @@
 
 namespace fovea::serve {
 
-// Of this moment; between two steps.
-nlohmann::ordered_json load_json(const Service& service, const Engine& engine);
+// Of one moment between two steps.
+struct EngineView {
+  EngineStats stats;
+  CacheMap map;
+};
+
+nlohmann::ordered_json load_json(const Service& service, const EngineView& view);
 // Sequences and known prefixes that the caller's own requests left, or, where keys share them or none is needed, all; requests of
 // the caller's key alone.
-nlohmann::ordered_json cache_json(const Caller& caller, const Engine& engine);
+nlohmann::ordered_json cache_json(const Caller& caller, const ModelFacts& facts, const EngineView& view);
 
 }  // namespace fovea::serve

@@ -114,6 +114,17 @@ const Planner& PagePlanner::planner_of(const std::string& model) {
   return planners_.emplace(model, Planner::open(is_own ? own_path_ : model)).first->second;
 }
 
+namespace {
+
+// Where the file lies is the server's own business.
+ordered_json without_source(const Plan& plan) {
+  ordered_json object = ordered_json::parse(json_text(plan));
+  object.erase("source");
+  return object;
+}
+
+}  // namespace
+
 ordered_json PagePlanner::plan(const json& body) {
   Fields fields(body);
   const Planner& planner = planner_of(fields.text("model").value_or(""));
@@ -123,8 +134,8 @@ ordered_json PagePlanner::plan(const json& body) {
   PlanOptions settled = options;
   settled.context_tokens = plan.context_tokens;
   const int64_t memory = free_memory_bytes();
-  return {{"plan", ordered_json::parse(json_text(plan))},
-          {"as_is", ordered_json::parse(json_text(plain))},
+  return {{"plan", without_source(plan)},
+          {"as_is", without_source(plain)},
           {"layers", layers_json(plan)},
           {"memory_bytes", memory},
           {"fits", plan.total_bytes <= memory},

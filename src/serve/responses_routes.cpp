@@ -14,6 +14,8 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+constexpr size_t kMostEchoed = 512 << 10;
+
 // Events, which are numbered as they are made: elements of a list are made in its order, operands of + are not.
 std::string joined(std::initializer_list<std::string> events) {
   std::string all;
@@ -204,7 +206,7 @@ void refuse_what_is_missing(Fields& fields) {
   if (fields.text("truncation").value_or("disabled") != "disabled") refuse("truncation", "");
   if (fields.integer("top_logprobs", 0, 20).value_or(0) != 0) refuse("top_logprobs", "");
   if (fields.find("prompt")) refuse("prompt", "");
-  for (const char* harmless : {"store", "metadata", "user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+  for (const char* harmless : {"metadata", "user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
                                "reasoning", "include", "max_tool_calls", "stream_options"}) {
     fields.ignore(harmless);
   }
@@ -234,6 +236,10 @@ void Router::responses(const HttpRequest& request, const Caller& caller, const s
   ordered_json echoed = echo(body, {{"instructions", nullptr}, {"max_output_tokens", nullptr}, {"metadata", ordered_json::object()}, {"parallel_tool_calls", true},
                                     {"temperature", 1.0}, {"text", {{"format", {{"type", "text"}}}}}, {"tool_choice", "auto"}, {"tools", ordered_json::array()},
                                     {"top_p", 1.0}, {"user", nullptr}});
+  // It is repeated in three events of a stream, before anybody has read one.
+  if (text_of(echoed).size() > kMostEchoed) {
+    throw bad_request(fmt::format("'instructions', 'metadata', 'tools' and what else the response repeats have at most {} bytes together.", kMostEchoed), "metadata", "string_above_max_length");
+  }
   service_.post([this, caller, call = std::move(call), streams, echoed = std::move(echoed), reply] {
     answer_single(service_, caller, call, streams, std::make_unique<ResponseForm>(service_.options.model_name, echoed), reply);
   });

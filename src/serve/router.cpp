@@ -273,13 +273,7 @@ void Router::detokenize(const HttpRequest& request, const Caller&, const std::sh
     throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, you gave {}.", most, list.size()), "tokens",
                       "context_length_exceeded");
   }
-  std::vector<int32_t> tokens;
-  for (const json& token : list) {
-    if (!token.is_number_integer() || token.get<double>() < 0 || token.get<double>() >= service_.model->facts().vocabulary) {
-      throw bad_request("Invalid value for 'tokens': expected token IDs of this model.", "tokens", "invalid_value");
-    }
-    tokens.push_back(token.get<int32_t>());
-  }
+  const std::vector<int32_t> tokens = token_list(list, *service_.model, "tokens");
   send_json(reply, {{"content", service_.model->detokenize(tokens, true)}});  // an Error for what has no text
 }
 
@@ -303,16 +297,33 @@ void Router::page_info_of(const HttpRequest&, const Caller&, const std::shared_p
   send_json(reply, info);
 }
 
+// Between two steps only what is there is noted: what is made of it is made where nobody waits for it.
+void Router::look_at_engine(const std::shared_ptr<Reply>& reply, std::function<ordered_json(const EngineView&)> json_of) {
+  service_.engine->between_steps([this, reply, json_of = std::move(json_of)](Engine& engine) {
+    service_.post([reply, json_of, view = EngineView{engine.stats(), engine.cache_map()}] {
+      try {
+        send_json(reply, json_of(view));
+      } catch (...) {
+        reply->send(error_response(as_api_error(std::current_exception()), Dialect::openai));
+      }
+    });
+  });
+}
+
 void Router::page_load(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  service_.engine->between_steps([this, reply](Engine& engine) { send_json(reply, load_json(service_, engine)); });
+  look_at_engine(reply, [this](const EngineView& view) { return load_json(service_, view); });
 }
 
 void Router::page_cache(const HttpRequest&, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  service_.engine->between_steps([caller, reply](Engine& engine) { send_json(reply, cache_json(caller, engine)); });
+  look_at_engine(reply, [this, caller](const EngineView& view) { return cache_json(caller, service_.model->facts(), view); });
 }
 
 void Router::page_plan(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  send_json(reply, planner_.plan(parse_body(request.body)));
+  try {
+    send_json(reply, planner_.plan(parse_body(request.body)));
+  } catch (const Error& error) {  // without the place, which is a file of the server's
+    throw bad_request(error.problem());
+  }
 }
 
 }  // namespace fovea::serve

@@ -1,11 +1,13 @@
 // From a request's path to what answers it, and who may ask.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "serve/api_keys.h"
 #include "serve/http.h"
+#include "serve/page_numbers.h"
 #include "serve/page_plan.h"
 #include "serve/service.h"
 
@@ -61,6 +63,7 @@ class Router {
   void count_tokens(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void preflight(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
   void page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply);
+  void look_at_engine(const std::shared_ptr<Reply>& reply, std::function<nlohmann::ordered_json(const EngineView&)> json_of);
   void page_info_of(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
   void page_load(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply);
   void page_cache(const HttpRequest&, const Caller& caller, const std::shared_ptr<Reply>& reply);

@@ -33,6 +33,9 @@ const ServerOptions& checked(const ServerOptions& options) {
     if (key.empty() || key.size() > kLongestKey) throw Error("an API key has 1 to 256 bytes", "API keys", "give another");
   }
   if (options.port < 0 || options.port > 65535) throw Error(fmt::format("port {} does not exist", options.port), "--port", "choose 0 to 65535");
+  if (options.prompt_lookup < 0 || options.prompt_lookup > EngineLimits::kMostLookupTokens) {
+    throw Error(fmt::format("prompt_lookup is {}", options.prompt_lookup), "server options", fmt::format("give 0 to {}", EngineLimits::kMostLookupTokens));
+  }
   return options;
 }
 
@@ -126,18 +129,18 @@ void Server::State::restore_conversations() {
 
 void Server::State::save_conversations() {
   if (saving || !conversations->pending()) return;
-  const bool all = http.under_way() == 0;
-  if (!all && std::chrono::steady_clock::now() < next_save) return;
+  const bool idle = http.under_way() == 0;
+  if (!idle && std::chrono::steady_clock::now() < next_save) return;
   saving = true;
-  engine->between_steps([this, all](Engine& idle) { save_now(idle, all); });
+  engine->between_steps([this, all = idle && service.draining](Engine& between) { save_now(between, all); });
 }
 
 // On the engine's thread.
-void Server::State::save_now(Engine& idle, bool all) {
+void Server::State::save_now(Engine& between, bool all) {
   const auto begin = std::chrono::steady_clock::now();
   do {
     try {
-      conversations->save_one(idle);
+      conversations->save_one(between);
     } catch (const std::exception& error) {
       service.log({{"time", std::time(nullptr)}, {"event", "not_saved"}, {"reason", error.what()}});
     }

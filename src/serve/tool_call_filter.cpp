@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "serve/json_fields.h"
 #include "serve/tools.h"
 
 namespace fovea::serve {
@@ -65,7 +66,7 @@ void ToolCallFilter::decide() {
 }
 
 bool ToolCallFilter::parse(std::string_view text, std::vector<ToolCall>& calls) const {
-  const ordered_json parsed = ordered_json::parse(text, nullptr, false);
+  const ordered_json parsed = parse_text(text);
   const ordered_json list = parsed.is_array() ? parsed : ordered_json::array({parsed});
   std::vector<ToolCall> found;
   for (const ordered_json& one : list) {
@@ -75,7 +76,7 @@ bool ToolCallFilter::parse(std::string_view text, std::vector<ToolCall>& calls) 
     if (name == call.end() || !name->is_string() || !tools_->find(name->get<std::string>())) return false;
     auto arguments = call.contains("arguments") ? call.find("arguments") : call.find("parameters");
     ordered_json given = arguments == call.end() ? ordered_json::object() : *arguments;
-    if (given.is_string()) given = ordered_json::parse(given.get<std::string>(), nullptr, false);
+    if (given.is_string()) given = parse_text(given.get_ref<const std::string&>());
     if (!given.is_object()) return false;
     found.push_back({"", *name, given.dump()});
   }

@@ -37,6 +37,8 @@ TEST(ToolCallFilter, TextIsText) {
   for (const char* text : {"Hello, <b>you</b>.", "  a < b\n\n", "{\"a\": 1}", "[1, 2]", "```python\nx = 1\n```", "{", "", " ", "<tool", "`x`"}) {
     EXPECT_EQ(read(text), text);
   }
+  const std::string deep = "{\"name\": \"find\", \"arguments\": {\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}}";
+  EXPECT_EQ(read(deep), deep);
 }
 
 TEST(ToolCallFilter, TaggedCallsAreTakenOutOfTheText) {

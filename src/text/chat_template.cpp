@@ -10,11 +10,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Templates print arguments as they print any value: they are given as one.
+// Templates print arguments as they print any value: they are given as one. What is no object, or nests so deep that copying and
+// printing it would exhaust the stack, stays text.
+Json arguments_of(const ToolCall& call) {
+  constexpr int kDeepest = 64;
+  bool is_deep = false;
+  Json arguments = Json::parse(
+      call.arguments,
+      [&is_deep](int depth, Json::parse_event_t, const Json&) {
+        is_deep = is_deep || depth > kDeepest;
+        return !is_deep;
+      },
+      false);
+  return arguments.is_object() && !is_deep ? arguments : Json(call.arguments);
+}
+
 Json json_of(const ToolCall& call) {
-  const Json arguments = Json::parse(call.arguments, nullptr, false);
-  Json object = {{"type", "function"},
-                 {"function", {{"name", call.name}, {"arguments", arguments.is_object() ? arguments : Json(call.arguments)}}}};
+  Json object = {{"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments_of(call)}}}};
   if (!call.id.empty()) object["id"] = call.id;
   return object;
 }

@@ -94,6 +94,14 @@ TEST(ChatTemplate, SaysHowCallsAreWritten) {
   EXPECT_EQ(form("{% if tools %}[TOOL_CALLS]{% endif %}").arguments, "arguments");
 }
 
+TEST(ChatTemplate, ArgumentsThatNestWithoutEndStayText) {
+  const ChatTemplate chat("{% if tools %}{% endif %}{{ messages[0].tool_calls[0].function.arguments }}", "", "", "x");
+  const auto rendered = [&](const std::string& arguments) { return chat.render({{"assistant", "", {{"", "f", arguments}}}}, false); };
+  const std::string deep = "{\"a\":" + std::string(1000000, '[') + std::string(1000000, ']') + "}";
+  EXPECT_EQ(rendered(deep), deep);
+  EXPECT_EQ(rendered("{\"a\":   1}").find("   "), std::string::npos) << "an object is printed as the template prints one";
+}
+
 TEST(ChatTemplate, EndlessTemplatesAreStopped) {
   const ChatTemplate loops(
       "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor "

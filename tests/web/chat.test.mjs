@@ -34,7 +34,7 @@ test('an answer streams in, and says what of its prompt was reused', async (t) =
   await set(page, 'Longest answer', 40);
   await ask(page, 'Name three rivers of Europe.');
   const grown = new Set();
-  while (grown.size < 4) grown.add((await answers(page).innerText()).length); // hangs, and so fails, if it comes at once
+  while (grown.size < 4) grown.add((await answers(page).locator('.said').innerText()).length); // hangs, and so fails, if it comes at once
   await isWhole(page);
   assert.match(await answers(page).locator('.note').innerText(), /reused \d+ of \d+ prompt tokens.* · 40 tokens · \d+ t\/s/);
   await ask(page, 'And of Asia?');
@@ -107,6 +107,9 @@ test('a server with keys gets one, and only from this tab', async (t) => {
   const locked = await serve(t, model, { args: ['-c', '512'], keys: ['open-sesame'] });
   const page = await open(t, browser, locked, { expected: [/401/] });
   await page.getByLabel('API key', { exact: true }).fill('wrong');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('Incorrect API key provided.').waitFor();
+  await page.getByLabel('API key', { exact: true }).fill('wrong'); // asked again, not left alone
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByText('Incorrect API key provided.').waitFor();
   await page.getByLabel('API key', { exact: true }).fill('open-sesame');

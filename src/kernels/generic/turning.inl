@@ -25,10 +25,8 @@ inline void for_each_turned_pair(const KeyTurning& turning, int position, Visit 
 
 // Turns stored dimensions 2k and 2k + 1.
 inline void turn_pair(const KeyTurning& turning, int k, F32x16 cosines, F32x16 sines, F32x16& x, F32x16& y) {
-  if (turning.weights) {
-    x = mul(x, set1(turning.weights[2 * k]));
-    y = mul(y, set1(turning.weights[2 * k + 1]));
-  }
+  x = mul(x, set1(turning.weights[2 * k]));
+  y = mul(y, set1(turning.weights[2 * k + 1]));
   const F32x16 before = x;
   x = fma(negate(y), sines, mul(x, cosines));
   y = fma(y, cosines, mul(before, sines));

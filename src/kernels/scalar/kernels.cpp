@@ -377,7 +377,7 @@ void turn_key(const KvLayout& layout, const KeyTurning& turning, const KvPages& 
   std::vector<float> key(static_cast<size_t>(layout.turned));
   for (int d = 0; d < layout.turned; ++d) key[static_cast<size_t>(d)] = stored_key(layout, pages.slice(page), kv_head, slot, d);
   if (is_scaled(layout.codec.keys)) turn(true, layout.turned, key.data());
-  for (int d = 0; turning.weights && d < layout.turned; ++d) key[static_cast<size_t>(d)] *= turning.weights[d];
+  for (int d = 0; d < layout.turned; ++d) key[static_cast<size_t>(d)] *= turning.weights[d];
   const auto put = [&](int d, float x) {
     const uint16_t half = bf16_from_float(x);
     if (is_paired(layout.codec.keys)) std::memcpy(to + 2 * layout.key_at(d, slot), &half, 2);

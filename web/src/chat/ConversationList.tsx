@@ -1,5 +1,5 @@
 import { Icon } from '../frame/icons';
-import { liveIn, stop } from './answer';
+import { live, stop } from './answer';
 import { newestFirst, remove, show, showNew, shown } from './store';
 
 export function ConversationList({ picked }: { picked: () => void }) {
@@ -12,9 +12,9 @@ export function ConversationList({ picked }: { picked: () => void }) {
     picked();
   };
   const drop = (id: string) => () => {
-    const conversation = newestFirst.value.find((one) => one.id === id)!;
-    const growing = liveIn(conversation);
-    if (growing) stop(growing);
+    for (const [turn, one] of Object.entries(live.value)) {
+      if (one.conversation === id) stop(turn);
+    }
     remove(id);
   };
   return (

@@ -46,7 +46,10 @@ function Editor({ conversation, turn, done }: Props & { done: () => void }) {
   }, []);
   const send = () => {
     const text = area.current?.value.trim();
-    if (text) say(conversation, turn.parent, text); // shows the new turn instead of this one
+    if (!text) return;
+    const growing = liveIn(conversation);
+    if (growing) stop(growing);
+    say(conversation, turn.parent, text); // shows the new turn instead of this one
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Escape') done();
@@ -71,8 +74,9 @@ function Editor({ conversation, turn, done }: Props & { done: () => void }) {
 
 function CopyButton({ text }: { text: string }) {
   const copied = useSignal(false);
+  if (!navigator.clipboard) return null; // neither localhost nor TLS
   const copy = async () => {
-    await navigator.clipboard?.writeText(text);
+    await navigator.clipboard.writeText(text);
     copied.value = true;
     setTimeout(() => (copied.value = false), 1500);
   };

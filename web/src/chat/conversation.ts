@@ -59,7 +59,7 @@ export const usualSettings: Settings = {
   topK: 0,
   minP: 0.05,
   repetitionPenalty: 1.1,
-  maxTokens: 512,
+  maxTokens: null,
   seed: null,
 };
 
@@ -78,7 +78,12 @@ export function childrenOf(conversation: Conversation, parent: string): Turn[] {
 
 export function pathOf(conversation: Conversation): Turn[] {
   const path: Turn[] = [];
-  for (let at = conversation.chosen[root]; at; at = conversation.chosen[at]) path.push(conversation.turns[at]!);
+  const most = Object.keys(conversation.turns).length; // what was stored need not be a tree
+  for (let at = conversation.chosen[root]; at && path.length < most; at = conversation.chosen[at]) {
+    const turn = conversation.turns[at];
+    if (!turn) break;
+    path.push(turn);
+  }
   return path;
 }
 

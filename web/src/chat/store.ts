@@ -31,7 +31,11 @@ export const shown = computed(() => conversations.value[shownId.value] ?? draft.
 
 export function show(id: string) {
   shownId.value = id;
-  localStorage.setItem(shownPlace, id);
+  try {
+    localStorage.setItem(shownPlace, id);
+  } catch {
+    // no room left: another one is shown after a reload
+  }
 }
 
 export function showNew() {
@@ -60,6 +64,7 @@ export function remove(id: string) {
   conversations.value = rest;
   localStorage.removeItem(prefix + id);
   if (shownId.value === id) showNew();
+  else if (storageTrouble.value && conversations.value[shown.value.id]) save(shown.value); // there may be room now
 }
 
 // Another tab wrote.

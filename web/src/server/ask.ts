@@ -7,7 +7,12 @@ export const apiKey = signal(sessionStorage.getItem(keyPlace) ?? '');
 // Why a key is asked for; empty: none is.
 export const keyWanted = signal('');
 
+// Who asks again is the caller.
 export function useKey(key: string) {
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    keyWanted.value = 'A key is made of letters, digits and signs.';
+    return;
+  }
   apiKey.value = key;
   sessionStorage.setItem(keyPlace, key);
   keyWanted.value = '';

@@ -1,6 +1,6 @@
 // What the server is: asked once, and again with every key.
-import { effect, signal } from '@preact/signals';
-import { apiKey, askJson, Refusal } from './ask';
+import { signal } from '@preact/signals';
+import { askJson, Refusal } from './ask';
 
 export interface ServerInfo {
   version: string;
@@ -31,7 +31,4 @@ export async function learn() {
   }
 }
 
-effect(() => {
-  apiKey.value;
-  learn();
-});
+learn();
