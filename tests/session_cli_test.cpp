@@ -54,6 +54,17 @@ TEST_F(SessionCli, InspectTellsWhatAFileHoldsAndWhomItFits) {
   for (const char* part : {"continues   yes", "checksums   fit", "global", "bf16"}) EXPECT_TRUE(has(text.out, part)) << part << text.out;
 }
 
+TEST_F(SessionCli, InspectNamesTheOptionsThatASessionWasSavedWith) {
+  for (const Arguments& options : std::vector<Arguments>{{"--kv-global", "tq4"}, {"--kv-global", "tq4", "--kv-newest", "0"}, {"--kv-global", "int8", "--kv-newest", "7"}}) {
+    stats_of("Once upon a time", options);
+    const std::string misfit = json_of({"inspect", "--session", session(), "-m", model(), "--json"})["misfit"];
+    std::string named = ":";
+    for (const std::string& option : options) named += " " + option;
+    EXPECT_TRUE(misfit.ends_with(named)) << misfit;
+    std::filesystem::remove(session());
+  }
+}
+
 TEST_F(SessionCli, ADamagedFileIsToldAboutByInspectAndRefusedByRun) {
   stats_of("Once upon a time there was");
   std::string bytes = read_file(session());
