@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { Icon } from '../frame/icons';
 import { count } from '../frame/quantity';
-import { answer, live, liveIn, say } from './answer';
+import { answer, live, liveIn, say, stop } from './answer';
 import { type Conversation, siblingsOf, type Turn, withChosen } from './conversation';
 import { htmlOf } from './markdown';
 import { reuseText } from './reasons';
