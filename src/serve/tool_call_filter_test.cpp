@@ -38,7 +38,8 @@ TEST(ToolCallFilter, TextIsText) {
     EXPECT_EQ(read(text), text);
   }
   const std::string deep = "{\"name\": \"find\", \"arguments\": {\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}}";
-  EXPECT_EQ(read(deep), deep);
+  EXPECT_EQ(read(deep, deep.size()), deep);
+  EXPECT_EQ(read(deep, 1000), deep);
 }
 
 TEST(ToolCallFilter, TaggedCallsAreTakenOutOfTheText) {
