@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "kernels/kv_layout.h"
 #include "kernels/narrow_codec.h"
+#include "kernels/plain_number.h"
 
 namespace fovea::kernels {
 
@@ -77,23 +78,12 @@ inline unsigned narrow_code(KvCodec codec, bool of_key, const std::byte* base, i
   return (word >> (bits * (vector % 4))) % (1u << bits);
 }
 
-inline double exact_number(KvCodec codec, const std::byte* base, int64_t index) {
-  if (codec == KvCodec::f32) {
-    float x;
-    std::memcpy(&x, base + 4 * index, 4);
-    return x;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, base + 2 * index, 2);
-  return codec == KvCodec::f16 ? float_from_f16(bits) : float_from_bf16(bits);
-}
-
 inline std::vector<double> decoded_key(const KvLayout& layout, const std::byte* slice, int head, int slot) {
   const KvCodec codec = layout.codec.keys;
   const std::byte* base = slice + static_cast<size_t>(head) * layout.key_head_bytes();
   std::vector<double> key;
   if (!is_narrow(codec)) {
-    for (int d = 0; d < layout.head_dim; ++d) key.push_back(exact_number(codec, base, layout.key_at(d, slot)));
+    for (int d = 0; d < layout.head_dim; ++d) key.push_back(load_number(codec, base, layout.key_at(d, slot)));
     return key;
   }
   for (int i = 0; i < layout.key_parts(); ++i) {
@@ -117,7 +107,7 @@ inline std::vector<double> decoded_value(const KvLayout& layout, const std::byte
   const std::byte* base = slice + layout.value_offset() + static_cast<size_t>(head) * layout.value_head_bytes();
   std::vector<double> value;
   for (int d = 0; d < layout.head_dim; ++d) {
-    value.push_back(!is_narrow(codec) ? exact_number(codec, base, layout.value_at(slot, d))
+    value.push_back(!is_narrow(codec) ? load_number(codec, base, layout.value_at(slot, d))
                                       : level(codec, narrow_code(codec, false, base, slot / 2 * layout.value_vectors() + d / 16,
                                                                  2 * (d % 16) + slot % 2)));
   }

@@ -13,6 +13,7 @@
 #include "kernels/exp_terms.h"
 #include "kernels/narrow_codec.h"
 #include "kernels/panel_block.h"
+#include "kernels/plain_number.h"
 #include "kernels/scalar/lanes.h"
 #include "kernels/scalar/narrow.h"
 
@@ -192,38 +193,16 @@ int64_t byte_products(int64_t rounds) {
 
 // ---- attention -----------------------------------------------------------------------------------------------------
 
-float load_stored(KvCodec codec, const std::byte* base, int64_t value) {
-  if (codec == KvCodec::f32) {
-    float result;
-    std::memcpy(&result, base + 4 * value, 4);
-    return result;
-  }
-  uint16_t half;
-  std::memcpy(&half, base + 2 * value, 2);
-  return codec == KvCodec::f16 ? float_from_f16(half) : float_from_bf16(half);
-}
-
-void store_stored(KvCodec codec, std::byte* base, int64_t value, float x) {
-  if (codec == KvCodec::f32) {
-    std::memcpy(base + 4 * value, &x, 4);
-    return;
-  }
-  const float most = codec == KvCodec::f16 ? kLargestF16 : kLargestBf16;
-  const float inside = x > most ? most : x < -most ? -most : x;
-  const uint16_t half = codec == KvCodec::f16 ? f16_from_float(inside) : bf16_from_float(inside);
-  std::memcpy(base + 2 * value, &half, 2);
-}
-
 void store_key(const KvLayout& layout, std::byte* slice, int head, int slot, const float* key) {
   if (is_narrow(layout.codec.keys)) return store_narrow_key(layout, slice, head, slot, key);
   std::byte* keys = slice + static_cast<size_t>(head) * layout.key_head_bytes();
-  for (int d = 0; d < layout.head_dim; ++d) store_stored(layout.codec.keys, keys, layout.key_at(d, slot), key[d]);
+  for (int d = 0; d < layout.head_dim; ++d) store_number(layout.codec.keys, keys, layout.key_at(d, slot), key[d]);
 }
 
 void store_value(const KvLayout& layout, std::byte* slice, int head, int slot, const float* value) {
   if (is_narrow(layout.codec.values)) return store_narrow_value(layout, slice, head, slot, value);
   std::byte* values = slice + layout.value_offset() + static_cast<size_t>(head) * layout.value_head_bytes();
-  for (int d = 0; d < layout.head_dim; ++d) store_stored(layout.codec.values, values, layout.value_at(slot, d), value[d]);
+  for (int d = 0; d < layout.head_dim; ++d) store_number(layout.codec.values, values, layout.value_at(slot, d), value[d]);
 }
 
 void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* key, const float* value) {
@@ -236,7 +215,7 @@ void store_kv(const KvLayout& layout, std::byte* slice, int slot, const float* k
 // Keys and values as they lie, without scales.
 float stored_key(const KvLayout& layout, const std::byte* slice, int kv_head, int slot, int d) {
   if (is_narrow(layout.codec.keys)) return narrow_key(layout, slice, kv_head, slot, d);
-  return load_stored(layout.codec.keys, slice + static_cast<size_t>(kv_head) * layout.key_head_bytes(), layout.key_at(d, slot));
+  return load_number(layout.codec.keys, slice + static_cast<size_t>(kv_head) * layout.key_head_bytes(), layout.key_at(d, slot));
 }
 
 float key_at(const AttentionTile& tile, int position, int d) {
@@ -249,7 +228,7 @@ float scored_key_at(const AttentionTile& tile, int position, int d) {
   if (d >= layout.turned) return key_at(tile, position, d);
   const std::byte* keys = turned_keys(layout, tile.unfolded, position % kSpanTokens / kPageTokens);
   const bool paired = is_paired(layout.codec.keys);
-  return load_stored(paired ? KvCodec::bf16 : KvCodec::f32, keys, layout.key_at(d, position % kPageTokens));
+  return load_number(paired ? KvCodec::bf16 : KvCodec::f32, keys, layout.key_at(d, position % kPageTokens));
 }
 
 float value_at(const AttentionTile& tile, int position, int d) {
@@ -257,7 +236,7 @@ float value_at(const AttentionTile& tile, int position, int d) {
   const std::byte* slice = tile.pages.slice(position / kPageTokens);
   const int slot = position % kPageTokens;
   if (is_narrow(layout.codec.values)) return narrow_value(layout, slice, tile.kv_head, slot, d);
-  return load_stored(layout.codec.values,
+  return load_number(layout.codec.values,
                      slice + layout.value_offset() + static_cast<size_t>(tile.kv_head) * layout.value_head_bytes(),
                      layout.value_at(slot, d));
 }
