@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/mapped_ranges.h"
 #include "fovea/error.h"
 
 namespace fovea {
@@ -45,10 +46,13 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     throw Error(std::string("cannot map into memory: ") + std::strerror(errno), path, "free address space or memory");
   }
   data_ = static_cast<const std::byte*>(mapped);
+  note_mapped(data_, size_, path);
 }
 
 MappedFile::~MappedFile() {
-  if (data_) munmap(const_cast<std::byte*>(data_), size_);
+  if (!data_) return;
+  forget_mapped(data_);
+  munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

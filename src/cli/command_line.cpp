@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "fovea/lost_file.h"
 #include "fovea/options.h"
 
 namespace fovea::cli {
@@ -78,6 +79,7 @@ int perform(const Action& action, const std::function<int(const UsageError&)>& o
 int run_command_line(int argc, char** argv) {
   // A closed pipe is noticed by writing to it; dying of the signal would leave half-written files behind.
   std::signal(SIGPIPE, SIG_IGN);
+  exit_when_a_file_is_cut_short();
   CLI::App program(kDescription, "fovea");
   program.set_version_flag("--version", "fovea " FOVEA_VERSION);
   program.footer(kExamples);
