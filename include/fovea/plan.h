@@ -43,6 +43,9 @@ struct PlanOptions {
   WhatIf what_if = {};
 };
 
+// Forms of weights (PlanOptions::weights) that are worth trying, the largest first.
+inline constexpr std::string_view kPlanWeights[] = {"bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"};
+
 // One form of keys and values.
 struct KvCodecFacts {
   KvCodec codec;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "fovea/error.h"
 #include "fovea/options.h"
@@ -121,9 +123,9 @@ class ChangeSearch {
   }
 
   void add_weights() {
-    for (const char* format : {"q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"}) {
+    for (const std::string_view format : kPlanWeights) {
       PlanOptions options = options_;
-      options.weights = format;
+      options.weights = std::string(format);
       const size_t before = changes_.size();
       if (planner_.plan(options).weights_bytes >= now_.weights_bytes) continue;
       add(fmt::format("--weights {}", format), "not measured for this model; needs a file in this format",

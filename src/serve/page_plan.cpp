@@ -97,7 +97,7 @@ ordered_json curve_json(const Planner& planner, PlanOptions options) {
 }  // namespace
 
 ordered_json PagePlanner::choices() const {
-  ordered_json object = {{"models", {own_name_}}, {"codecs", ordered_json::array()}, {"weights", {"bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"}}};
+  ordered_json object = {{"models", {own_name_}}, {"codecs", ordered_json::array()}, {"weights", kPlanWeights}};
   for (const KnownConfiguration& known : known_configurations()) object["models"].push_back(known.name);
   for (const KvCodecFacts& codec : kv_codec_facts()) object["codecs"].push_back(codec.name);
   return object;
