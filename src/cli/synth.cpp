@@ -1,6 +1,7 @@
 // fovea synth: a model of a known shape with random weights.
 #include <fmt/format.h>
 
+#include <limits>
 #include <memory>
 
 #include "cli/commands.h"
@@ -86,6 +87,7 @@ void add_synth_command(CLI::App& program, Action& chosen) {
       ->check(whole_number(0, 1 << 24));
   command->add_option("--seed", model.seed, "the same seed gives the same file")
       ->type_name("S")
+      ->check(whole_number(0, std::numeric_limits<long long>::max()))
       ->capture_default_str();
   command->add_option("-t,--threads", model.threads, "threads; 0: all processors")
       ->type_name("N")
