@@ -25,7 +25,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ctest = ctest --preset $(1) -j $(JOBS) --no-tests=error $(2) < /dev/null | \
   { grep -vE '^ *Start +[0-9]+:|^ *[0-9]+/[0-9]+ Test .* Passed ' || true; }
 
-.PHONY: help setup setup-clang setup-clients build models run test fuzz bench format lint clean
+.PHONY: help setup setup-clang setup-clients build models run test fuzz soak bench format lint clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 14
@@ -66,6 +66,11 @@ test: models setup-clients build/asan/build.ninja build/tsan/build.ninja  ## all
 fuzz: build/fuzz/build.ninja  ## every fuzz target for FUZZ_SECONDS; findings go to build/fuzz-artifacts
 	@$(NINJA) -C build/fuzz $(FUZZERS) >&2
 	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+soak: build/asan/build.ninja  ## the cache's long tests: 1,000,000 random operations, 200 kills during saves
+	@$(NINJA) -C build/asan test_kv >&2
+	@FOVEA_RANDOM_OPERATIONS=40000 FOVEA_SESSION_KILLS=200 build/asan/src/kv/test_kv --gtest_brief=1 \
+	  --gtest_filter='PagedCache.*:ReusingCache.*:Forgetting.*:Session.*'
 
 bench: models  ## speed beside llama.cpp, in turns (bench/README.md)
 	@bench/compare --model "$(MODEL)" $(BENCH)

@@ -79,6 +79,11 @@ TEST_F(Cli, WhatDoesNotGoWithForgettingIsRefused) {
   expect_failure(run(both), "engine options");
   both.back() = "--shift";
   expect_failure(run(both), "request");
+  Arguments local = forgetting(arguments, "streaming");
+  local.insert(local.end(), {"--kv-budget-local", "64"});  // windows are shorter
+  const Outcome refused = run(local);
+  expect_failure(refused, "eviction options");
+  EXPECT_TRUE(has(refused.error, "not longer than their budget of 64")) << refused.error;
   Arguments nothing_left = arguments;
   nothing_left.insert(nothing_left.end(), {"--evict", "streaming", "--kv-budget", "32", "--sinks", "16"});
   expect_failure(run(nothing_left), "eviction options");

@@ -176,18 +176,12 @@ INSTANTIATE_TEST_SUITE_P(On, Eviction,
                            return std::string(each.param.model) + "_" + std::string(name_of(each.param.policy));
                          });
 
-// A model of which one layer is left, one that sees everything: its keys and values do not know what came before, so that what is seen is all there is to
-// know.
-struct Layer {
-  const char* model;
-  int index;
-};
-
-class OneLayer : public testing::TestWithParam<Layer> {
- protected:
-  OneLayer() {
-    const std::filesystem::path folder = kFamilies / GetParam().model;
-    const std::string wanted = "layers." + std::to_string(GetParam().index) + ".";
+// A model of which one layer is left: its keys and values do not know what came before, so that what is seen is all there is to know.
+// window: of the layer that is left, where it has one; 0: as it is.
+struct LayerOf {
+  LayerOf(const std::string& name, int index, int window = 0) {
+    const std::filesystem::path folder = kFamilies / name;
+    const std::string wanted = "layers." + std::to_string(index) + ".";
     std::ifstream lines(folder / "weights.tsv");
     std::ofstream table(folder_ / "weights.tsv");
     for (std::string line; std::getline(lines, line);) {
@@ -200,11 +194,12 @@ class OneLayer : public testing::TestWithParam<Layer> {
     std::ifstream source(folder / "config.json");
     nlohmann::json config = nlohmann::json::parse(source);
     config["num_hidden_layers"] = 1;
-    if (config.contains("layer_types")) config["layer_types"] = {config["layer_types"][static_cast<size_t>(GetParam().index)]};
+    if (config.contains("layer_types")) config["layer_types"] = {config["layer_types"][static_cast<size_t>(index)]};
+    if (window > 0) config["sliding_window"] = window;
     std::ofstream(folder_ / "config.json") << config;
     LoadOptions load;
     load.threads = 1;
-    model_ = Model::load(folder_.string(), load);
+    model = Model::load(folder_.string(), load);
   }
 
   static EngineOptions options(int context_tokens) {
@@ -217,12 +212,29 @@ class OneLayer : public testing::TestWithParam<Layer> {
   }
   // The last logits of these tokens alone.
   std::vector<float> seen_alone(const Tokens& tokens) const {
-    const int length = static_cast<int>(tokens.size()), vocabulary = model_->facts().vocabulary;
-    return rows_of(run_alone(model_, options(length), tokens).logits, vocabulary, length - 1, length);
+    const int length = static_cast<int>(tokens.size()), vocabulary = model->facts().vocabulary;
+    return rows_of(run_alone(model, options(length), tokens).logits, vocabulary, length - 1, length);
   }
 
+  std::shared_ptr<const Model> model;
+
+ private:
   TemporaryFolder folder_;
-  std::shared_ptr<const Model> model_;
+};
+
+// Layers that see everything.
+struct Layer {
+  const char* model;
+  int index;
+};
+
+class OneLayer : public testing::TestWithParam<Layer> {
+ protected:
+  static EngineOptions options(int context_tokens) { return LayerOf::options(context_tokens); }
+  std::vector<float> seen_alone(const Tokens& tokens) const { return layer_.seen_alone(tokens); }
+
+  const LayerOf layer_{GetParam().model, GetParam().index};
+  const std::shared_ptr<const Model> model_ = layer_.model;
 };
 
 constexpr float kTolerance = 2e-5f;
@@ -244,6 +256,56 @@ TEST_P(OneLayer, StreamingSeesSinksAndTheNewestAsIfNothingHadBeenBetween) {
     EXPECT_LE(largest_difference(seen_alone(seen), rows_of(logits, vocabulary, position, position + 1)), kTolerance) << position;
     seen.erase(seen.begin());
     EXPECT_GT(largest_difference(seen_alone(seen), rows_of(logits, vocabulary, position, position + 1)), 10 * kTolerance) << position;
+  }
+}
+
+// A window that forgets sees sinks and the newest too, and says nothing of layers that see everything: there are none here.
+class OneWindow : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Of, OneWindow, testing::Values("gemma3_b1", "mistral_b1"), [](const auto& each) { return std::string(each.param); });
+
+TEST_P(OneWindow, StreamingSeesSinksAndTheNewestAsIfNothingHadBeenBetween) {
+  const LayerOf local(GetParam(), 0, 96);
+  const Tokens tokens = random_tokens(*local.model, 400, 16);
+  EngineOptions lossy = LayerOf::options(400);
+  lossy.eviction = {.policy = EvictionPolicy::streaming, .budget_tokens = 128, .local_budget_tokens = 64, .sinks = 16, .interval_tokens = 16};
+  const std::vector<float> logits = run_alone(local.model, lossy, tokens).logits;
+  const int vocabulary = local.model->facts().vocabulary;
+  for (const int position : {63, 64, 79, 80, 200, 399}) {
+    const int gone = position < 64 ? 0 : ((position - 64) / 16 + 1) * 16;
+    Tokens seen(tokens.begin(), tokens.begin() + 16);
+    seen.insert(seen.end(), tokens.begin() + 16 + gone, tokens.begin() + position + 1);
+    EXPECT_LE(largest_difference(local.seen_alone(seen), rows_of(logits, vocabulary, position, position + 1)), kTolerance) << position;
+    seen.erase(seen.begin());
+    EXPECT_GT(largest_difference(local.seen_alone(seen), rows_of(logits, vocabulary, position, position + 1)), 10 * kTolerance) << position;
+  }
+  lossy.eviction.local_budget_tokens = 96;
+  EXPECT_THROW(Engine(local.model, lossy), Error) << "a window of 96 has no use for it";
+}
+
+TEST_P(OneWindow, ThatForgetsGivesTheSameBitsHoweverThePromptIsCutAndBesideOthers) {
+  const LayerOf local(GetParam(), 0, 96);
+  const int vocabulary = local.model->facts().vocabulary;
+  const Tokens tokens = random_tokens(*local.model, 300, 17);
+  for (const EvictionPolicy policy : {EvictionPolicy::streaming, EvictionPolicy::heavy_hitters, EvictionPolicy::persistence}) {
+    SCOPED_TRACE(name_of(policy));
+    EngineOptions lossy = LayerOf::options(400);
+    lossy.eviction = {.policy = policy, .budget_tokens = 128, .local_budget_tokens = 64, .sinks = 16, .interval_tokens = 16};
+    const Recording whole = run_alone(local.model, lossy, tokens, 20);
+    EngineOptions exact = LayerOf::options(400);
+    const std::vector<float> expected = run_alone(local.model, exact, tokens).logits;
+    expect_same_bits(rows_of(expected, vocabulary, 0, 64), rows_of(whole.logits, vocabulary, 0, 64), vocabulary);
+    EXPECT_GT(largest_difference(rows_of(expected, vocabulary, 64, 300), rows_of(whole.logits, vocabulary, 64, 300)), 1e-4f);
+    for (const int chunk : {1, 7}) {
+      lossy.chunk_tokens = chunk;
+      lossy.sequences = 2;
+      Engine engine(local.model, lossy);
+      Recording cut, other;
+      engine.submit(recorded(random_tokens(*local.model, 120, 18), 30, other));
+      engine.submit(recorded(tokens, 20, cut));
+      while (!engine.idle()) engine.step();
+      expect_same_bits(whole.logits, cut.logits, vocabulary);
+    }
   }
 }
 

@@ -35,7 +35,8 @@ struct KvCodecs {
 // "int8", or "k=int8,v=int4" in either order.
 KvCodecs kv_codecs_from_name(std::string_view name);  // throws Error listing the names
 std::string name_of(KvCodecs codecs);
-// What long sequences forget, on layers that see everything, so that their keys and values stay within a budget.
+// What long sequences forget, on layers that see everything and, where asked for, on those with a window, so that their keys and
+// values stay within a budget.
 enum class EvictionPolicy : uint8_t {
   none,
   streaming,      // all but the first tokens (attention sinks) and the newest: StreamingLLM, arXiv:2309.17453
@@ -50,6 +51,9 @@ std::string_view name_of(EvictionPolicy policy);                  // "h2o"
 struct EvictionOptions {
   EvictionPolicy policy = EvictionPolicy::none;
   int budget_tokens = 1024;   // most keys that a query sees
+  // The same of layers with a longer window than this; 0: windows stay as they are. Heavy_hitters and persistence keep no sinks
+  // here: a window leaves its first tokens behind anyway.
+  int local_budget_tokens = 0;
   int sinks = 16;             // first tokens, never forgotten; streaming: seen where they would be without the gap
   int recent_tokens = 0;      // newest tokens that heavy_hitters and persistence never forget; 0: half of the budget
   int interval_tokens = 128;  // forgotten at a time

@@ -93,6 +93,9 @@ void add_eviction(CLI::App& command, std::string& policy, EvictionOptions& optio
         ->capture_default_str();
   };
   tokens("--kv-budget", options.budget_tokens, "with --evict: most tokens such a layer holds", 1);
+  tokens("--kv-budget-local", options.local_budget_tokens,
+         "with --evict: the same of sliding-window layers, less than their window; 0: these forget\n"
+         "nothing but what leaves their window", 0);
   tokens("--sinks", options.sinks, "with --evict: first tokens that are never forgotten", 0);
   tokens("--recent", options.recent_tokens, "with --evict h2o, scissorhands: newest tokens never forgotten; 0: half", 0);
   tokens("--evict-interval", options.interval_tokens, "with --evict: tokens forgotten at a time", 1);

@@ -35,7 +35,8 @@ namespace {
 // The longest distance at which a key is seen.
 int seen_tokens(const EngineOptions& options) {
   if (!kv::moves_sinks(options.eviction.policy)) return options.context_tokens;
-  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
+  const auto whole_past = kv::forgetting({}, options.eviction);
+  return std::min(options.context_tokens, whole_past->budget * kernels::kPageTokens);
 }
 
 }  // namespace
@@ -120,15 +121,14 @@ bool Engine::State::forget(RunningRequest& request) {
     const int before = cache.forgotten(sequence);
     if (!cache.evict(sequence)) return false;
     const int after = cache.forgotten(sequence);
-    turn_keys(spec(), cache, sequence, model::TurnedLayers::forgetful, 0, cache.moved_sinks(sequence), after,
-              scratch.context_tokens, compute);
+    turn_moved_sinks(spec(), cache, sequence, scratch.context_tokens, compute);
     request.lost.evicted_tokens = after;
     stats.evicted_tokens += after - before;
     return true;
   }
   const int keep = whole_pages(*request.request.shift_after), drop = tokens_to_shift(sequence, keep);
   if (!cache.shift(sequence, keep, drop)) return false;
-  turn_keys(spec(), cache, sequence, model::TurnedLayers::all, keep, cache.length(sequence), -drop, scratch.context_tokens, compute);
+  turn_keys(spec(), cache, sequence, keep, cache.length(sequence), -drop, scratch.context_tokens, compute);
   request.lost.shifted_tokens += drop;
   stats.shifted_tokens += drop;
   return true;

@@ -11,6 +11,7 @@
 #include "engine/settled_options.h"
 #include "fovea/error.h"
 #include "kv/eviction.h"
+#include "model/forward.h"
 #include "model/turned_keys.h"
 #include "sampling/option_check.h"
 
@@ -18,9 +19,9 @@ namespace fovea {
 namespace {
 
 // Of the longest sequence that forgets nothing.
-int held_tokens(const EngineOptions& options) {
-  if (options.eviction.policy == EvictionPolicy::none) return options.context_tokens;
-  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
+int held_tokens(const model::ModelSpec& spec, const EngineOptions& options) {
+  const int budget = kv::least_budget_tokens(kv_groups(spec, options), options.eviction);
+  return budget == 0 ? options.context_tokens : std::min(options.context_tokens, budget);
 }
 
 void check_shift(const Request& request, const model::ModelSpec& spec, const EngineOptions& options) {
@@ -75,7 +76,7 @@ void check_request(const Request& request, const Model& model, const EngineOptio
   if (request.shift_after) check_shift(request, spec, options);
   const int64_t generated = request.shift_after ? 0 : std::max(0, request.max_tokens - 1);
   const int64_t needed = static_cast<int64_t>(request.prompt.size()) + generated;
-  const int longest = request.evict ? options.context_tokens : held_tokens(options);
+  const int longest = request.evict ? options.context_tokens : held_tokens(spec, options);
   if (needed > longest) {
     throw Error(fmt::format("{} prompt tokens and {} to generate do not fit the {} of {}", request.prompt.size(), generated,
                             longest < options.context_tokens ? "budget" : "context", longest),

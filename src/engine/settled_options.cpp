@@ -118,8 +118,8 @@ EngineOptions settled_options(EngineOptions options, const Model& model) {
                 fmt::format("choose 0 to {}, or -1 for as much again as the sequences need", EngineLimits::kMostCacheBytes));
   }
   if (options.static_cache) check_static(options);
-  kv::check(options.eviction);
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
+  kv::check(options.eviction, kv_groups(model.state().spec, options));
   choose_codecs(options, *model.state().planner);
   check_codecs(options, model.state().spec);
   if (options.eviction.policy != EvictionPolicy::none) require_turning_keys(options, model.state().spec, "engine options");

@@ -19,13 +19,16 @@ double scale_from_16_bits(const LayerFacts& layer, KvCodecs codec) {
 }
 
 // Keys that the query at `position` sees, itself included.
-double keys_seen(const LayerFacts& layer, int64_t budget, int64_t position) {
-  return static_cast<double>(std::min<int64_t>(position + 1, layer.window ? *layer.window : budget));
+double keys_seen(const LayerFacts& layer, const EvictionOptions& eviction, int64_t position) {
+  int64_t most = layer.window ? *layer.window : position + 1;
+  const int budget = layer.window ? eviction.local_budget_tokens : eviction.budget_tokens;
+  if (eviction.policy != EvictionPolicy::none && budget > 0) most = std::min<int64_t>(most, budget);
+  return static_cast<double>(std::min(position + 1, most));
 }
 
 // Distinct keys that the queries at first .. first + tokens - 1 see together.
-double keys_read(const LayerFacts& layer, int64_t budget, int64_t first, int tokens) {
-  return keys_seen(layer, budget, first) + (tokens - 1);
+double keys_read(const LayerFacts& layer, const EvictionOptions& eviction, int64_t first, int tokens) {
+  return keys_seen(layer, eviction, first) + (tokens - 1);
 }
 
 double cache_bytes(const std::vector<LayerFacts>& layers, const LayerFacts& layer) {
@@ -42,16 +45,15 @@ WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, int64
       logit_macs_(static_cast<double>(facts.vocabulary) * facts.hidden),
       kv_local_(options.kv_local),
       kv_global_(options.kv_global),
-      budget_tokens_(options.eviction.policy == EvictionPolicy::none ? EngineLimits::kMostContextTokens
-                                                                     : options.eviction.budget_tokens) {}
+      eviction_(options.eviction) {}
 
 Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {
   Work work{weights_bytes_, layer_macs_ * tokens + logit_macs_ * logit_rows};
   for (const LayerFacts& layer : facts_.layers) {
     const double scale = scale_from_16_bits(layer, layer.window ? kv_local_ : kv_global_);
-    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, budget_tokens_, first_position, tokens);
+    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, eviction_, first_position, tokens);
     double pairs = 0;
-    for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, budget_tokens_, static_cast<int64_t>(first_position) + i);
+    for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, eviction_, static_cast<int64_t>(first_position) + i);
     work.macs += 2.0 * pairs * layer.q_heads * layer.head_dim;  // scores, and the sum of values
   }
   return work;

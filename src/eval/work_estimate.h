@@ -28,7 +28,7 @@ class WorkEstimate {
   ModelFacts facts_;
   double weights_bytes_, layer_macs_, logit_macs_;
   KvCodecs kv_local_, kv_global_;
-  int64_t budget_tokens_;  // that layers without a window see at most
+  EvictionOptions eviction_;
 };
 
 }  // namespace fovea::eval

@@ -68,7 +68,7 @@ Cache::Cache(std::vector<GroupSpec> groups, const CacheOptions& options)
       spacing_tokens_(least_spacing(groups)),
       index_(index_shape(groups, options)) {
   assert(options.context_tokens > 0 && options.chunk_tokens > 0 && options.sequences > 0);
-  kv::check(options.eviction);
+  kv::check(options.eviction, groups);
   assert(options.total_tokens == 0 || options.total_tokens >= options.context_tokens);
   assert(!options.contiguous || (options.sequences == 1 && options.eviction.policy == EvictionPolicy::none));
   for (GroupSpec& spec : groups) {
@@ -317,12 +317,12 @@ bool Cache::reserve(SequenceId id, int tokens) {
   const int end = sequence.extent.length + tokens;
   const auto missing = [&](size_t i) {
     if (i >= groups_.size()) return states_[i - groups_.size()]->pages_missing(index_of(id));
-    const int gone = forgotten(sequence, *groups_[i]);
+    const int gone = groups_[i]->forgotten(index_of(id));
     return groups_[i]->pages_missing(index_of(id), sequence.extent.without(gone), end - gone);
   };
   if (!make_room(std::cref(missing))) return false;
   for (const auto& group : groups_) {
-    const int gone = forgotten(sequence, *group);
+    const int gone = group->forgotten(index_of(id));
     group->extend(index_of(id), sequence.extent.without(gone), end - gone);
   }
   for (const auto& states : states_) states->make_writable(index_of(id));
@@ -337,7 +337,7 @@ void Cache::advance(SequenceId id, int tokens) {
   extent.length += tokens;
   extent.kept = std::max(extent.kept, extent.length);
   for (const auto& group : groups_)
-    group->give_back_unreadable(index_of(id), extent.length - forgotten(sequence, *group));
+    group->give_back_unreadable(index_of(id), extent.length - group->forgotten(index_of(id)));
   if (options_.contiguous) sequence.restored = std::max(sequence.restored, extent.length - options_.rollback_tokens);
 }
 
@@ -365,7 +365,7 @@ std::optional<SequenceId> Cache::fork(SequenceId id) {
   copy = parent;
   copy.extent = {length, length, length};
   for (const auto& group : groups_)
-    group->fork(index_of(id), index_of(*child), length - forgotten(parent, *group));
+    group->fork(index_of(id), index_of(*child), length - group->forgotten(index_of(id)));
   for (const auto& states : states_) states->fork(index_of(id), index_of(*child));
   return child;
 }
@@ -375,9 +375,9 @@ bool Cache::roll_back(SequenceId id, int length) {
   assert(length >= 0 && length <= sequence.extent.length && sequence.extent.kept == sequence.extent.length);
   if (length < sequence.restored || (!states_.empty() && length < sequence.extent.length)) return false;
   for (const auto& group : groups_) {
-    if (!group->can_roll_back(index_of(id), length - forgotten(sequence, *group))) return false;
+    if (!group->can_roll_back(index_of(id), length - group->forgotten(index_of(id)))) return false;
   }
-  for (const auto& group : groups_) group->roll_back(index_of(id), length - forgotten(sequence, *group));
+  for (const auto& group : groups_) group->roll_back(index_of(id), length - group->forgotten(index_of(id)));
   if (sequence.has_prompt) sequence.tokens.resize(static_cast<size_t>(length));
   sequence.extent = {length, length, length};
   return true;
@@ -391,10 +391,7 @@ kernels::KvPages Cache::view(SequenceId id, const LayerPlace& place) const {
   if (const StaticGroup* group = place.contiguous)
     return group->view(place.member, at(id).extent.length, at(id).extent.reserved_end);
   kernels::KvPages pages = place.group->view(index_of(id), place.offset);
-  if (!place.group->has_window()) {
-    pages.first_writable = at(id).extent.kept - at(id).forgotten;
-    pages.moved = at(id).forgotten;  // sinks too are turned to where they would be without the gap
-  }
+  if (!place.group->has_window()) pages.first_writable = at(id).extent.kept - place.group->forgotten(index_of(id));
   return pages;
 }
 

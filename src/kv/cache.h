@@ -109,14 +109,16 @@ class Cache {
   void let_forget(SequenceId sequence);
   // Positions that can be added before evict() is called for, or, where the sequence does not forget, at all.
   int room_tokens(SequenceId sequence) const;
-  // Forgets pages of groups that see the whole past; the others stay as they are. Keys of sinks that move are as
-  // computed afterwards: it is for the caller to turn those of the first moved_sinks() positions by forgotten(). false: no
-  // room for copies of sinks now, and nothing changed. REQUIRES room_tokens 0, no replay under way.
+  // Forgets pages of the groups whose budget is full (kv/eviction.h); the others stay as they are. Keys of sinks that move are
+  // as computed afterwards: it is for the caller to turn those of the first moved_sinks() positions of a layer by forgotten().
+  // false: no room for copies of sinks now, and nothing changed. REQUIRES a sequence that forgets, room_tokens 0 before the end of the
+  // context, no replay under way.
   [[nodiscard]] bool evict(SequenceId sequence);
-  int moved_sinks(SequenceId sequence) const;
+  // 0 where keys need not be moved, and once the sequence has grown.
+  int moved_sinks(SequenceId sequence, int layer) const;
   // How many positions before the newest are not there: position p of the layer is the (p - forgotten)th key of view().
   int forgotten(SequenceId sequence, int layer) const;
-  int forgotten(SequenceId sequence) const { return at(sequence).forgotten; }  // of layers that see the whole past
+  int forgotten(SequenceId sequence) const;  // of the layers that forgot most
   // Per page of view(), how much it was attended to since it is held; null where eviction does not go by that.
   kernels::AttendedPages attended(SequenceId sequence, int layer) const;
 
@@ -176,7 +178,6 @@ class Cache {
     KeepTerms terms;
     int restored = 0;  // windows were restored by replay up to here: what lies behind may be approximate; or forgotten
     bool forgets = false;
-    int forgotten = 0;  // positions, of groups that see the whole past
     std::vector<int32_t> tokens;  // those stored
     std::vector<Mark> marks;      // ascending, beyond length
   };
@@ -203,7 +204,6 @@ class Cache {
   void keep_within_memory(std::span<const int> pages);
   void adopt(SequenceId id, const Found& found, int length);
   bool adopt_for_replay(SequenceId id, const Found& found);
-  static int forgotten(const Sequence& sequence, const Group& group) { return group.has_window() ? 0 : sequence.forgotten; }
   void advance(SequenceId id, int tokens);
   void pin(SequenceId id, int position, BoundaryKind kind);
   void pin_passed(SequenceId id, int length);

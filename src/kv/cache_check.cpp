@@ -33,7 +33,7 @@ void Cache::check() const {
   });
   for (size_t i = 0; i < groups_.size(); ++i) {
     for (size_t s = 0; s < sequences_.size(); ++s) {
-      const int gone = forgotten(sequences_[s], *groups_[i]);
+      const int gone = groups_[i]->forgotten(static_cast<int>(s));
       groups_[i]->check_sequence(static_cast<int>(s), sequences_[s].extent.without(gone));
     }
     groups_[i]->check_pool(kept[i]);

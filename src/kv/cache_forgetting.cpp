@@ -12,54 +12,53 @@ using kernels::kPageTokens;
 
 int index_of(SequenceId id) { return static_cast<int>(id); }
 
-bool sees_whole_past(const std::vector<std::unique_ptr<Group>>& groups) {
-  return std::ranges::any_of(groups, [](const auto& group) { return !group->has_window(); });
-}
-
 }  // namespace
 
 void Cache::let_forget(SequenceId id) {
   assert(at(id).extent.length == 0 && options_.eviction.policy != EvictionPolicy::none);
-  at(id).forgets = sees_whole_past(groups_);
+  at(id).forgets = std::ranges::any_of(groups_, [](const auto& group) { return group->forgetting().has_value(); });
 }
 
 int Cache::room_tokens(SequenceId id) const {
   const Sequence& sequence = at(id);
-  const int left = options_.context_tokens - sequence.extent.length;
-  if (options_.eviction.policy == EvictionPolicy::none || !sees_whole_past(groups_)) return left;
-  const int held = sequence.extent.length - sequence.forgotten;
-  return std::min(left, in_pages(options_.eviction).budget * kPageTokens - held);
+  int room = options_.context_tokens - sequence.extent.length;
+  for (const auto& group : groups_) {
+    if (!group->forgetting()) continue;
+    const int held = sequence.extent.length - group->forgotten(index_of(id));
+    room = std::min(room, group->forgetting()->budget * kPageTokens - held);
+  }
+  return room;
 }
 
-int Cache::moved_sinks(SequenceId id) const {
-  if (!at(id).forgets || !moves_sinks(options_.eviction.policy)) return 0;
-  return in_pages(options_.eviction).sinks * kPageTokens;
+int Cache::moved_sinks(SequenceId id, int layer) const {
+  const Group* group = place(layer).group;
+  return group ? group->moved_sinks(index_of(id), at(id).extent.length) : 0;
 }
 
 bool Cache::evict(SequenceId id) {
   Sequence& sequence = at(id);
   assert(sequence.forgets && room_tokens(id) == 0 && sequence.extent.kept == sequence.extent.length);
-  const int sinks = moved_sinks(id) / kPageTokens, sequence_index = index_of(id);
+  const int length = sequence.extent.length;
+  const auto is_full = [&](const Group& group) { return group.is_full(index_of(id), length); };
   const auto missing = [&](size_t i) {
-    return i < groups_.size() && !groups_[i]->has_window() ? groups_[i]->pages_for_sinks(sequence_index, sinks) : 0;
+    return i < groups_.size() && is_full(*groups_[i]) ? groups_[i]->pages_to_evict(index_of(id)) : 0;
   };
   if (!make_room(missing)) return false;
-  const EvictionPages pages = in_pages(options_.eviction);
   for (const auto& group : groups_) {
-    if (group->has_window()) continue;
-    const int64_t* attended = group->attended(sequence_index);
-    group->forget(sequence_index,
-                  pages_to_forget(options_.eviction, std::span(attended, attended ? static_cast<size_t>(pages.budget) : 0)));
-    group->move_sinks(sequence_index, sinks);
-    if (options_.eviction.policy == EvictionPolicy::persistence) group->forget_attention(sequence_index);
+    if (is_full(*group)) group->evict(index_of(id), length);
   }
-  sequence.forgotten += pages.interval * kPageTokens;
-  sequence.restored = sequence.extent.length;
+  sequence.restored = length;
   return true;
 }
 
 int Cache::forgotten(SequenceId id, int layer) const {
-  return place(layer).group ? forgotten(at(id), *place(layer).group) : 0;
+  return place(layer).group ? place(layer).group->forgotten(index_of(id)) : 0;
+}
+
+int Cache::forgotten(SequenceId id) const {
+  int most = 0;
+  for (const auto& group : groups_) most = std::max(most, group->forgotten(index_of(id)));
+  return most;
 }
 
 kernels::AttendedPages Cache::attended(SequenceId id, int layer) const {
@@ -80,7 +79,7 @@ int Cache::longest_shift(SequenceId id, int keep) const {
 bool Cache::shift(SequenceId id, int keep, int drop) {
   Sequence& sequence = at(id);
   assert(keep % kPageTokens == 0 && drop % kPageTokens == 0 && drop > 0 && drop <= longest_shift(id, keep));
-  assert(states_.empty() && !options_.contiguous && sequence.forgotten == 0 && sequence.extent.kept == sequence.extent.length);
+  assert(states_.empty() && !options_.contiguous && forgotten(id) == 0 && sequence.extent.kept == sequence.extent.length);
   const int first = (keep + drop) / kPageTokens;
   if (!make_room([&](size_t i) { return groups_[i]->shared_pages(index_of(id), first); })) return false;
   for (const auto& group : groups_) {

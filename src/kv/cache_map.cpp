@@ -5,7 +5,6 @@
 
 #include "kernels/kv_layout.h"
 #include "kv/cache.h"
-#include "kv/eviction.h"
 
 namespace fovea::kv {
 namespace {
@@ -88,7 +87,7 @@ MapPath Cache::map_of(SequenceId id) const {
   for (const auto& group : groups_) {
     std::vector<MapSpan>& spans = path.groups.emplace_back();
     const PageTable& pages = group->table(static_cast<int>(id));
-    const int gone = forgotten(sequence, *group), sinks = in_pages(options_.eviction).sinks;
+    const int gone = group->forgotten(static_cast<int>(id)), sinks = group->forgetting() ? group->forgetting()->sinks : 0;
     for (int page = pages.first_page(); page < pages.end_page(); ++page) {
       // What is forgotten is drawn behind the sinks, wherever it was taken from.
       const int begin = page * kPageTokens + (page < sinks ? 0 : gone);

@@ -49,10 +49,8 @@ int first_readable(int window, int length) {
 int pages_needed(const GroupSpec& group, const CacheOptions& options) {
   if (group.state_bytes > 0) return 1;
   const int64_t whole_past = ceil_div(options.context_tokens, kPageTokens);
-  if (group.window == kWholePast && options.eviction.policy != EvictionPolicy::none) {
-    const EvictionPages forgetting = in_pages(options.eviction);
-    const int copies = moves_sinks(options.eviction.policy) ? forgetting.sinks : 0;
-    if (forgetting.budget < whole_past) return forgetting.budget + copies;
+  if (const auto forgets = forgetting(group, options.eviction); forgets && forgets->budget < whole_past) {
+    return forgets->budget + forgets->copied_sinks;
   }
   if (group.window == kWholePast) return static_cast<int>(whole_past);
   const int64_t positions = int64_t{group.window} - 1 + options.rollback_tokens + options.chunk_tokens;

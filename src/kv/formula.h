@@ -16,8 +16,8 @@ int first_readable(int window, int length);
 
 // Groups that keep a state count as one page per sequence.
 
-// Pages that one sequence can hold at once in this group. Whole past: the context, or the budget of what forgets (and sinks
-// twice where they move: as they were computed, and where they are seen). A window: its window - 1
+// Pages that one sequence can hold at once in this group. Whole past: the context. What forgets: its budget, and copied sinks
+// (kv/eviction.h). A window: its window - 1
 // newest positions, those that can be rolled back and a chunk, lying across page borders as badly as can be; never
 // more than the whole past needs.
 int pages_needed(const GroupSpec& group, const CacheOptions& options);

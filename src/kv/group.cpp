@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
-#include "kv/eviction.h"
 #include "kv/formula.h"
 
 namespace fovea::kv {
@@ -27,28 +25,28 @@ void require(bool holds, const char* invariant) {
 Group::Group(GroupSpec spec, const CacheOptions& options)
     : spec_(std::move(spec)),
       rollback_tokens_(options.rollback_tokens),
+      policy_(options.eviction.policy),
+      forgetting_(kv::forgetting(spec_, options.eviction)),
       pool_(page_bytes(spec_), pool_pages(spec_, options)),
       tables_(static_cast<size_t>(options.sequences)),
+      forgotten_(static_cast<size_t>(options.sequences)),
       sinks_(static_cast<size_t>(options.sequences)),
       attended_(static_cast<size_t>(options.sequences)),
       stand_at_(static_cast<size_t>(options.sequences)) {
   for (PageTable& pages : tables_) pages.reserve(pages_needed(spec_, options), has_window());
-  if (has_window() || !goes_by_attention(options.eviction.policy)) return;
+  if (!forgetting_ || !goes_by_attention(policy_)) return;
   const auto most_pages = static_cast<size_t>(pages_needed(spec_, options));
   for (auto& attended : attended_) attended.resize(most_pages);
-  for (int sequence = 0; spec_.layout.turned > 0 && sequence < options.sequences; ++sequence) {
+  const bool asks_where = spec_.layout.turned > 0 || has_window();
+  for (int sequence = 0; asks_where && sequence < options.sequences; ++sequence) {
     stand_at_[static_cast<size_t>(sequence)].resize(most_pages);
     stand_where_computed(sequence);
   }
 }
 
-void Group::stand_where_computed(int sequence) {
-  int32_t position = 0;
-  for (int32_t& page : stand_at_[static_cast<size_t>(sequence)]) page = std::exchange(position, position + kPageTokens);
-}
-
 void Group::release(int sequence) {
   pages_of(sequence).clear();
+  forgotten_[static_cast<size_t>(sequence)] = 0;
   sinks_[static_cast<size_t>(sequence)].clear();
   forget_attention(sequence);
   stand_where_computed(sequence);
@@ -104,50 +102,11 @@ void Group::fork(int from, int to, int length) {
   PageTable& pages = begin(to, source.first_page());
   for (int page = source.first_page(); page < end_page(length); ++page)
     pages.append(source.page(page).hold());
+  forgotten_[static_cast<size_t>(to)] = forgotten(from);
   for (const PageRef& sink : sinks_[static_cast<size_t>(from)]) sinks_[static_cast<size_t>(to)].push_back(sink.hold());
   attended_[static_cast<size_t>(to)] = attended_[static_cast<size_t>(from)];
   stand_at_[static_cast<size_t>(to)] = stand_at_[static_cast<size_t>(from)];
 }
-
-void Group::forget(int sequence, std::span<const int> pages) {
-  pages_of(sequence).erase(pages);
-  std::vector<int64_t>& attended = attended_[static_cast<size_t>(sequence)];
-  if (attended.empty()) return;
-  for (auto page = pages.rbegin(); page != pages.rend(); ++page) {
-    attended.erase(attended.begin() + *page);
-    attended.push_back(0);
-  }
-  std::vector<int32_t>& stand_at = stand_at_[static_cast<size_t>(sequence)];
-  for (auto page = pages.rbegin(); !stand_at.empty() && page != pages.rend(); ++page) {
-    const int32_t next = stand_at.back() + kPageTokens;
-    stand_at.erase(stand_at.begin() + *page);
-    stand_at.push_back(next);
-  }
-}
-
-int Group::pages_for_sinks(int sequence, int pages) const {
-  const auto computed = static_cast<int>(sinks_[static_cast<size_t>(sequence)].size());
-  int missing = pages - computed;
-  for (int page = 0; page < computed; ++page) missing += table(sequence).page(page).shared();
-  return missing;
-}
-
-void Group::move_sinks(int sequence, int pages) {
-  std::vector<PageRef>& sinks = sinks_[static_cast<size_t>(sequence)];
-  for (int page = 0; page < pages; ++page) {
-    if (page == static_cast<int>(sinks.size())) sinks.push_back(table(sequence).page(page).hold());
-    if (table(sequence).page(page).shared()) replace_by_copy(sequence, page);
-    std::memcpy(table(sequence).page(page).data(), sinks[static_cast<size_t>(page)].data(),
-                static_cast<size_t>(pool_.page_bytes()));
-  }
-}
-
-int64_t* Group::attended(int sequence) const {
-  std::vector<int64_t>& attended = attended_[static_cast<size_t>(sequence)];
-  return attended.empty() ? nullptr : attended.data();
-}
-
-void Group::forget_attention(int sequence) { std::ranges::fill(attended_[static_cast<size_t>(sequence)], 0); }
 
 int Group::shared_pages(int sequence, int first) const {
   int count = 0;
@@ -163,18 +122,6 @@ void Group::own_pages(int sequence, int first) {
   }
 }
 
-void Group::shift(int sequence, int keep, int drop) {
-  PageTable& pages = pages_of(sequence);
-  if (has_window()) {
-    assert(pages.first_page() >= keep + drop);
-    return pages.renumber(pages.first_page() - drop);
-  }
-  std::vector<int> between(static_cast<size_t>(drop));
-  std::iota(between.begin(), between.end(), keep);
-  forget(sequence, between);
-  stand_where_computed(sequence);  // positions are counted anew
-}
-
 PageTable& Group::begin(int sequence, int first_page) {
   pages_of(sequence).start_at(first_page);
   return pages_of(sequence);
@@ -183,7 +130,9 @@ PageTable& Group::begin(int sequence, int first_page) {
 kernels::KvPages Group::view(int sequence, size_t layer_offset) const {
   const PageTable& pages = table(sequence);
   const std::vector<int32_t>& stand_at = stand_at_[static_cast<size_t>(sequence)];
-  return {pages.addresses(), pages.first_page(), pages.page_count(), layer_offset, 0, 0, stand_at.empty() ? nullptr : stand_at.data()};
+  // Sinks too are turned to where they would be without the gap.
+  return {pages.addresses(), pages.first_page(), pages.page_count(), layer_offset, 0, forgotten(sequence),
+          stand_at.empty() ? nullptr : stand_at.data()};
 }
 
 GroupStats stats_of(const PagePool& pool) {

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "kernels/kv_layout.h"
+#include "kv/eviction.h"
 #include "kv/page_pool.h"
 #include "kv/page_table.h"
 #include "kv/spec.h"
@@ -65,14 +67,21 @@ class Group {
   void fork(int from, int to, int length);
   // --- what a sequence forgets; pages are numbered as they are held, and those behind move up
 
-  void forget(int sequence, std::span<const int> pages);
-  // Pages that move_sinks() needs beyond those held.
-  int pages_for_sinks(int sequence, int pages) const;
-  // The first `pages` pages hold again what was computed, in copies of the sequence's own, for keys to be moved in.
-  void move_sinks(int sequence, int pages);
+  const std::optional<EvictionPages>& forgetting() const { return forgetting_; }
+  // Positions that are not there any more.
+  int forgotten(int sequence) const { return forgotten_[static_cast<size_t>(sequence)]; }
+  // Whether a sequence of this length holds its budget.
+  bool is_full(int sequence, int length) const { return forgetting_ && length - forgotten(sequence) == forgetting_->budget * kernels::kPageTokens; }
+  // Pages that evict() needs beyond those held.
+  int pages_to_evict(int sequence) const;
+  // Of a full sequence, an interval goes. Copied sinks hold again what was computed, in copies of the sequence's own, for
+  // keys to be moved in. REQUIRES pages_to_evict() free pages.
+  void evict(int sequence, int length);
+  // Positions, from the first, whose keys are as computed and to be moved by forgotten(): right after evict(), of a sequence
+  // that has not grown since; 0 at any other time.
+  int moved_sinks(int sequence, int length) const;
   // How much each page held was attended to (kernels/attention.h); null where nobody asks.
   int64_t* attended(int sequence) const;
-  void forget_attention(int sequence);
 
   // Pages from `first` on that are shared, and copies of them for the sequence's own.
   int shared_pages(int sequence, int first) const;
@@ -96,6 +105,10 @@ class Group {
   void check_pool(const std::vector<int>& kept) const;
 
  private:
+  void forget(int sequence, std::span<const int> pages);
+  std::vector<int> victims(int sequence, int length);
+  void copy_sinks(int sequence);
+  void forget_attention(int sequence);
   // The page that the first position to be written shares with others; -1: none.
   int page_to_copy(int sequence, const Extent& extent) const;
   void replace_by_copy(int sequence, int page);  // REQUIRES a free page
@@ -105,11 +118,15 @@ class Group {
 
   GroupSpec spec_;
   int rollback_tokens_;
+  EvictionPolicy policy_;
+  std::optional<EvictionPages> forgetting_;
   PagePool pool_;
   std::vector<PageTable> tables_;  // per sequence; after pool_, whose pages they hold
+  std::vector<int> forgotten_;                         // per sequence
   std::vector<std::vector<PageRef>> sinks_;            // per sequence, as computed, once copies of them were moved
   mutable std::vector<std::vector<int64_t>> attended_;  // per sequence and page; written by steps
-  // Per sequence and page, the position that its first key was computed at (KvPages::stand_at); empty where nobody asks.
+  // Per sequence and page, the position that its first key was computed at, as KvPages::stand_at has it and as windows need to
+  // know; empty where nobody asks.
   std::vector<std::vector<int32_t>> stand_at_;
 };
 

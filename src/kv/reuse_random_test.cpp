@@ -1,6 +1,6 @@
 // Random operations on a cache that reuses, against the dumbest oracle there is: what a position holds, and what a
 // state is after it, is a function of the tokens up to it. Prompts branch off each other everywhere; the budget is far
-// too small for them all; what is there goes into files and comes back.
+// too small for them all; what is there goes into files and comes back; spans are taken out, and sequences forget.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "kv/cache.h"
+#include "kv/eviction.h"
+#include "kv/formula.h"
 #include "support/operation_count.h"
 #include "support/temporary_folder.h"
 
@@ -30,6 +32,8 @@ struct Live {
   int from = 0;                 // since here; 0: they are not
   int begun = 0;                // length it began with
   int furthest = 0;             // length it ever had
+  bool forgets = false;
+  bool own = false;  // it lost something: what it holds is nobody else's
 };
 
 class ReuseOperations {
@@ -62,9 +66,10 @@ class ReuseOperations {
     EXPECT_GT(forks_, 0);
     EXPECT_GT(rollbacks_, 0);
     EXPECT_GT(sessions_, 0);
-    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks, %d sessions\n",
+    EXPECT_EQ(evictions_ > 0, options_.eviction.policy != EvictionPolicy::none);
+    std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks, %d sessions, %d shifts, %d evictions\n",
                 operations, static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_, rollbacks_,
-                sessions_);
+                sessions_, shifts_, evictions_);
   }
 
  private:
@@ -93,7 +98,9 @@ class ReuseOperations {
     if (choice < 182) return cache_.forget();
     if (choice < 186) return save_and_restore(live);
     if (choice < 200) return cache_.mark(live.id, below(options_.context_tokens), BoundaryKind::message);
+    if (choice < 210) return shift(live);
     if (cache_.length(live.id) == static_cast<int>(live.tokens.size())) return end(which);
+    if (cache_.room_tokens(live.id) == 0) return live.forgets ? evict(live) : end(which);
     write(live);
     expect_as_computed(live);
   }
@@ -122,7 +129,8 @@ class ReuseOperations {
     const std::vector<int> boundaries = {below(length), below(length)};
     Prompt prompt;
     prompt.tokens = std::span(live.tokens).first(static_cast<size_t>(length));
-    prompt.most_reused = below(4) == 0 ? below(length) : length - 1;
+    prompt.most_reused = std::min(below(4) == 0 ? below(length) : length - 1, cache_.room_tokens(live.id));
+    prompt.forgets = live.forgets = options_.eviction.policy != EvictionPolicy::none && below(2) == 0;
     prompt.boundaries = boundaries;
     prompt.terms = {static_cast<Keep>(below(3)), below(3) == 0 ? 1 + below(500) : 0};
     const Reuse reuse = cache_.begin(live.id, prompt);
@@ -172,9 +180,48 @@ class ReuseOperations {
     expect_as_computed(live);
   }
 
+  // What stands behind the span is turned: here, written anew, in pages of the sequence's own.
+  void shift(Live& live) {
+    if (!states_.empty() || live.forgets || cache_.length(live.id) < live.kept) return;
+    const int keep = below(3) * kPageTokens, most = cache_.longest_shift(live.id, keep);
+    if (most == 0) return;
+    const int drop = kPageTokens * (1 + below(most / kPageTokens));
+    ASSERT_TRUE(cache_.shift(live.id, keep, drop)) << "running sequences win";
+    live.tokens.erase(live.tokens.begin() + keep, live.tokens.begin() + keep + drop);
+    live.tags.erase(live.tags.begin() + keep, live.tags.begin() + keep + drop);
+    for (size_t i = static_cast<size_t>(keep); i < live.tags.size(); ++i) live.tags[i] = random_();
+    const int length = cache_.length(live.id);
+    for (const Layer& layer : layers_) {
+      for (int position = std::max(keep, first_readable(layer.group->window, length)); position < length; ++position)
+        put(live, layer, position, tag(live, layer, position));
+    }
+    live.kept = live.from = 0;
+    live.begun = live.furthest = length;
+    live.own = true;
+    ++shifts_;
+    for (const Live& other : live_) expect_as_computed(other);
+  }
+
+  // Sinks that moved are as computed; then turned, by what has been forgotten.
+  void evict(Live& live) {
+    ASSERT_TRUE(cache_.evict(live.id)) << "running sequences win";
+    for (const Layer& layer : layers_) {
+      for (int slot = 0; slot < cache_.moved_sinks(live.id, layer.index); ++slot) {
+        const uint64_t computed = tag(live, layer, slot), turned = expected(live, layer, slot);
+        ASSERT_EQ(std::memcmp(place_of(live, layer, slot), &computed, sizeof computed), 0);
+        put(live, layer, slot, turned);
+      }
+    }
+    live.begun = cache_.length(live.id);
+    live.own = true;
+    ++evictions_;
+    for (const Live& other : live_) expect_as_computed(other);
+  }
+
   void write(Live& live) {
     const int length = cache_.length(live.id);
-    const int room = std::min(options_.chunk_tokens, static_cast<int>(live.tokens.size()) - length);
+    const int left = static_cast<int>(live.tokens.size()) - length;
+    const int room = std::min({options_.chunk_tokens, left, cache_.room_tokens(live.id)});
     int tokens = 1 + below(room);
     if (below(4) > 0) tokens = std::min(tokens, cache_.tokens_to_boundary(live.id));
     ASSERT_TRUE(cache_.reserve(live.id, tokens)) << "running sequences win";
@@ -192,10 +239,14 @@ class ReuseOperations {
     live.furthest = std::max(live.furthest, length + committed);
   }
 
-  std::byte* slot(const Live& live, const Layer& layer, int position) const {
+  std::byte* place_of(const Live& live, const Layer& layer, int slot) const {
     const size_t bytes = layer.group->layout.slice_bytes() / kPageTokens;
-    return view(live, layer).slice(position / kPageTokens) + static_cast<size_t>(position % kPageTokens) * bytes;
+    return view(live, layer).slice(slot / kPageTokens) + static_cast<size_t>(slot % kPageTokens) * bytes;
   }
+  void put(const Live& live, const Layer& layer, int slot, uint64_t value) const {
+    std::memcpy(place_of(live, layer, slot), &value, sizeof value);
+  }
+  int forgotten(const Live& live, const Layer& layer) const { return live.forgets ? cache_.forgotten(live.id, layer.index) : 0; }
   kernels::KvPages view(const Live& live, const Layer& layer) const {
     return layer.group->newest ? cache_.newest_view(live.id, layer.index) : cache_.view(live.id, layer.index);
   }
@@ -204,8 +255,18 @@ class ReuseOperations {
     return live.tags[static_cast<size_t>(position)] + static_cast<uint64_t>(layer.index);
   }
 
+  // What the slot holds: of a sequence that streams, sinks, and behind them what was not forgotten.
+  uint64_t expected(const Live& live, const Layer& layer, int slot) const {
+    const int gone = forgotten(live, layer);
+    if (gone == 0) return tag(live, layer, slot);
+    const EvictionPages pages = *forgetting(*layer.group, options_.eviction);
+    if (slot >= pages.sinks * kPageTokens) return tag(live, layer, slot + gone);
+    return tag(live, layer, slot) + (slot < pages.copied_sinks * kPageTokens ? 31u * static_cast<unsigned>(gone) : 0u);
+  }
+
   // Into a file, and back under another salt, where nothing but the file can have left it.
   void save_and_restore(const Live& live) {
+    if (live.own) return;
     const std::string path = (folder_ / "session").string();
     const std::span<const int32_t> text = std::span(live.tokens).first(static_cast<size_t>(cache_.length(live.id)));
     cache_.save(path, kModel, "", text, "note");
@@ -226,28 +287,27 @@ class ReuseOperations {
   }
 
   void write(const Live& live, const Layer& layer, int position, bool true_token) const {
-    if (position < view(live, layer).first_writable) return;
+    const int slot = position - forgotten(live, layer);
+    if (slot < view(live, layer).first_writable) return;
     const bool wrong = position < live.kept && position < live.from + layer.exact_after;
-    const uint64_t value = wrong || !true_token ? 0xBADBADBAD : tag(live, layer, position);
-    std::memcpy(slot(live, layer, position), &value, sizeof value);
+    put(live, layer, slot, wrong || !true_token ? 0xBADBADBAD : tag(live, layer, position));
   }
 
   void expect_as_computed(const Live& live) const {
     const int length = cache_.length(live.id);
     if (length < live.kept) return;  // not yet restored
     for (const Layer& layer : layers_) {
-      const int window = layer.group->window;
-      for (int position = window == kWholePast ? 0 : std::max(0, length - window + 1); position < length;
-           ++position) {
-        const uint64_t expected = tag(live, layer, position);
-        ASSERT_EQ(std::memcmp(slot(live, layer, position), &expected, sizeof expected), 0)
-            << "layer " << layer.index << ", position " << position << " of " << length;
+      const int end = length - forgotten(live, layer);
+      for (int slot = first_readable(layer.group->window, end); slot < end; ++slot) {
+        const uint64_t value = expected(live, layer, slot);
+        ASSERT_EQ(std::memcmp(place_of(live, layer, slot), &value, sizeof value), 0)
+            << "layer " << layer.index << ", slot " << slot << " of " << end;
       }
     }
     for (const Layer& layer : states_) {
       if (length == 0) continue;
-      const uint64_t expected = tag(live, layer, length - 1);
-      ASSERT_EQ(std::memcmp(cache_.state(live.id, layer.index), &expected, sizeof expected), 0)
+      const uint64_t value = tag(live, layer, length - 1);
+      ASSERT_EQ(std::memcmp(cache_.state(live.id, layer.index), &value, sizeof value), 0)
           << "state of layer " << layer.index << " after " << length;
     }
   }
@@ -260,7 +320,7 @@ class ReuseOperations {
   std::vector<Live> live_;
   testing_support::TemporaryFolder folder_;
   int64_t reused_ = 0, written_ = 0;
-  int forks_ = 0, rollbacks_ = 0, replays_ = 0, sessions_ = 0;
+  int forks_ = 0, rollbacks_ = 0, replays_ = 0, sessions_ = 0, shifts_ = 0, evictions_ = 0;
 };
 
 const int kOperations = testing_support::operation_count(20'000);
@@ -340,10 +400,39 @@ TEST(ReusingCache, GivesWhatWasComputedWithTheNewestTokensOfGlobalLayersAlone) {
       .run(kOperations);
 }
 
+CacheOptions streaming(int local_budget_tokens) {
+  return {.context_tokens = 400,
+          .chunk_tokens = 40,
+          .sequences = 4,
+          .retained_bytes = 30'000,
+          .rollback_tokens = 4,
+          .eviction = {.policy = EvictionPolicy::streaming,
+                       .budget_tokens = 112,
+                       .local_budget_tokens = local_budget_tokens,
+                       .sinks = 16,
+                       .interval_tokens = 16}};
+}
+
+TEST(ReusingCache, GivesWhatWasComputedBesideSequencesThatForget) {
+  ReuseOperations({{.window = 20, .layers = {0, 1}, .layout = kOdd},
+                   {.layers = {2, 5}, .layout = kEven},
+                   {.layers = {3}, .layout = {KvCodec::f16, 1, 8, 8, 4}}},  // turned as it is read; layer 4 reads another's
+                  streaming(0), 12)
+      .run(kOperations);
+}
+
+TEST(ReusingCache, GivesWhatWasComputedBesideSequencesWhoseWindowsForget) {
+  ReuseOperations({{.window = 90, .layers = {0, 1}, .layout = kOdd},
+                   {.window = 30, .layers = {2}, .layout = kEven},
+                   {.layers = {3, 5}, .layout = kEven}},
+                  streaming(64), 13)
+      .run(kOperations);
+}
+
 TEST(ReusingCache, GivesWhatWasComputedWithEverythingAtOnce) {
   ReuseOperations({{.window = 7, .layers = {0}, .layout = kOdd},
                    {.window = 40, .layers = {1, 5}, .layout = kEven},
-                   {.layers = {2}, .layout = {KvCodec::f16, 1, 6, 4}},
+                   {.layers = {2}, .layout = {KvCodec::f16, 1, 6, 6, 2}},
                    {.layers = {3}, .layout = kOdd},
                    {.layers = {4}, .state_bytes = 300},
                    {.window = 12, .layers = {3}, .layout = kEven, .newest = true}},

@@ -48,6 +48,26 @@ void turn_page(const std::vector<Turn>& turns, const kernels::KvLayout& layout, 
   }
 }
 
+struct StoredLayer {
+  const kv::Cache& cache;
+  kv::SequenceId sequence;
+  int layer;
+};
+
+// Keys [begin, end), as far as their pages are held.
+void turn_layer(const StoredLayer& of, const std::vector<Turn>& turns, int begin, int end, const kernels::Compute& compute) {
+  const kernels::KvPages pages = of.cache.view(of.sequence, of.layer);
+  const kernels::KvLayout& layout = of.cache.layout(of.layer);
+  const int first = std::max(begin / kPageTokens, pages.first_page), last = (end - 1) / kPageTokens;
+  if (turns.empty() || last < first) return;
+  compute.for_rows(last - first + 1, 1, [&](int from, int to) {
+    for (int page = first + from; page < first + to; ++page) {
+      const int page_begin = page * kPageTokens;
+      turn_page(turns, layout, pages.slice(page), std::max(begin - page_begin, 0), std::min(end - page_begin, kPageTokens));
+    }
+  });
+}
+
 bool keeps_keys(const ModelSpec& spec, int layer) { return stored_heads(spec, layer).kv_heads > 0; }
 
 }  // namespace
@@ -70,21 +90,20 @@ std::vector<TurningPair> turning_pairs_of_key(const ModelSpec& spec, int layer, 
 
 void turn_key(const std::vector<TurningPair>& pairs, int by, float* key) { turn(turns_by(pairs, by), key); }
 
-void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, TurnedLayers layers, int begin, int end,
-               int by, int context_tokens, const kernels::Compute& compute) {
+void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int begin, int end, int by,
+               int context_tokens, const kernels::Compute& compute) {
   for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
-    if (!keeps_keys(spec, layer) || (layers == TurnedLayers::forgetful && cache.forgotten(sequence, layer) == 0)) continue;
-    const std::vector<Turn> turns = turns_by(turning_pairs_of_key(spec, layer, context_tokens), by);
-    const kernels::KvPages pages = cache.view(sequence, layer);
-    const kernels::KvLayout& layout = cache.layout(layer);
-    const int first = std::max(begin / kPageTokens, pages.first_page), last = (end - 1) / kPageTokens;
-    if (turns.empty() || last < first) continue;
-    compute.for_rows(last - first + 1, 1, [&](int from, int to) {
-      for (int page = first + from; page < first + to; ++page) {
-        const int page_begin = page * kPageTokens;
-        turn_page(turns, layout, pages.slice(page), std::max(begin - page_begin, 0), std::min(end - page_begin, kPageTokens));
-      }
-    });
+    if (keeps_keys(spec, layer)) turn_layer({cache, sequence, layer}, turns_by(turning_pairs_of_key(spec, layer, context_tokens), by), begin, end, compute);
+  }
+}
+
+void turn_moved_sinks(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int context_tokens,
+                      const kernels::Compute& compute) {
+  for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
+    const int end = keeps_keys(spec, layer) ? cache.moved_sinks(sequence, layer) : 0;
+    if (end == 0) continue;
+    const std::vector<Turn> turns = turns_by(turning_pairs_of_key(spec, layer, context_tokens), cache.forgotten(sequence, layer));
+    turn_layer({cache, sequence, layer}, turns, 0, end, compute);
   }
 }
 

@@ -24,10 +24,12 @@ std::vector<TurningPair> turning_pairs_of_key(const ModelSpec& spec, int layer, 
 void turn_key(const std::vector<TurningPair>& pairs, int by, float* key);
 
 // Stored keys [begin, end) of a sequence, counted as view() has them, in every layer that keeps that many (windows: the part
-// that is there), or only in those that forgot positions.
-enum class TurnedLayers : uint8_t { all, forgetful };
-void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, TurnedLayers layers, int begin,
-               int end, int by, int context_tokens, const kernels::Compute& compute);
+// that is there).
+void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int begin, int end, int by,
+               int context_tokens, const kernels::Compute& compute);
+// After Cache::evict: the sinks that it copied, each layer's by as many positions as that has forgotten.
+void turn_moved_sinks(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int context_tokens,
+                      const kernels::Compute& compute);
 
 // Throws Error where a span cannot be taken out of what the model keeps.
 void require_shiftable(const ModelSpec& spec);

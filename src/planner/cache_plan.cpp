@@ -25,10 +25,11 @@ KvCodecs codecs_of(const LayerRow& row, const PlanOptions& options) {
   return kv_codecs_from_name(has_window(row) ? options.kv_local : options.kv_global);
 }
 
-// Tokens that a query at the end of the context sees in a layer without a window.
-int seen_by_global(const PlanOptions& options) {
-  if (options.eviction.policy == EvictionPolicy::none) return options.context_tokens;
-  return std::min(options.context_tokens, kv::in_pages(options.eviction).budget * kernels::kPageTokens);
+// Positions of one sequence that the group holds at the end of the context, and a query there sees.
+int held_tokens(const kv::GroupSpec& group, const PlanOptions& options) {
+  const int held = group.window != kv::kWholePast ? std::min(group.window, options.context_tokens) : options.context_tokens;
+  const auto forgets = kv::forgetting(group, options.eviction);
+  return forgets ? std::min(held, forgets->budget * kernels::kPageTokens) : held;
 }
 
 // How the engine stores a head of this row.
@@ -77,7 +78,7 @@ class GroupPlan {
     }
     group.codec = name_of(spec_.layout.codec);
     group.bytes_per_token = layer_count() * bytes_per_token(row_, spec_.layout.codec);
-    group.bytes = entries(held()) * group.bytes_per_token;
+    group.bytes = entries(held_tokens(spec_, options_)) * group.bytes_per_token;
     group.all_global_bytes = spec_.newest ? group.bytes : entries(options_.context_tokens) * group.bytes_per_token;
     add_pages(group);
     return group;
@@ -87,9 +88,6 @@ class GroupPlan {
   bool has_window() const { return spec_.window != kv::kWholePast; }
   int64_t layer_count() const { return static_cast<int64_t>(spec_.layers.size()); }
   int64_t state_bytes() const { return layer_count() * row_.state_values * kStateBytes; }
-  int64_t held() const {  // positions of one sequence
-    return has_window() ? std::min(spec_.window, options_.context_tokens) : seen_by_global(options_);
-  }
   // Of the positions that a sequence holds, those that lie in the prefix all have in common.
   int64_t shared(int64_t positions) const {
     return std::max<int64_t>(0, options_.shared_prefix_tokens - (options_.context_tokens - positions));
@@ -173,9 +171,8 @@ std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const Pl
     const Members& members = *std::find_if(all.begin(), all.end(), [&](const Members& m) { return m.layers == spec.layers; });
     PlanGroup group = GroupPlan(members.row, spec, options).plan();
     if (members.row.kind != LayerKind::state) {
-      const int64_t seen = group.window ? std::min(*group.window, options.context_tokens) : seen_by_global(options);
-      group.read_bytes =
-          group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers * seen;
+      group.read_bytes = group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers *
+                         held_tokens(spec, options);
     }
     groups.push_back(std::move(group));
   }

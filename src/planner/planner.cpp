@@ -51,6 +51,15 @@ void require_countable(const LayerTable& table, const PlanOptions& options) {
               "the sizes in the file are damaged, or context and sequences are too many");
 }
 
+void check_eviction(const LayerTable& table, const PlanOptions& options) {
+  kv::check(options.eviction, cache_groups(table.layers, options));
+  const auto is_chunked = [](const LayerRow& row) { return row.kind == LayerKind::chunked; };
+  if (options.eviction.policy == EvictionPolicy::none || options.eviction.local_budget_tokens == 0) return;
+  if (std::none_of(table.layers.begin(), table.layers.end(), is_chunked)) return;
+  throw Error("layers that see chunks forget whole chunks, and what is left of one has no first tokens", "eviction options",
+              "do without a local budget");
+}
+
 std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<PlanGroup>& groups) {
   std::vector<PlanLayer> layers;
   for (const LayerRow& row : table.layers) {
@@ -124,8 +133,8 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   LayerTable table = changed(original, wanted.what_if);
   if (!wanted.weights.empty()) choose_formats(table, wanted.weights);
   const PlanOptions options = resolved(wanted, table);
-  kv::check(options.eviction);
   require_countable(table, options);
+  check_eviction(table, options);
   Plan plan;
   plan.model = table.name;
   plan.family = table.family;
