@@ -96,6 +96,19 @@ TEST(Fit, NarrowKeysAreNeitherChosenNorOfferedWhereKeysMove) {
   }
 }
 
+TEST(Fit, BudgetsOfWindowsCountOnlyWhereTheyAreShorter) {
+  const Planner planner = Planner::open("gemma3-4b");
+  PlanOptions options = at(131'072);
+  options.eviction.policy = EvictionPolicy::streaming;
+  const auto local_bytes = [&] { return planner.plan(options).groups.front().bytes; };
+  ASSERT_EQ(planner.plan(options).groups.front().kind, "local");
+  EXPECT_EQ(local_bytes(), int64_t{116} << 20);
+  options.eviction.local_budget_tokens = 512;
+  EXPECT_EQ(local_bytes(), int64_t{58} << 20);
+  options.eviction.local_budget_tokens = 1024;
+  EXPECT_THROW(planner.plan(options), Error);
+}
+
 TEST(Fit, WhatFitsNeedsNoChange) {
   const Planner planner = Planner::open("gemma3-270m");
   EXPECT_TRUE(planner.changes_that_fit(at(8192), 16 * kGiB).empty());
