@@ -104,10 +104,12 @@ TEST(KvBound, MemoryIsFlatWhereAllLayersAreLocal) {
   Engine engine(model, long_options());
   const RequestId id = engine.submit(long_request(*model));
   while (engine.prompt_tokens_done(id) < 1'000) engine.step();
-  const int64_t early = resident_bytes();
+  [[maybe_unused]] const int64_t early = resident_bytes();
   while (!engine.idle()) engine.step();
   constexpr int64_t kSlack = 1 << 20;  // a tenth of what keys and values of 20,000 positions would take
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed for a while
   EXPECT_LT(resident_bytes() - early, kSlack);
+#endif
   EXPECT_LT(engine.stats().kv_bytes, kSlack);
   int64_t unbounded = 0;
   for (const LayerFacts& layer : model->facts().layers) unbounded += layer.cache_bytes_per_token * kPositions;

@@ -330,7 +330,7 @@ net::awaitable<bool> HttpServer::State::converse(beast::tcp_stream& stream, http
       exchange->lose();
     }
   });
-  exchange->watch([&stream] { stream.cancel(); });
+  exchange->watch([&stream] { stream.close(); });  // to cancel would miss a write that is between two of its parts
   stream.expires_never();
   const auto ended = co_await (deliver(stream, *exchange, outcome.id, is_head, message.keep_alive(), message.version()) || until_gone(stream));
   const bool all_sent = ended.index() == 0 && exchange->closed && !exchange->overflowed && exchange->pieces.empty();
