@@ -1,4 +1,4 @@
-// A model served over HTTP, to the clients that people already have (docs/serve.md).
+// Models served over HTTP, to the clients that people already have (docs/serve.md).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,9 @@ struct ServerLimits {
 struct ServerOptions {
   std::string address = "127.0.0.1";
   int port = 8080;                     // 0: any that is free
-  std::string model_name;              // what clients call the model
+  std::string model_name = {};         // what clients call the model; of several each has its own
+  int64_t memory_bytes = 0;            // that the plans of all loaded models have together; 0: what the machine can give at start
+  double keep_alive_seconds = -1;      // an idle model is put away after so long; negative: only where another needs its room
   std::vector<std::string> api_keys = {};  // empty: everybody may; then only localhost and addresses are taken as Host
   int prompt_lookup = 0;               // Request::prompt_lookup of requests that say nothing of it
   bool share_cache = false;            // between keys; else nobody can tell from timing what another key's prompts were
@@ -44,14 +46,32 @@ struct ServerOptions {
   std::function<void(std::string_view line)> log = {};  // one JSON object per line, nothing of prompts or answers; from any thread
 };
 
-// owner    shares the model; owns the engine and all threads
+// A model that a server loads when it is asked for.
+struct OfferedModel {
+  std::string name;  // what clients call it
+  std::string path;  // a .gguf file, or a folder
+  LoadOptions load = {};
+  EngineOptions engine = {};
+};
+
+// owner    shares the model, or owns those that it loads; owns the engines and all threads
 // threads  run() on one; the others from any
 class Server {
  public:
   // Listens from here on; answers while run() runs. errors: Error for options that do not fit, a port that is taken, and as Engine
   Server(std::shared_ptr<const Model> model, const EngineOptions& engine, ServerOptions options);
+  // Several: each is loaded when the first request for it comes, within options.memory_bytes; where there is no room, idle ones that
+  // were not used for longest are put away first, and a request waits for busy ones. A single one is loaded here, and stays unless
+  // options.keep_alive_seconds says otherwise. errors: as above, and Error for names that are missing or twice, and models that do not fit alone
+  Server(std::vector<OfferedModel> models, ServerOptions options);
   ~Server();
 
+  struct Offer {
+    std::string name;
+    int64_t plan_bytes;  // that it takes while it is loaded: weights, keys and values, scratch memory
+  };
+  std::vector<Offer> offers() const;
+  int64_t memory_bytes() const;  // ServerOptions::memory_bytes, as resolved
   int port() const;
   // Until stop() or `stopping` (asked ten times a second) says so, and what was under way is answered, or drain_seconds over.
   void run(const std::function<bool()>& stopping = {});

@@ -1,4 +1,4 @@
-// fovea serve: a model for the clients that people have.
+// fovea serve: models for the clients that people have.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -8,13 +8,17 @@
 #include <mutex>
 #include <sstream>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
+#include "fovea/catalogue.h"
 #include "fovea/error.h"
+#include "fovea/plan.h"
 #include "fovea/server.h"
 
 namespace fovea::cli {
@@ -28,6 +32,7 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  fovea serve -m smollm2\n"
     "  fovea serve -m model.gguf --name my-model -c 32768 --sequences 16 --port 9000\n"
+    "  fovea serve -m smollm2 -m gemma3-270m --memory 2GiB --keep-alive 600\n"
     "  FOVEA_API_KEYS=secret fovea serve -m smollm2 --host 0.0.0.0\n";
 constexpr int kUsualSequences = 8;
 
@@ -35,7 +40,8 @@ struct ServeOptions {
   ModelOptions model;
   ServerOptions server;
   int context = 0, sequences = kUsualSequences;
-  std::string name, key_file;
+  std::vector<std::string> models = {ModelOptions().model}, names;
+  std::string key_file;
   bool quiet = false;
 };
 
@@ -81,14 +87,64 @@ std::vector<std::string> api_keys(const std::string& file) {
 
 bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
+// Of a path, the file or folder; else as it stands.
+std::string name_of_model(const std::string& model) {
+  if (!std::filesystem::exists(model)) return model;
+  const std::filesystem::path path(model);
+  const std::string file = (path.has_filename() ? path : path.parent_path()).filename().string();
+  return file.empty() ? "model" : file;
+}
+
+// What clients call each.
+std::vector<std::string> names_of(const ServeOptions& options) {
+  if (!options.names.empty() && options.names.size() != options.models.size()) {
+    throw Error(fmt::format("the number of names is {}, of models {}", options.names.size(), options.models.size()), "--name",
+                "give one for each -m, in their order, or none");
+  }
+  if (!options.names.empty()) return options.names;
+  std::vector<std::string> names;
+  for (const std::string& model : options.models) names.push_back(name_of_model(model));
+  return names;
+}
+
+EngineOptions engine_options(const ServeOptions& options) {
+  EngineOptions engine = options.model.engine_options();
+  engine.context_tokens = options.context;
+  engine.sequences = options.sequences;
+  return engine;
+}
+
+std::unique_ptr<Server> with_its_model(ServeOptions& options, const std::string& name) {
+  options.model.model = options.models.front();
+  const std::shared_ptr<const Model> model = options.model.load(std::max(1, options.context));
+  if (!model->has_tokenizer()) throw Error("has no tokenizer", model->facts().path, "put tokenizer.json or tokenizer.model beside the weights");
+  options.server.model_name = name;
+  return std::make_unique<Server>(model, engine_options(options), options.server);
+}
+
+std::unique_ptr<Server> with_offers(const ServeOptions& options, const std::vector<std::string>& names) {
+  LoadOptions load;
+  load.threads = options.model.threads;
+  load.kernels = options.model.kernels;
+  load.quant = options.model.quant;
+  std::vector<OfferedModel> models;
+  for (size_t i = 0; i < names.size(); ++i) models.push_back({names[i], resolve_model(options.models[i]), load, engine_options(options)});
+  return std::make_unique<Server>(std::move(models), options.server);
+}
+
+// "gemma3-270m"; of several "a (640 MiB), b (1.2 GiB), loaded when they are asked for, within 2.0 GiB,"
+std::string offer_text(const Server& server) {
+  const std::vector<Server::Offer> offers = server.offers();
+  if (offers.size() == 1) return offers.front().name;
+  std::string text;
+  for (const Server::Offer& offer : offers) text += fmt::format("{} ({}), ", offer.name, memory_text(offer.plan_bytes));
+  return fmt::format("{}loaded when they are asked for, within {},", text, memory_text(server.memory_bytes()));
+}
+
 int serve_model(ServeOptions options) {
   ServerOptions& server = options.server;
   server.api_keys = api_keys(options.key_file);
-  const std::shared_ptr<const Model> model = options.model.load(std::max(1, options.context));
-  if (!model->has_tokenizer()) throw Error("has no tokenizer", model->facts().path, "put tokenizer.json or tokenizer.model beside the weights");
-  const bool is_path = std::filesystem::exists(options.model.model);
-  const std::string file = std::filesystem::path(model->facts().path).filename().string();
-  server.model_name = !options.name.empty() ? options.name : is_path ? (file.empty() ? "model" : file) : options.model.model;
+  const std::vector<std::string> names = names_of(options);
   std::mutex mutex;
   if (!options.quiet) {
     server.log = [&mutex](std::string_view line) {
@@ -96,16 +152,14 @@ int serve_model(ServeOptions options) {
       write_error(std::string(line) + "\n");
     };
   }
-  EngineOptions engine = options.model.engine_options();
-  engine.context_tokens = options.context;
-  engine.sequences = options.sequences;
-  Server listening(model, engine, server);
+  const bool stays = options.models.size() == 1 && server.memory_bytes == 0 && server.keep_alive_seconds < 0;
+  const std::unique_ptr<Server> listening = stays ? with_its_model(options, names.front()) : with_offers(options, names);
   const std::string shown = server.address.find(':') == std::string::npos ? server.address : "[" + server.address + "]";
-  write_error(fmt::format("{} at http://{}:{}\n", server.model_name, shown, listening.port()));
+  write_error(fmt::format("{} at http://{}:{}\n", offer_text(*listening), shown, listening->port()));
   if (server.api_keys.empty() && !is_loopback(server.address)) {
     write_error(fmt::format("note: anybody who reaches this address may ask; set {} or --api-key-file\n", kKeysVariable));
   }
-  listening.run(interrupted);
+  listening->run(interrupted);
   return 0;
 }
 
@@ -119,6 +173,22 @@ void add_state(CLI::App& command, ServerOptions& server) {
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(true))
       ->default_str("4GiB");
+}
+
+void add_memory(CLI::App& command, ServerOptions& server) {
+  command
+      .add_option("--memory", server.memory_bytes,
+                  "most that the plans of loaded models take together (weights, keys and values,\n"
+                  "scratch memory): idle ones make room for others (default: what is free at start)")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(whole_number(1, EngineLimits::kMostCacheBytes));
+  command
+      .add_option("--keep-alive", server.keep_alive_seconds,
+                  "put models away that were idle for so long (default: only where another needs\n"
+                  "the room)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.0, 1e9));
 }
 
 void add_limits(CLI::App& command, ServerLimits& limits) {
@@ -148,8 +218,17 @@ void add_limits(CLI::App& command, ServerLimits& limits) {
 void add_serve_command(CLI::App& program, Action& chosen) {
   CLI::App* command = program.add_subcommand("serve", "answer clients of OpenAI's, Ollama's and Anthropic's APIs over HTTP");
   const auto options = std::make_shared<ServeOptions>();
-  options->model.add_model(*command);
-  command->add_option("--name", options->name, "what clients call the model (default: as -m has it)")->type_name("NAME");
+  command
+      ->add_option("-m,--model", options->models,
+                   "a .gguf file, a folder with config.json and safetensors, or the name of\n"
+                   "an installed model (see fovea models list). Several, with an -m each, are loaded\n"
+                   "when they are asked for")
+      ->type_name("MODEL")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--name", options->names, "what clients call the model (default: as -m has it); of several, one for each -m")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command->add_option("--host", options->server.address, "address to listen at; 0.0.0.0: all of this machine")
       ->type_name("ADDRESS")
       ->capture_default_str();
@@ -185,6 +264,7 @@ void add_serve_command(CLI::App& program, Action& chosen) {
   command->add_flag("--quiet", options->quiet, "no log on stderr");
   options->model.add_machine(*command);
   options->model.add_cache(*command);
+  add_memory(*command, options->server);
   add_state(*command, options->server);
   add_limits(*command, options->server.limits);
   command->footer(kExamples);

@@ -2,6 +2,7 @@
 // machine.
 #pragma once
 
+#include "fovea/engine_plan.h"
 #include "fovea/model.h"
 #include "fovea/options.h"
 #include "fovea/plan.h"
@@ -14,9 +15,8 @@ namespace fovea {
 // vocabulary are there already; nothing else has been reserved.
 EngineOptions settled_options(EngineOptions options, const Model& model);
 
-// What cache and planner are asked for these options.
+// What the cache is asked for these options; the planner: engine_plan.h.
 kv::CacheOptions cache_options(const EngineOptions& options);
-PlanOptions plan_options(const EngineOptions& options);
 
 // Keys that move to other positions are turned where they are stored; codes of narrow codecs cannot be. errors: Error at `place`
 void require_turning_keys(const EngineOptions& options, const model::ModelSpec& spec, const char* place);

@@ -203,9 +203,7 @@ void refuse_thinking(Fields& fields) {
 
 }  // namespace
 
-void Router::messages(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body, Dialect::anthropic);
+void Router::messages(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body, "", Dialect::anthropic);
   for (const char* harmless : {"model", "metadata", "service_tier", "container", "inference_geo"}) fields.ignore(harmless);
   GenerationCall call;
@@ -213,34 +211,32 @@ void Router::messages(const HttpRequest& request, const Caller& caller, const st
   const int most = service_.options.limits.output_tokens > 0 ? service_.options.limits.output_tokens : EngineLimits::kMostContextTokens;
   call.max_tokens = static_cast<int>(*fields.integer("max_tokens", 1, most));
   call.sampling.temperature = static_cast<float>(fields.number("temperature", 0, 1).value_or(1));
-  call.sampling.top_k = static_cast<int>(fields.integer("top_k", 0, service_.model->facts().vocabulary).value_or(0));
+  call.sampling.top_k = static_cast<int>(fields.integer("top_k", 0, caller.model->model->facts().vocabulary).value_or(0));
   call.sampling.top_p = static_cast<float>(fields.number("top_p", 0, 1).value_or(1));
   if (call.sampling.top_p == 0) call.sampling.top_p = 1, call.sampling.top_k = 1;
   call.sampling.seed = random_seed();
   call.stops = stop_strings(fields, "stop_sequences", Generation::kMostStops);
-  call.stop_tokens = service_.model->end_tokens();
+  call.stop_tokens = caller.model->model->end_tokens();
   call.owner = caller.key;
   call.salt = caller.salt;
   call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(false);
   refuse_thinking(fields);
   call.tools = anthropic_tools(fields);
-  call.prompt = prompt_of(fields, *service_.prompts, call.tools.get());
+  call.prompt = prompt_of(fields, *caller.model->prompts, call.tools.get());
   fields.refuse_others();
-  if (call.tools) call.grammar = call.tools->grammar(*service_.model);
+  if (call.tools) call.grammar = call.tools->grammar(*caller.model->model);
   service_.post([this, caller, call = std::move(call), streams, reply] {
-    answer_single(service_, caller, call, streams, std::make_unique<MessageForm>(service_.options.model_name), reply);
+    answer_single(service_, caller, call, streams, std::make_unique<MessageForm>(caller.model->name), reply);
   });
 }
 
-void Router::count_tokens(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body, Dialect::anthropic);
+void Router::count_tokens(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body, "", Dialect::anthropic);
   fields.ignore("model");
   refuse_thinking(fields);
   const std::shared_ptr<const ToolSet> tools = anthropic_tools(fields);
-  const std::vector<int32_t> prompt = prompt_of(fields, *service_.prompts, tools.get());
+  const std::vector<int32_t> prompt = prompt_of(fields, *caller.model->prompts, tools.get());
   fields.refuse_others();
   reply->send({200, text_of({{"input_tokens", prompt.size()}})});
 }

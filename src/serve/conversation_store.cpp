@@ -38,6 +38,9 @@ ConversationStore::Turn turn_of(const std::string& note, const std::string& path
 }
 
 int locked(const std::string& folder) {
+  std::error_code failed;
+  if (fs::create_directories(folder, failed)) fs::permissions(folder, fs::perms::owner_all, failed);
+  if (failed) throw Error(failed.message(), folder, "name a folder that can be made and written to");
   const std::string path = folder + "/lock";
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) throw Error(std::strerror(errno), path, "name a folder that can be written to");
@@ -60,16 +63,13 @@ std::vector<fs::path> files_of(const std::string& folder) {
 
 }  // namespace
 
-ConversationStore::ConversationStore(std::string folder, int64_t most_bytes) : folder_(std::move(folder)), most_bytes_(most_bytes) {
-  std::error_code failed;
-  if (fs::create_directories(folder_, failed)) fs::permissions(folder_, fs::perms::owner_all, failed);
-  if (failed) throw Error(failed.message(), folder_, "name a folder that can be made and written to");
-  lock_ = locked(folder_);
-}
+FolderLock::FolderLock(const std::string& folder) : file_(locked(folder)) {}
 
-ConversationStore::~ConversationStore() { close(lock_); }
+FolderLock::~FolderLock() { close(file_); }
 
-void ConversationStore::restore_one(Engine& engine, const std::string& path, Restored& restored) {
+ConversationStore::ConversationStore(std::string folder, int64_t most_bytes) : folder_(std::move(folder)), most_bytes_(most_bytes), lock_(folder_) {}
+
+bool ConversationStore::restore_one(Engine& engine, const std::string& path, Restored& restored) {
   try {
     const SessionFacts facts = inspect_session(path);
     Turn turn = turn_of(facts.note, path);
@@ -78,14 +78,33 @@ void ConversationStore::restore_one(Engine& engine, const std::string& path, Res
     conversations_.push_back({path, std::move(turn), facts.file_bytes});
     ++restored.conversations;
     restored.tokens += session.held_tokens;
+    return true;
   } catch (const Error& error) {
     restored.left_out.push_back(error.what());
+    return false;
   }
 }
 
-ConversationStore::Restored ConversationStore::restore(Engine& engine) {
+// What is of other models stays there, and is theirs to take.
+void ConversationStore::take_over(Engine& engine, const std::string& older, Restored& restored) {
+  Restored there;
+  for (const fs::path& path : files_of(older)) {
+    if (!restore_one(engine, path.string(), there)) continue;
+    const std::string moved = new_path();
+    std::error_code failed;
+    fs::rename(path, moved, failed);
+    if (failed) conversations_.pop_back();
+    else conversations_.back().path = moved;
+  }
+  restored.conversations += there.conversations;
+  restored.tokens += there.tokens;
+}
+
+ConversationStore::Restored ConversationStore::restore(Engine& engine, const std::string& older) {
   Restored restored;
-  for (const fs::path& path : files_of(folder_)) restore_one(engine, path.string(), restored);
+  const std::vector<fs::path> own = files_of(folder_);
+  if (!older.empty()) take_over(engine, older, restored);
+  for (const fs::path& path : own) restore_one(engine, path.string(), restored);
   delete_oldest();
   return restored;
 }

@@ -14,15 +14,24 @@
 
 namespace fovea::serve {
 
+// A folder that no other server uses.
+class FolderLock {
+ public:
+  // Makes the folder if need be. errors: Error when it cannot be used, or another server uses it
+  explicit FolderLock(const std::string& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
 // threads  add() and pending() from any; the others where the engine is
 class ConversationStore {
  public:
-  // Makes the folder if need be. most_bytes: of all conversations; beyond it those that were not continued for longest are deleted.
-  // errors: Error when the folder cannot be used, or another server uses it
+  // most_bytes: of all conversations; beyond it those that were not continued for longest are deleted. errors: as FolderLock
   ConversationStore(std::string folder, int64_t most_bytes);
-  ~ConversationStore();
-  ConversationStore(const ConversationStore&) = delete;
-  ConversationStore& operator=(const ConversationStore&) = delete;
 
   struct Restored {
     int conversations = 0;
@@ -30,7 +39,8 @@ class ConversationStore {
     std::vector<std::string> left_out;  // files that stay unused, and why
   };
   // What the folder holds goes into the engine's cache, what was continued last in the end.
-  Restored restore(Engine& engine);
+  // older: another folder, whose conversations of this engine's model are moved here; empty: none
+  Restored restore(Engine& engine, const std::string& older = "");
 
   // A conversation as it stands now. What has another's newest prompt, but for what asked for the answer, continues that or answers
   // it anew, and takes its place.
@@ -59,12 +69,13 @@ class ConversationStore {
 
   std::deque<Conversation>::iterator continued_by(const Turn& turn);
   std::string new_path() const;
-  void restore_one(Engine& engine, const std::string& path, Restored& restored);
+  bool restore_one(Engine& engine, const std::string& path, Restored& restored);
+  void take_over(Engine& engine, const std::string& older, Restored& restored);
   void delete_oldest();
 
   const std::string folder_;
   const int64_t most_bytes_;
-  int lock_ = -1;
+  const FolderLock lock_;
   std::deque<Conversation> conversations_;  // in the order in which they were last continued
   mutable std::mutex mutex_;                // of pending_
   std::deque<Turn> pending_;

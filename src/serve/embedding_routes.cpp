@@ -24,7 +24,8 @@ class EmbeddingCall : public std::enable_shared_from_this<EmbeddingCall> {
  public:
   EmbeddingCall(Service& service, const Caller& caller, std::vector<std::vector<int32_t>> inputs, Answer answer, Dialect dialect,
                 std::shared_ptr<Reply> reply)
-      : service_(service), at_once_(std::min({inputs.size(), static_cast<size_t>(service.engine->options().sequences),
+      : service_(service), model_(caller.model), deadline_(caller.deadline),
+        at_once_(std::min({inputs.size(), static_cast<size_t>(model_->engine->options().sequences),
                                               static_cast<size_t>(service.options.limits.per_key)})),
         record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(at_once_))), owner_(caller.key), inputs_(std::move(inputs)),
         answer_(std::move(answer)), dialect_(dialect), reply_(std::move(reply)), vectors_(inputs_.size()) {}
@@ -39,11 +40,12 @@ class EmbeddingCall : public std::enable_shared_from_this<EmbeddingCall> {
   void use(size_t index, const Event& event);
 
   Service& service_;
+  ModelUse model_;
+  const std::chrono::steady_clock::time_point deadline_;
   const size_t at_once_;
   std::unique_ptr<CallRecord> record_;
   const int owner_;
   const std::vector<std::vector<int32_t>> inputs_;
-  const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   Answer answer_;
   Dialect dialect_;
   std::shared_ptr<Reply> reply_;
@@ -68,14 +70,13 @@ void EmbeddingCall::submit_next() {
   request.embed = true;
   request.owner = owner_;
   usage_.prompt_tokens += static_cast<int>(inputs_[i].size());
-  const auto most = std::chrono::milliseconds(static_cast<int64_t>(service_.options.limits.request_seconds * 1000));
   const auto sink = [self = shared_from_this(), i, post = service_.post](const Event& event) { post([self, i, event] { self->take(i, event); }); };
-  requests_.push_back(service_.engine->submit(std::move(request), sink, since_ + most));
+  requests_.push_back(model_->engine->submit(std::move(request), sink, deadline_));
 }
 
 void EmbeddingCall::cancel() {
   over_ = true;
-  for (const RequestId request : requests_) service_.engine->cancel(request);
+  for (const RequestId request : requests_) model_->engine->cancel(request);
   record_.reset();
 }
 
@@ -177,21 +178,19 @@ ordered_json vector_json(const std::vector<float>& vector, bool as_base64) {
 
 }  // namespace
 
-void Router::embeddings(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body);
+void Router::embeddings(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body);
   for (const char* harmless : {"model", "user"}) fields.ignore(harmless);
-  std::vector<std::vector<int32_t>> inputs = inputs_of(fields, *service_.prompts);
+  std::vector<std::vector<int32_t>> inputs = inputs_of(fields, *caller.model->prompts);
   const std::string format = fields.text("encoding_format").value_or("float");
   if (format != "float" && format != "base64") throw bad_request("Invalid value for 'encoding_format': expected 'float' or 'base64'.", "encoding_format", "invalid_value");
-  const int width = service_.model->facts().hidden;
+  const int width = caller.model->model->facts().hidden;
   if (fields.integer("dimensions", 1, 1 << 20).value_or(width) != width) {
     throw bad_request(fmt::format("This model's embeddings have {} dimensions.", width), "dimensions", "invalid_value");
   }
   fields.refuse_others();
-  check_lengths(inputs, service_.prompts->context_tokens(), false);
-  const auto answer = [model = service_.options.model_name, format](const std::vector<std::vector<float>>& vectors, int tokens) {
+  check_lengths(inputs, caller.model->prompts->context_tokens(), false);
+  const auto answer = [model = caller.model->name, format](const std::vector<std::vector<float>>& vectors, int tokens) {
     ordered_json data = ordered_json::array();
     for (size_t i = 0; i < vectors.size(); ++i) {
       data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", vector_json(vectors[i], format == "base64")}});
@@ -201,23 +200,22 @@ void Router::embeddings(const HttpRequest& request, const Caller& caller, const 
   service_.post([this, caller, inputs = std::move(inputs), answer, reply] { embed(service_, caller, inputs, answer, Dialect::openai, reply); });
 }
 
-void Router::ollama_embed(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body, Dialect::ollama);
+void Router::ollama_embed(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body, "", Dialect::ollama);
   const bool truncates = fields.boolean("truncate").value_or(true);
   const auto since = std::chrono::steady_clock::now();
-  const auto answer = [model = service_.options.model_name, since](const std::vector<std::vector<float>>& vectors, int tokens) {
+  const auto load = static_cast<int64_t>(caller.load_seconds * 1e9);
+  const auto answer = [model = caller.model->name, since, load](const std::vector<std::vector<float>>& vectors, int tokens) {
     const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - since).count();
-    return ordered_json{{"model", model}, {"embeddings", vectors}, {"total_duration", nanoseconds}, {"load_duration", 0}, {"prompt_eval_count", tokens}};
+    return ordered_json{{"model", model}, {"embeddings", vectors}, {"total_duration", load + nanoseconds}, {"load_duration", load}, {"prompt_eval_count", tokens}};
   };
   const json* input = fields.find("input");
   if (!input || input->empty()) {  // how clients have a model loaded
     reply->send({200, text_of(answer({}, 0))});
     return;
   }
-  std::vector<std::vector<int32_t>> inputs = inputs_of(fields, *service_.prompts);
-  check_lengths(inputs, service_.prompts->context_tokens(), truncates);
+  std::vector<std::vector<int32_t>> inputs = inputs_of(fields, *caller.model->prompts);
+  check_lengths(inputs, caller.model->prompts->context_tokens(), truncates);
   service_.post([this, caller, inputs = std::move(inputs), answer, reply] { embed(service_, caller, inputs, answer, Dialect::ollama, reply); });
 }
 

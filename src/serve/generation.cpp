@@ -42,11 +42,11 @@ std::string token_text(const Model& model, int32_t token) {
   }
 }
 
-std::shared_ptr<Generation> Generation::start(AsyncEngine& engine, std::shared_ptr<const Model> model, Post post,
-                                              const GenerationCall& call, GenerationListener listener, double most_seconds, Keep keep) {
-  std::shared_ptr<Generation> generation(new Generation(engine, std::move(listener), std::move(keep)));
+std::shared_ptr<Generation> Generation::start(ModelUse model, const Post& post, const GenerationCall& call, GenerationListener listener,
+                                              std::chrono::steady_clock::time_point deadline) {
+  std::shared_ptr<Generation> generation(new Generation(std::move(model), std::move(listener)));
   try {
-    generation->submit(model, post, call, most_seconds);
+    generation->submit(post, call, deadline);
   } catch (...) {
     generation->cancel();
     throw;
@@ -54,10 +54,10 @@ std::shared_ptr<Generation> Generation::start(AsyncEngine& engine, std::shared_p
   return generation;
 }
 
-void Generation::submit(const std::shared_ptr<const Model>& model, const Post& post, const GenerationCall& call, double most_seconds) {
+void Generation::submit(const Post& post, const GenerationCall& call, std::chrono::steady_clock::time_point deadline) {
   Request request;
   request.prompt = call.prompt;
-  request.max_tokens = tokens_to_generate(call, engine_.options().context_tokens);
+  request.max_tokens = tokens_to_generate(call, model_->engine->options().context_tokens);
   request.sampling = call.sampling;
   request.stop_tokens = call.stop_tokens;
   request.grammar = call.grammar;
@@ -66,26 +66,25 @@ void Generation::submit(const std::shared_ptr<const Model>& model, const Post& p
   request.prompt_lookup = call.prompt_lookup;
   request.owner = call.owner;
   request.cache.salt = call.salt;
-  if (!call.keep) keep_ = {};
+  keep_ = call.keep && model_->conversations;
   if (keep_) salt_ = call.salt, tokens_ = call.prompt;
   usage_.prompt_tokens = static_cast<int>(call.prompt.size());
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(most_seconds * 1000));
   choices_.reserve(static_cast<size_t>(call.choices));
   for (int i = 0; i < call.choices; ++i) {
-    choices_.emplace_back(model, call.stops);
+    choices_.emplace_back(model_->model, call.stops);
     if (call.tools && call.tools->choice != ToolChoice::none) choices_.back().calls.emplace(call.tools);
   }
   for (size_t i = 0; i < choices_.size(); ++i) {
     request.sampling.seed = call.sampling.seed + i;
     const auto sink = [self = shared_from_this(), i, post](const Event& event) { post([self, i, event] { self->take(i, event); }); };
-    choices_[i].request = engine_.submit(request, sink, deadline);
+    choices_[i].request = model_->engine->submit(request, sink, deadline);
   }
 }
 
 void Generation::cancel() {
   over_ = true;
   for (const Choice& choice : choices_) {
-    if (!choice.over && choice.request != 0) engine_.cancel(choice.request);
+    if (!choice.over && choice.request != 0) model_->engine->cancel(choice.request);
   }
   listener_ = {};
 }
@@ -129,7 +128,7 @@ void Generation::use(size_t index, const Event& event) {
     show(index, choice.filter.push(text), false);
   }
   if (choice.filter.stopped()) {
-    engine_.cancel(choice.request);
+    model_->engine->cancel(choice.request);
     return end(index, FinishReason::stop);
   }
   if (event.finished == FinishReason::none) return;
@@ -162,7 +161,7 @@ void Generation::end(size_t index, FinishReason finish) {
   Choice& choice = choices_[index];
   choice.over = true;
   if (choice.calls) pass_on(index, {}, choice.calls->finish());
-  if (keep_ && index == 0) keep_(salt_, std::move(tokens_), usage_.prompt_tokens);
+  if (keep_ && index == 0) model_->conversations->add({salt_, std::move(tokens_), usage_.prompt_tokens});
   listener_.ended({static_cast<int>(index), finish, choice.filter.matched(), choice.called});
   if (!std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.over; })) return;
   over_ = true;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fovea/async_engine.h"
+#include "serve/loaded_model.h"
 #include "serve/stop_filter.h"
 #include "serve/tool_call_filter.h"
 #include "serve/tools.h"
@@ -72,22 +73,19 @@ struct GenerationListener {
 // Of a token in the model's vocabulary, which can be larger than the tokenizer's: empty for what has no text.
 std::string token_text(const Model& model, int32_t token);
 
-// Hears of the tokens of a conversation that is over for now, prompt and answer.
-using Keep = std::function<void(const std::string& salt, std::vector<int32_t> tokens, int prompt_tokens)>;
-
 using Post = std::function<void(std::function<void()>)>;  // to the server's thread
 
 // Choices are requests with the same prompt: the first reads it, the others begin with what it left (engine/scheduler.h).
 //
 // threads  the server's
-// owner    lives as long as requests are under way, whoever else has it; the engine outlives it
+// owner    lives as long as requests are under way, whoever else has it; holds the model, and has its conversation saved
 class Generation : public std::enable_shared_from_this<Generation> {
  public:
   static constexpr size_t kMostStops = 16;
 
   // errors: ApiError when prompt and tokens do not fit the context; Error, QueueFull as AsyncEngine::submit
-  static std::shared_ptr<Generation> start(AsyncEngine& engine, std::shared_ptr<const Model> model, Post post,
-                                           const GenerationCall& call, GenerationListener listener, double most_seconds, Keep keep = {});
+  static std::shared_ptr<Generation> start(ModelUse model, const Post& post, const GenerationCall& call, GenerationListener listener,
+                                           std::chrono::steady_clock::time_point deadline);
   void cancel();  // nothing more is called
 
  private:
@@ -104,10 +102,9 @@ class Generation : public std::enable_shared_from_this<Generation> {
     bool over = false;
   };
 
-  Generation(AsyncEngine& engine, GenerationListener listener, Keep keep)
-      : engine_(engine), listener_(std::move(listener)), keep_(std::move(keep)) {}
+  Generation(ModelUse model, GenerationListener listener) : model_(std::move(model)), listener_(std::move(listener)) {}
 
-  void submit(const std::shared_ptr<const Model>& model, const Post& post, const GenerationCall& call, double most_seconds);
+  void submit(const Post& post, const GenerationCall& call, std::chrono::steady_clock::time_point deadline);
   void take(size_t choice, const Event& event);  // does not throw
   void use(size_t choice, const Event& event);
   void show(size_t index, std::string text, bool all_tokens);
@@ -115,13 +112,13 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void end(size_t index, FinishReason finish);
   void fail(std::exception_ptr error);
 
-  AsyncEngine& engine_;
+  ModelUse model_;
   GenerationListener listener_;
   std::vector<Choice> choices_;
   Usage usage_;
-  Keep keep_;
+  bool keep_ = false;  // its conversation is saved
   std::string salt_;
-  std::vector<int32_t> tokens_;  // of prompt and first choice, for keep_
+  std::vector<int32_t> tokens_;  // of prompt and first choice, to be saved
   bool begun_ = false, over_ = false;
 };
 

@@ -448,6 +448,15 @@ void HttpServer::post(std::function<void()> work) {
   });
 }
 
+void HttpServer::work(std::function<void()> work) {
+  net::post(state_->workers, [work = std::move(work)] {
+    try {
+      work();
+    } catch (const std::exception&) {  // likewise
+    }
+  });
+}
+
 void HttpServer::every(double seconds, std::function<void()> work) {
   net::co_spawn(state_->io, state_->repeat(seconds, std::move(work)), net::detached);
 }

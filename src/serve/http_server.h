@@ -41,6 +41,7 @@ class HttpServer {
   int port() const;
   void run();  // until stop()
   void post(std::function<void()> work);  // on the thread of run()
+  void work(std::function<void()> work);  // on one of those that handle requests
   void every(double seconds, std::function<void()> work);  // likewise, again and again
   int under_way() const;  // requests without their whole reply; on the thread of run()
   void stop_listening();  // connections stay, until they have their reply

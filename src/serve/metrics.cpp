@@ -22,6 +22,14 @@ void Metrics::set(const std::string& name, const std::string& labels, double val
   values_[name][labels] = value;
 }
 
+void Metrics::forget(const std::string& name_begin, const std::string& label) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [name, series] : values_) {
+    if (name.starts_with(name_begin)) std::erase_if(series, [&](const auto& one) { return one.first.starts_with(label); });
+  }
+  std::erase_if(values_, [](const auto& one) { return one.second.empty(); });
+}
+
 void Metrics::observe(const std::string& name, double seconds) {
   const std::lock_guard lock(mutex_);
   Histogram& histogram = histograms_[name];

@@ -14,6 +14,7 @@ class Metrics {
  public:
   void add(const std::string& name, const std::string& labels, double value);  // labels: `route="x"`; empty: none
   void set(const std::string& name, const std::string& labels, double value);
+  void forget(const std::string& name_begin, const std::string& label);  // what set() and add() said under names and labels that begin so
   void observe(const std::string& name, double seconds);
   std::string text() const;  // exposition format 0.0.4
 

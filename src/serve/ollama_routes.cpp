@@ -24,7 +24,7 @@ int64_t nanoseconds(double seconds) { return static_cast<int64_t>(seconds * 1e9)
 // Lines of JSON: of /api/chat a message, of /api/generate a response.
 class LineForm : public AnswerForm {
  public:
-  LineForm(std::string model, bool chat) : model_(std::move(model)), chat_(chat) {}
+  LineForm(const Caller& caller, bool chat) : model_(caller.model->name), load_seconds_(caller.load_seconds), chat_(chat) {}
 
   Dialect dialect() const override { return Dialect::ollama; }
   std::string stream_type() const override { return "application/x-ndjson"; }
@@ -47,8 +47,8 @@ class LineForm : public AnswerForm {
     ordered_json object = line(content.text, content.calls);
     object["done"] = true;
     object["done_reason"] = end.finish == FinishReason::stop ? "stop" : "length";
-    object["total_duration"] = nanoseconds(times.total_seconds);
-    object["load_duration"] = 0;
+    object["total_duration"] = nanoseconds(load_seconds_ + times.total_seconds);
+    object["load_duration"] = nanoseconds(load_seconds_);
     object["prompt_eval_count"] = usage.prompt_tokens;
     object["prompt_eval_duration"] = nanoseconds(times.prompt_seconds);
     object["eval_count"] = usage.generated_tokens;
@@ -68,6 +68,7 @@ class LineForm : public AnswerForm {
   }
 
   std::string model_;
+  double load_seconds_;
   bool chat_;
 };
 
@@ -126,107 +127,61 @@ std::vector<ChatTurn> turns_of(const json& messages) {
   return turns;
 }
 
-ordered_json details(const ModelFacts& facts) {
-  const auto values = static_cast<double>(facts.tensors.values);
-  std::string quantization;
-  int64_t most = 0;
-  for (const auto& [format, totals] : facts.tensors_by_format) {
-    if (totals.bytes <= most) continue;
-    most = totals.bytes;
-    quantization = format;
-  }
-  std::transform(quantization.begin(), quantization.end(), quantization.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return {{"parent_model", ""}, {"format", facts.path.ends_with(".gguf") ? "gguf" : "safetensors"}, {"family", facts.family},
-          {"families", {facts.family}}, {"parameter_size", values < 1e9 ? fmt::format("{:.2f}M", values / 1e6) : fmt::format("{:.1f}B", values / 1e9)},
-          {"quantization_level", quantization}};
-}
-
 }  // namespace
 
-void Router::ollama_chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body, Dialect::ollama);
+void Router::ollama_chat(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body, "", Dialect::ollama);
-  refuse_what_is_missing(fields, service_.options.model_name);
+  refuse_what_is_missing(fields, caller.model->name);
   GenerationCall call;
-  read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
+  read_options(fields, *caller.model->model, caller.model->engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
-  call.grammar = ollama_grammar(fields, *service_.model);
+  call.grammar = ollama_grammar(fields, *caller.model->model);
   call.owner = caller.key;
   call.salt = caller.salt;
   call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(true);
   const json* messages = fields.find("messages");
   if (!messages || messages->empty()) {  // how clients have a model loaded
-    reply->send({200, text_of({{"model", service_.options.model_name}, {"created_at", now()}, {"message", {{"role", "assistant"}, {"content", ""}}},
+    reply->send({200, text_of({{"model", caller.model->name}, {"created_at", now()}, {"message", {{"role", "assistant"}, {"content", ""}}},
                                {"done_reason", "load"}, {"done", true}})});
     return;
   }
   call.tools = ollama_tools(fields);
-  call.prompt = service_.prompts->tokens(turns_of(*messages), call.tools ? call.tools->for_template() : "");
+  call.prompt = caller.model->prompts->tokens(turns_of(*messages), call.tools ? call.tools->for_template() : "");
   service_.post([this, caller, call = std::move(call), streams, reply] {
-    answer_single(service_, caller, call, streams, std::make_unique<LineForm>(service_.options.model_name, true), reply);
+    answer_single(service_, caller, call, streams, std::make_unique<LineForm>(caller, true), reply);
   });
 }
 
-void Router::ollama_generate(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body, Dialect::ollama);
+void Router::ollama_generate(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body, "", Dialect::ollama);
-  refuse_what_is_missing(fields, service_.options.model_name);
+  refuse_what_is_missing(fields, caller.model->name);
   if (const json* context = fields.find("context"); context && !context->empty()) throw bad_request("context is not supported: use /api/chat");
   if (!fields.text("template").value_or("").empty()) throw bad_request("template is not supported by this server");
   GenerationCall call;
-  read_options(fields, *service_.model, service_.engine->options().context_tokens, call);
+  read_options(fields, *caller.model->model, caller.model->engine->options().context_tokens, call);
   limit_tokens(call, service_.options.limits);
-  call.grammar = ollama_grammar(fields, *service_.model);
+  call.grammar = ollama_grammar(fields, *caller.model->model);
   call.owner = caller.key;
   call.salt = caller.salt;
   call.prompt_lookup = service_.options.prompt_lookup;
   const bool streams = fields.boolean("stream").value_or(true), raw = fields.boolean("raw").value_or(false);
   const std::string prompt = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
   if (prompt.empty()) {
-    reply->send({200, text_of({{"model", service_.options.model_name}, {"created_at", now()}, {"response", ""}, {"done_reason", "load"}, {"done", true}})});
+    reply->send({200, text_of({{"model", caller.model->name}, {"created_at", now()}, {"response", ""}, {"done_reason", "load"}, {"done", true}})});
     return;
   }
-  if (raw || !service_.model->has_chat_template()) {
-    call.prompt = service_.prompts->tokens(prompt, true);
+  if (raw || !caller.model->model->has_chat_template()) {
+    call.prompt = caller.model->prompts->tokens(prompt, true);
   } else {
     std::vector<ChatTurn> turns;
     if (!system.empty()) turns.push_back({"system", system});
     turns.push_back({"user", prompt});
-    call.prompt = service_.prompts->tokens(turns);
+    call.prompt = caller.model->prompts->tokens(turns);
   }
   service_.post([this, caller, call = std::move(call), streams, reply] {
-    answer_single(service_, caller, call, streams, std::make_unique<LineForm>(service_.options.model_name, false), reply);
+    answer_single(service_, caller, call, streams, std::make_unique<LineForm>(caller, false), reply);
   });
-}
-
-void Router::ollama_tags(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const std::string& name = service_.options.model_name;
-  const ModelFacts& facts = service_.model->facts();
-  reply->send({200, text_of({{"models", ordered_json::array({{{"name", name}, {"model", name}, {"modified_at", now()}, {"size", facts.tensors.bytes},
-                                                             {"digest", ""}, {"details", details(facts)}}})}})});
-}
-
-void Router::ollama_ps(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const std::string& name = service_.options.model_name;
-  const ModelFacts& facts = service_.model->facts();
-  reply->send({200, text_of({{"models", ordered_json::array({{{"name", name}, {"model", name}, {"size", service_.model->weights_bytes()},
-                                                             {"digest", ""}, {"details", details(facts)}, {"size_vram", 0},
-                                                             {"context_length", service_.engine->options().context_tokens}}})}})});
-}
-
-void Router::ollama_show(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body.contains("model") ? body : json{{"model", body.value("name", json())}}, Dialect::ollama);
-  const ModelFacts& facts = service_.model->facts();
-  ordered_json info = {{"general.architecture", facts.family}, {"general.parameter_count", facts.tensors.values}};
-  info[facts.family + ".context_length"] = facts.context_tokens;
-  info[facts.family + ".embedding_length"] = facts.hidden;
-  info[facts.family + ".block_count"] = facts.layers.size();
-  reply->send({200, text_of({{"modelfile", ""}, {"parameters", ""}, {"template", ""}, {"details", details(facts)}, {"model_info", info},
-                             {"capabilities", {"completion", "tools"}}, {"modified_at", now()}})});
 }
 
 void Router::ollama_version(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {

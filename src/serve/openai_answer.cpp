@@ -28,7 +28,7 @@ ordered_json bytes_of(const std::string& text) {
 class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
  public:
   OpenAiAnswer(Service& service, const Caller& caller, std::vector<OpenAiCall> calls, std::shared_ptr<Reply> reply)
-      : service_(service), record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(calls.size()) * calls.front().generation.choices)), calls_(std::move(calls)), reply_(std::move(reply)) {
+      : service_(service), model_(caller.model), deadline_(caller.deadline), record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(calls.size()) * calls.front().generation.choices)), calls_(std::move(calls)), reply_(std::move(reply)) {
     const OpenAiCall& first = calls_.front();
     chat_ = first.chat;
     streams_ = first.stream != StreamMode::whole;
@@ -73,6 +73,8 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
   void send_event(const ordered_json& event) { reply_->write("data: " + text_of(event) + "\n\n"); }
 
   Service& service_;
+  ModelUse model_;
+  const std::chrono::steady_clock::time_point deadline_;
   std::unique_ptr<CallRecord> record_;
   std::vector<OpenAiCall> calls_;
   std::shared_ptr<Reply> reply_;
@@ -88,8 +90,7 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
 
 void OpenAiAnswer::start() {
   for (size_t i = 0; i < calls_.size() && !over_; ++i) {
-    generations_.push_back(Generation::start(*service_.engine, service_.model, service_.post, calls_[i].generation, listener(i),
-                                             service_.options.limits.request_seconds, service_.keep));
+    generations_.push_back(Generation::start(model_, service_.post, calls_[i].generation, listener(i), deadline_));
   }
   reply_->when_gone([answer = weak_from_this()] {
     if (const auto self = answer.lock()) self->cancel();
@@ -199,7 +200,7 @@ void OpenAiAnswer::fail(const std::exception_ptr& failure) {
 
 ordered_json OpenAiAnswer::frame(bool chunk) const {
   const char* object = !chat_ ? "text_completion" : chunk ? "chat.completion.chunk" : "chat.completion";
-  return {{"id", id_}, {"object", object}, {"created", created_}, {"model", service_.options.model_name}, {"system_fingerprint", kFingerprint}};
+  return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_->name}, {"system_fingerprint", kFingerprint}};
 }
 
 ordered_json OpenAiAnswer::delta(size_t i, const std::string& text, const std::vector<TokenText>& tokens) const {
@@ -220,7 +221,7 @@ void OpenAiAnswer::send_chunk(ordered_json choice) {
 }
 
 ordered_json OpenAiAnswer::token_json(int32_t token, float logprob) const {
-  const std::string bytes = token_text(*service_.model, token);
+  const std::string bytes = token_text(*model_->model, token);
   return {{"token", bytes}, {"logprob", logprob}, {"bytes", bytes_of(bytes)}};
 }
 
@@ -239,11 +240,11 @@ ordered_json OpenAiAnswer::logprobs(const std::vector<TokenText>& tokens, size_t
   ordered_json result = {{"tokens", ordered_json::array()}, {"token_logprobs", ordered_json::array()},
                          {"top_logprobs", ordered_json::array()}, {"text_offset", ordered_json::array()}};
   for (const TokenText& token : tokens) {
-    result["tokens"].push_back(token_text(*service_.model, token.token));
+    result["tokens"].push_back(token_text(*model_->model, token.token));
     result["token_logprobs"].push_back(token.logprobs->chosen);
     result["text_offset"].push_back(offset + token.begin);
     ordered_json top = ordered_json::object();
-    for (const auto& [id, logprob] : token.logprobs->top) top[token_text(*service_.model, id)] = logprob;
+    for (const auto& [id, logprob] : token.logprobs->top) top[token_text(*model_->model, id)] = logprob;
     result["top_logprobs"].push_back(std::move(top));
   }
   return result;

@@ -51,20 +51,26 @@ HttpResponse page_response(const PageFile& file, const HttpRequest& request) {
 }
 
 nlohmann::ordered_json page_info(const Service& service) {
-  const EngineOptions& options = service.engine->options();
-  const ModelFacts& facts = service.model->facts();
-  return {{"version", FOVEA_VERSION},
-          {"model", service.options.model_name},
-          {"name", facts.name},
-          {"family", facts.family},
-          {"chat", service.model->has_chat_template()},
-          {"context_tokens", options.context_tokens},
-          {"output_tokens", service.options.limits.output_tokens},
-          {"sequences", options.sequences},
-          {"threads", options.threads},
-          {"kernels", service.model->kernels()},
-          {"kv_local", name_of(options.kv_local)},
-          {"kv_global", name_of(options.kv_global)}};
+  nlohmann::ordered_json models = nlohmann::ordered_json::array();
+  for (const ServedModel& model : service.models) {
+    const EngineOptions& options = model.offered.engine;
+    models.push_back({{"model", model.offered.name},
+                      {"name", model.facts.name},
+                      {"family", model.facts.family},
+                      {"chat", model.has_chat_template},
+                      {"context_tokens", options.context_tokens},
+                      {"sequences", options.sequences},
+                      {"threads", options.threads},
+                      {"kv_local", name_of(options.kv_local)},
+                      {"kv_global", name_of(options.kv_global)}});
+  }
+  nlohmann::ordered_json info = models[0];
+  info["version"] = FOVEA_VERSION;
+  info["output_tokens"] = service.options.limits.output_tokens;
+  const ModelUse first = service.pool->look_at(0);
+  info["kernels"] = first ? first->model->kernels() : "";
+  info["models"] = std::move(models);
+  return info;
 }
 
 }  // namespace fovea::serve

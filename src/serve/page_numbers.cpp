@@ -81,14 +81,14 @@ bool is_callers(const Caller& caller, std::string_view salt) {
 
 }  // namespace
 
-ordered_json load_json(const Service& service, const EngineView& view) {
+ordered_json load_json(const Service& service, const LoadedModel& model, const EngineView& view) {
   const EngineStats& stats = view.stats;
   const RecentCalls::Summary recent = service.recent.summary();
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return {{"seconds", std::chrono::duration<double>(now).count()},
           {"running", stats.running},
           {"waiting", stats.waiting},
-          {"sequences", service.engine->options().sequences},
+          {"sequences", model.engine->options().sequences},
           {"most_waiting", service.options.limits.waiting},
           {"requests", stats.requests},
           {"reuse_hits", stats.reuse_hits},

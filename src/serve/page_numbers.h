@@ -14,7 +14,7 @@ struct EngineView {
   CacheMap map;
 };
 
-nlohmann::ordered_json load_json(const Service& service, const EngineView& view);
+nlohmann::ordered_json load_json(const Service& service, const LoadedModel& model, const EngineView& view);
 // Sequences and known prefixes that the caller's own requests left, or, where keys share them or none is needed, all; requests of
 // the caller's key alone.
 nlohmann::ordered_json cache_json(const Caller& caller, const ModelFacts& facts, const EngineView& view);

@@ -97,7 +97,8 @@ ordered_json curve_json(const Planner& planner, PlanOptions options) {
 }  // namespace
 
 ordered_json PagePlanner::choices() const {
-  ordered_json object = {{"models", {own_name_}}, {"codecs", ordered_json::array()}, {"weights", kPlanWeights}};
+  ordered_json object = {{"models", ordered_json::array()}, {"codecs", ordered_json::array()}, {"weights", kPlanWeights}};
+  for (const auto& [name, path] : own_) object["models"].push_back(name);
   for (const KnownConfiguration& known : known_configurations()) object["models"].push_back(known.name);
   for (const KvCodecFacts& codec : kv_codec_facts()) object["codecs"].push_back(codec.name);
   return object;
@@ -107,11 +108,12 @@ const Planner& PagePlanner::planner_of(const std::string& model) {
   const std::lock_guard lock(mutex_);
   if (const auto open = planners_.find(model); open != planners_.end()) return open->second;
   const std::vector<KnownConfiguration>& known = known_configurations();
-  const bool is_own = model.empty() || model == own_name_;
+  const auto own = model.empty() ? own_.begin() : std::find_if(own_.begin(), own_.end(), [&](const auto& one) { return one.first == model; });
+  const bool is_own = own != own_.end();
   if (!is_own && std::none_of(known.begin(), known.end(), [&](const KnownConfiguration& one) { return one.name == model; })) {
     throw ApiError(404, "invalid_request_error", fmt::format("No configuration '{}' is built in.", model.substr(0, 128)), "model", "model_not_found");
   }
-  return planners_.emplace(model, Planner::open(is_own ? own_path_ : model)).first->second;
+  return planners_.emplace(model, Planner::open(is_own ? own->second : model)).first->second;
 }
 
 namespace {

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "fovea/plan.h"
 
@@ -13,8 +15,10 @@ namespace fovea::serve {
 // threads  any
 class PagePlanner {
  public:
-  // own: the model that is served, by name and file. Others are the built-in configurations, by name: no path comes from a request
-  PagePlanner(std::string own_name, std::string own_path) : own_name_(std::move(own_name)), own_path_(std::move(own_path)) {}
+  using Models = std::vector<std::pair<std::string, std::string>>;  // names and files
+
+  // own: the models that are served. Others are the built-in configurations, by name: no path comes from a request
+  explicit PagePlanner(Models own) : own_(std::move(own)) {}
 
   nlohmann::ordered_json choices() const;  // models, codecs, formats
   // The plan of a request's settings, layer by layer, and keys and values against context: with them, and as the model is.
@@ -24,7 +28,7 @@ class PagePlanner {
  private:
   const Planner& planner_of(const std::string& model);
 
-  std::string own_name_, own_path_;
+  const Models own_;  // at least one
   std::mutex mutex_;
   std::map<std::string, Planner> planners_;  // opened so far; in place for life
 };

@@ -223,16 +223,14 @@ ordered_json echo(const json& body, std::initializer_list<std::pair<const char*,
 
 }  // namespace
 
-void Router::responses(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body);
+void Router::responses(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body);
   refuse_what_is_missing(fields);
   const std::vector<ChatTurn> turns = input_turns(fields);
-  GenerationCall call = response_call(fields, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
+  GenerationCall call = response_call(fields, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   const bool streams = fields.boolean("stream").value_or(false);
   fields.refuse_others();
-  call.prompt = service_.prompts->tokens(turns, call.tools ? call.tools->for_template() : "");
+  call.prompt = caller.model->prompts->tokens(turns, call.tools ? call.tools->for_template() : "");
   ordered_json echoed = echo(body, {{"instructions", nullptr}, {"max_output_tokens", nullptr}, {"metadata", ordered_json::object()}, {"parallel_tool_calls", true},
                                     {"temperature", 1.0}, {"text", {{"format", {{"type", "text"}}}}}, {"tool_choice", "auto"}, {"tools", ordered_json::array()},
                                     {"top_p", 1.0}, {"user", nullptr}});
@@ -241,7 +239,7 @@ void Router::responses(const HttpRequest& request, const Caller& caller, const s
     throw bad_request(fmt::format("'instructions', 'metadata', 'tools' and what else the response repeats have at most {} bytes together.", kMostEchoed), "metadata", "string_above_max_length");
   }
   service_.post([this, caller, call = std::move(call), streams, echoed = std::move(echoed), reply] {
-    answer_single(service_, caller, call, streams, std::make_unique<ResponseForm>(service_.options.model_name, echoed), reply);
+    answer_single(service_, caller, call, streams, std::make_unique<ResponseForm>(caller.model->name, echoed), reply);
   });
 }
 

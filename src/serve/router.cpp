@@ -7,7 +7,6 @@
 
 #include "fovea/error.h"
 #include "serve/call_fields.h"
-#include "serve/engine_metrics.h"
 #include "serve/openai_answer.h"
 #include "serve/page.h"
 #include "serve/page_numbers.h"
@@ -50,6 +49,12 @@ HttpResponse with_origin(HttpResponse response, const std::string& origin) {
   return response;
 }
 
+PagePlanner::Models own_models(const Service& service) {
+  PagePlanner::Models models;
+  for (const ServedModel& model : service.models) models.emplace_back(model.offered.name, model.facts.path);
+  return models;
+}
+
 class CorsReply : public Reply {
  public:
   CorsReply(std::shared_ptr<Reply> reply, std::string origin) : reply_(std::move(reply)), origin_(std::move(origin)) {}
@@ -68,32 +73,34 @@ class CorsReply : public Reply {
 }  // namespace
 
 const Router::Entry Router::kRoutes[] = {
-    {"GET", "/health", &Router::health, true},
-    {"GET", "/ready", &Router::ready, true},
-    {"GET", "/metrics", &Router::metrics, false},
-    {"GET", "/v1/models", &Router::models, false},
-    {"POST", "/v1/chat/completions", &Router::chat, false},
-    {"POST", "/v1/completions", &Router::completions, false},
-    {"POST", "/v1/responses", &Router::responses, false},
-    {"POST", "/v1/embeddings", &Router::embeddings, false},
-    {"POST", "/v1/messages", &Router::messages, false},
-    {"POST", "/v1/messages/count_tokens", &Router::count_tokens, false},
-    {"POST", "/api/chat", &Router::ollama_chat, false},
-    {"POST", "/api/generate", &Router::ollama_generate, false},
-    {"POST", "/api/embed", &Router::ollama_embed, false},
-    {"GET", "/api/tags", &Router::ollama_tags, false},
-    {"POST", "/api/show", &Router::ollama_show, false},
-    {"GET", "/api/ps", &Router::ollama_ps, false},
-    {"GET", "/api/version", &Router::ollama_version, false},
-    {"POST", "/tokenize", &Router::tokenize, false},
-    {"POST", "/detokenize", &Router::detokenize, false},
-    {"POST", "/apply-template", &Router::apply_template, false},
-    {"GET", "/page/info", &Router::page_info_of, false},
-    {"GET", "/page/load", &Router::page_load, false},
-    {"GET", "/page/cache", &Router::page_cache, false},
-    {"POST", "/page/plan", &Router::page_plan, false},
+    {"GET", "/health", &Router::health, kOpen},
+    {"GET", "/ready", &Router::ready, kOpen},
+    {"GET", "/metrics", &Router::metrics},
+    {"GET", "/v1/models", &Router::models},
+    {"POST", "/v1/chat/completions", &Router::chat},
+    {"POST", "/v1/completions", &Router::completions},
+    {"POST", "/v1/responses", &Router::responses},
+    {"POST", "/v1/embeddings", &Router::embeddings},
+    {"POST", "/v1/messages", &Router::messages},
+    {"POST", "/v1/messages/count_tokens", &Router::count_tokens},
+    {"POST", "/api/chat", &Router::ollama_chat},
+    {"POST", "/api/generate", &Router::ollama_generate},
+    {"POST", "/api/embed", &Router::ollama_embed},
+    {"GET", "/api/tags", &Router::ollama_tags},
+    {"POST", "/api/show", &Router::ollama_show},
+    {"GET", "/api/ps", &Router::ollama_ps},
+    {"GET", "/api/version", &Router::ollama_version},
+    {"POST", "/tokenize", &Router::tokenize, kAnyModel},
+    {"POST", "/detokenize", &Router::detokenize, kAnyModel},
+    {"POST", "/apply-template", &Router::apply_template, kAnyModel},
+    {"GET", "/page/info", &Router::page_info_of},
+    {"GET", "/page/load", &Router::page_load},
+    {"POST", "/page/load", &Router::page_load},
+    {"GET", "/page/cache", &Router::page_cache},
+    {"POST", "/page/cache", &Router::page_cache},
+    {"POST", "/page/plan", &Router::page_plan},
 };
-const Router::Entry Router::kPageFile = {"GET", "", &Router::page_file_of, true};
+const Router::Entry Router::kPageFile = {"GET", "", &Router::page_file_of, kOpen};
 
 Dialect dialect_of(std::string_view path) {
   if (path.starts_with("/api/")) return Dialect::ollama;
@@ -101,7 +108,7 @@ Dialect dialect_of(std::string_view path) {
 }
 
 Router::Router(Service& service)
-    : service_(service), keys_(service.options.api_keys), planner_(service.options.model_name, service.model->facts().path) {}
+    : service_(service), keys_(service.options.api_keys), planner_(own_models(service)) {}
 
 // Of pages that may ask; empty: it comes from no such page.
 std::string Router::named_origin(const HttpRequest& request) const {
@@ -146,7 +153,10 @@ std::optional<HttpResponse> Router::refused_by_head(const HttpRequest& head) con
 void Router::dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& reply) {
   check_origin(request);
   if (is_preflight(request)) return preflight(request, {}, reply);
-  if (const Entry* entry = entry_of(request)) return (this->*entry->route)(request, caller_of(request, entry->open), reply);
+  if (const Entry* entry = entry_of(request)) {
+    const Caller caller = caller_of(request, entry->open);
+    return entry->of_model ? with_model(request, *entry, caller, reply) : (this->*entry->route)(request, caller, reply);
+  }
   const Caller caller = caller_of(request, false);
   const bool gets = request.method == "GET" || request.method == "HEAD";
   if (gets && request.path.starts_with(kModelPath)) return one_model(request, caller, reply);
@@ -185,18 +195,6 @@ Caller Router::caller_of(const HttpRequest& request, bool open) const {
   return caller;
 }
 
-void Router::check_model(const json& body, Dialect dialect) const {
-  Fields fields(body, "", dialect);
-  fields.require("model");
-  std::string name = *fields.text("model");
-  if (dialect == Dialect::ollama && name.ends_with(":latest")) name.resize(name.size() - std::string_view(":latest").size());
-  if (name == service_.options.model_name) return;
-  if (dialect == Dialect::ollama) throw ApiError(404, "", fmt::format("model '{}' not found", name.substr(0, 128)));
-  if (dialect == Dialect::anthropic) throw ApiError(404, "", "model: " + name.substr(0, 128));
-  throw ApiError(404, "invalid_request_error", fmt::format("The model '{}' does not exist or you do not have access to it.", name.substr(0, 128)),
-                 "model", "model_not_found");
-}
-
 void Router::preflight(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
   reply->send({204, "", "", {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
                              {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key"}, {"Access-Control-Max-Age", "600"}}});
@@ -204,87 +202,48 @@ void Router::preflight(const HttpRequest&, const Caller&, const std::shared_ptr<
 
 void Router::health(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) { send_json(reply, {{"status", "ok"}}); }
 
-void Router::ready(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  service_.post([this, reply] {
-    const EngineOptions& options = service_.engine->options();
-    const int active = service_.engine->active(), room = options.sequences + service_.options.limits.waiting - active;
-    const bool ready = !service_.draining && room > 0;
-    const char* status = ready ? "ready" : service_.draining ? "draining" : "full";
-    send_json(reply, {{"status", status}, {"requests", active}, {"sequences", options.sequences}, {"room", std::max(0, room)}}, ready ? 200 : 503);
-  });
-}
-
-void Router::metrics(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  service_.engine->between_steps([this, reply](Engine& engine) {
-    note_engine(service_.metrics, engine.stats());
-    reply->send({200, service_.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"});
-  });
-}
-
-ordered_json Router::model_json() const {
-  return {{"id", service_.options.model_name}, {"object", "model"}, {"created", service_.created}, {"owned_by", "fovea"},
-          {"max_model_len", service_.engine->options().context_tokens}};
-}
-
-void Router::models(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  send_json(reply, {{"object", "list"}, {"data", ordered_json::array({model_json()})}});
-}
-
-void Router::one_model(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const std::string name = request.path.substr(kModelPath.size());
-  check_model({{"model", name}});
-  send_json(reply, model_json());
-}
-
-void Router::chat(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body);
-  std::vector<OpenAiCall> calls = {chat_call(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup})};
+void Router::chat(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
+  std::vector<OpenAiCall> calls = {chat_call(body, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup})};
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
-void Router::completions(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
-  check_model(body);
-  std::vector<OpenAiCall> calls = completion_calls(body, {*service_.prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
+void Router::completions(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
+  std::vector<OpenAiCall> calls = completion_calls(body, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
-void Router::tokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
+void Router::tokenize(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body);
   fields.ignore("model");
   fields.require("content");
   const std::string text = *fields.text("content");
   const bool bos = fields.boolean("add_special").value_or(false), special = fields.boolean("parse_special").value_or(true);
   fields.refuse_others();
-  const std::vector<int32_t> tokens = service_.prompts->tokens(text, bos, special);
+  const std::vector<int32_t> tokens = caller.model->prompts->tokens(text, bos, special);
   send_json(reply, {{"tokens", tokens}, {"count", tokens.size()}});
 }
 
-void Router::detokenize(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
+void Router::detokenize(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body);
   fields.ignore("model");
   const json& list = fields.require("tokens");
   if (!list.is_array()) fields.wrong_type("tokens", "an array of integers");
   fields.refuse_others();
-  if (const int most = service_.prompts->context_tokens(); list.size() > static_cast<size_t>(most)) {
+  if (const int most = caller.model->prompts->context_tokens(); list.size() > static_cast<size_t>(most)) {
     throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, you gave {}.", most, list.size()), "tokens",
                       "context_length_exceeded");
   }
-  const std::vector<int32_t> tokens = token_list(list, *service_.model, "tokens");
-  send_json(reply, {{"content", service_.model->detokenize(tokens, true)}});  // an Error for what has no text
+  const std::vector<int32_t> tokens = token_list(list, *caller.model->model, "tokens");
+  send_json(reply, {{"content", caller.model->model->detokenize(tokens, true)}});  // an Error for what has no text
 }
 
-void Router::apply_template(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
-  const json body = parse_body(request.body);
+void Router::apply_template(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body);
   fields.ignore("model");
   const std::vector<ChatTurn> turns = chat_turns(fields.require("messages"), "messages");
   const std::shared_ptr<const ToolSet> tools = openai_tools(fields);
   fields.refuse_others();
-  send_json(reply, {{"prompt", service_.prompts->text(turns, tools ? tools->for_template() : "")}});
+  send_json(reply, {{"prompt", caller.model->prompts->text(turns, tools ? tools->for_template() : "")}});
 }
 
 void Router::page_file_of(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
@@ -297,12 +256,17 @@ void Router::page_info_of(const HttpRequest&, const Caller&, const std::shared_p
   send_json(reply, info);
 }
 
-// Between two steps only what is there is noted: what is made of it is made where nobody waits for it.
-void Router::look_at_engine(const std::shared_ptr<Reply>& reply, std::function<ordered_json(const EngineView&)> json_of) {
-  service_.engine->between_steps([this, reply, json_of = std::move(json_of)](Engine& engine) {
-    service_.post([reply, json_of, view = EngineView{engine.stats(), engine.cache_map()}] {
+// Of the model that a body names, or the first. Between two steps only what is there is noted: what is made of it is made where nobody
+// waits for it.
+void Router::look_at_engine(const HttpRequest& request, const std::shared_ptr<Reply>& reply,
+                            std::function<ordered_json(const LoadedModel&, const EngineView&)> json_of) {
+  const int number = request.body.empty() ? 0 : number_of(parse_body(request.body), Dialect::openai, true);
+  const ModelUse use = service_.pool->look_at(number);
+  if (!use) return send_json(reply, {{"loaded", false}, {"state", service_.pool->status(number).state}});
+  use->engine->between_steps([this, use, reply, json_of = std::move(json_of)](Engine& engine) {
+    service_.post([use, reply, json_of, view = EngineView{engine.stats(), engine.cache_map()}] {
       try {
-        send_json(reply, json_of(view));
+        send_json(reply, json_of(*use, view));
       } catch (...) {
         reply->send(error_response(as_api_error(std::current_exception()), Dialect::openai));
       }
@@ -310,12 +274,12 @@ void Router::look_at_engine(const std::shared_ptr<Reply>& reply, std::function<o
   });
 }
 
-void Router::page_load(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  look_at_engine(reply, [this](const EngineView& view) { return load_json(service_, view); });
+void Router::page_load(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {
+  look_at_engine(request, reply, [this](const LoadedModel& model, const EngineView& view) { return load_json(service_, model, view); });
 }
 
-void Router::page_cache(const HttpRequest&, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  look_at_engine(reply, [this, caller](const EngineView& view) { return cache_json(caller, service_.model->facts(), view); });
+void Router::page_cache(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
+  look_at_engine(request, reply, [caller](const LoadedModel& model, const EngineView& view) { return cache_json(caller, model.model->facts(), view); });
 }
 
 void Router::page_plan(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {

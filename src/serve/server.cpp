@@ -2,14 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <future>
+#include <set>
 #include <utility>
 
 #include "fovea/error.h"
+#include "fovea/plan.h"
 #include "serve/conversation_store.h"
 #include "serve/http_server.h"
+#include "serve/model_loading.h"
 #include "serve/router.h"
 #include "serve/service.h"
 
@@ -19,7 +25,6 @@ namespace {
 using serve::ApiError;
 
 constexpr double kWatchSeconds = 0.1;
-constexpr int kLeastPause = 10;  // times as long as a conversation's saving took: who generates beside it waits no more than a tenth of the time
 constexpr size_t kLongestKey = 256;
 
 const ServerOptions& checked(const ServerOptions& options) {
@@ -28,7 +33,6 @@ const ServerOptions& checked(const ServerOptions& options) {
                     limits.body_seconds > 0 && limits.write_seconds > 0 && limits.unsent_bytes >= 1024 && limits.waiting >= 0 &&
                     limits.per_key > 0 && limits.choices > 0 && limits.output_tokens >= 0 && limits.request_seconds > 0 && limits.drain_seconds >= 0;
   if (!good) throw Error("a limit is too small", "server limits", "seconds and counts are above 0, bytes 1024 or more");
-  if (options.model_name.empty()) throw Error("the model has no name", "server options", "give one");
   for (const std::string& key : options.api_keys) {
     if (key.empty() || key.size() > kLongestKey) throw Error("an API key has 1 to 256 bytes", "API keys", "give another");
   }
@@ -49,36 +53,117 @@ EngineOptions checked(const EngineOptions& options) {
   return options;
 }
 
+constexpr size_t kLongestName = 256;
+
+const std::vector<OfferedModel>& checked(const std::vector<OfferedModel>& models) {
+  if (models.empty()) throw Error("there is no model", "server options", "offer one");
+  std::set<std::string> names;
+  for (const OfferedModel& model : models) {
+    if (model.name.empty() || model.name.size() > kLongestName) throw Error("a model's name has 1 to 256 bytes", "server options", "give another");
+    if (!names.insert(model.name).second) throw Error("two models are called '" + model.name + "'", "server options", "give each a name of its own");
+  }
+  return models;
+}
+
+// What there is to know without weights; where it is the only one, it stays, unless keep_alive_seconds says otherwise.
+std::vector<serve::ServedModel> looked_up(std::vector<OfferedModel> models, ServerOptions& options) {
+  checked(models);
+  if (options.memory_bytes <= 0) options.memory_bytes = free_memory_bytes();
+  const bool resident = models.size() == 1 && options.keep_alive_seconds < 0;
+  std::vector<serve::ServedModel> all;
+  for (OfferedModel& model : models) {
+    checked(model.engine);
+    all.push_back(serve::look_up(std::move(model), options.memory_bytes));
+    all.back().resident = resident;
+  }
+  return all;
+}
+
+serve::ServedModel alone(const std::shared_ptr<const Model>& model, const EngineOptions& engine, const std::string& name) {
+  serve::ServedModel served;
+  served.offered.name = name;
+  served.offered.path = model->facts().path;
+  served.offered.engine = checked(engine);
+  served.facts = model->facts();
+  served.has_chat_template = model->has_chat_template();
+  served.resident = true;
+  return served;
+}
+
+int64_t plan_bytes(AsyncEngine& engine) {
+  std::promise<int64_t> promise;
+  engine.between_steps([&](Engine& idle) { promise.set_value(idle.plan().total_bytes); });
+  return promise.get_future().get();
+}
+
 }  // namespace
 
 struct Server::State {
-  State(std::shared_ptr<const Model> model, const EngineOptions& engine_options, ServerOptions options)
-      : service{std::move(model), checked(options), std::time(nullptr), {}, nullptr, {}, {}, false},
-        router(service),
-        http(options.address, options.port, options.limits, hooks()),
-        engine(std::make_unique<AsyncEngine>(service.model, checked(engine_options), AsyncEngineOptions{options.limits.waiting})) {
-    service.post = [this](std::function<void()> work) { http.post(std::move(work)); };
-    service.engine = engine.get();
-    if (!service.options.state_folder.empty()) restore_conversations();
-    service.prompts = std::make_unique<serve::PromptReader>(service.model, engine->options().context_tokens);
-  }
+  State(ServerOptions options, std::vector<serve::ServedModel> models);
 
   serve::HttpHooks hooks();
+  serve::ModelPoolHooks pool_hooks();
+  void start_pool(std::shared_ptr<serve::LoadedModel> first);
+  void tell(const char* event, int model, double seconds, const std::string& reason);
   void watch(const std::function<bool()>& stopping);
   void drain();
-  void restore_conversations();
-  void save_conversations();
-  void save_now(Engine& engine, bool all);
+  bool save_conversations();
 
   serve::Service service;
   serve::Router router;
   serve::HttpServer http;
-  std::unique_ptr<serve::ConversationStore> conversations;
-  bool saving = false;  // the server's thread's
-  std::chrono::steady_clock::time_point next_save = {};
-  std::unique_ptr<AsyncEngine> engine;  // after http: its events go there
+  std::optional<serve::FolderLock> state_lock;  // where models have folders of their own inside
+  std::unique_ptr<serve::ModelPool> pool;       // after http: its events go there
   std::optional<std::chrono::steady_clock::time_point> drain_until;
 };
+
+Server::State::State(ServerOptions options, std::vector<serve::ServedModel> models)
+    : service{checked(options), std::move(models), std::time(nullptr)}, router(service), http(options.address, options.port, options.limits, hooks()) {
+  service.post = [this](std::function<void()> work) { http.post(std::move(work)); };
+  service.work = [this](std::function<void()> work) { http.work(std::move(work)); };
+  if (service.several() && !options.state_folder.empty()) state_lock.emplace(options.state_folder);
+}
+
+// first: what is loaded already; null: nothing
+void Server::State::start_pool(std::shared_ptr<serve::LoadedModel> first) {
+  std::vector<serve::PooledModel> pooled;
+  for (const serve::ServedModel& model : service.models) pooled.push_back({model.offered.name, model.plan_bytes, model.resident});
+  const ServerOptions& options = service.options;
+  serve::ModelPoolOptions pool_options;
+  pool_options.memory_bytes = options.memory_bytes;
+  pool_options.keep_alive_seconds = options.keep_alive_seconds;
+  pool_options.most_waiting = options.limits.waiting;
+  pool_options.most_per_owner = options.limits.per_key;
+  pool = std::make_unique<serve::ModelPool>(std::move(pooled), pool_options, pool_hooks());
+  if (first) pool->put(0, std::move(first));
+  service.pool = pool.get();
+}
+
+serve::ModelPoolHooks Server::State::pool_hooks() {
+  serve::ModelPoolHooks hooks;
+  hooks.load = [this](int model, const Progress& progress) { return serve::load_model(service, service.models[static_cast<size_t>(model)], progress); };
+  hooks.put_away = [](serve::LoadedModel& model) {
+    if (model.conversations) model.conversations->finish(*model.engine);
+  };
+  hooks.freed = [] { malloc_trim(0); };  // vocabularies and templates are many small pieces, which would stay with the process
+  hooks.tell = [this](const char* event, int model, double seconds, const std::string& reason) { tell(event, model, seconds, reason); };
+  return hooks;
+}
+
+void Server::State::tell(const char* event, int model, double seconds, const std::string& reason) {
+  const serve::ServedModel& served = service.models[static_cast<size_t>(model)];
+  const std::string label = serve::label_of(served.offered.name);
+  service.metrics.add("fovea_model_events_total", fmt::format("{},event=\"{}\"", label, event), 1);
+  if (std::string_view(event) == "put_away") {
+    service.metrics.forget("fovea_engine_", service.label(served.offered.name));
+    service.metrics.forget("fovea_kv_", service.label(served.offered.name));
+    service.metrics.forget("fovea_reuse_", service.label(served.offered.name));
+  }
+  nlohmann::ordered_json line = {{"time", std::time(nullptr)}, {"event", event}, {"model", served.offered.name}, {"plan_bytes", served.plan_bytes}};
+  if (seconds > 0) line["ms"] = static_cast<int64_t>(seconds * 1000);
+  if (!reason.empty()) line["reason"] = reason;
+  service.log(line);
+}
 
 serve::HttpHooks Server::State::hooks() {
   serve::HttpHooks hooks;
@@ -103,70 +188,61 @@ void Server::State::drain() {
   service.log({{"time", std::time(nullptr)}, {"event", "draining"}, {"under_way", http.under_way()}});
   drain_until = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(service.options.limits.drain_seconds * 1000));
   http.stop_listening();
+  pool->drain();
 }
 
-// Before anybody can ask: the constructor waits for it.
-void Server::State::restore_conversations() {
-  const ServerOptions& options = service.options;
-  conversations = std::make_unique<serve::ConversationStore>(options.state_folder, options.state_bytes);
-  service.keep = [this](const std::string& salt, std::vector<int32_t> tokens, int prompt_tokens) {
-    conversations->add({salt, std::move(tokens), prompt_tokens});
-  };
-  std::promise<serve::ConversationStore::Restored> promise;
-  engine->between_steps([this, &promise](Engine& idle) {
-    try {
-      promise.set_value(conversations->restore(idle));
-    } catch (...) {
-      promise.set_exception(std::current_exception());
-    }
-  });
-  const serve::ConversationStore::Restored restored = promise.get_future().get();
-  service.log({{"time", std::time(nullptr)}, {"event", "restored"}, {"conversations", restored.conversations}, {"tokens", restored.tokens}});
-  for (const std::string& reason : restored.left_out) {
-    service.log({{"time", std::time(nullptr)}, {"event", "left_out"}, {"reason", reason}});
-  }
-}
-
-void Server::State::save_conversations() {
-  if (saving || !conversations->pending()) return;
+// False: nothing is left to be saved.
+bool Server::State::save_conversations() {
   const bool idle = http.under_way() == 0;
-  if (!idle && std::chrono::steady_clock::now() < next_save) return;
-  saving = true;
-  engine->between_steps([this, all = idle && service.draining](Engine& between) { save_now(between, all); });
-}
-
-// On the engine's thread.
-void Server::State::save_now(Engine& between, bool all) {
-  const auto begin = std::chrono::steady_clock::now();
-  do {
-    try {
-      conversations->save_one(between);
-    } catch (const std::exception& error) {
-      service.log({{"time", std::time(nullptr)}, {"event", "not_saved"}, {"reason", error.what()}});
-    }
-  } while (all && conversations->pending());
-  const auto end = std::chrono::steady_clock::now();
-  http.post([this, pause = kLeastPause * (end - begin), end] {
-    saving = false;
-    next_save = end + pause;
-  });
+  bool busy = false;
+  for (const serve::ModelUse& use : pool->loaded()) {
+    if (!use->conversations) continue;
+    use->conversations->save(*use->engine, idle, idle && service.draining, use);
+    busy = busy || use->conversations->busy();
+  }
+  return busy;
 }
 
 // Ten times a second, on the server's thread.
 void Server::State::watch(const std::function<bool()>& stopping) {
   if (stopping && stopping()) drain();
-  if (conversations) save_conversations();
+  pool->expire();
+  const bool saving = save_conversations();
   if (!drain_until) return;
-  const bool done = http.under_way() == 0 && !saving && !(conversations && conversations->pending());
+  const bool done = http.under_way() == 0 && !saving && !pool->leaving();
   if (done || std::chrono::steady_clock::now() >= *drain_until) http.stop();
 }
 
-Server::Server(std::shared_ptr<const Model> model, const EngineOptions& engine, ServerOptions options)
-    : state_(std::make_unique<State>(std::move(model), engine, std::move(options))) {}
+Server::Server(std::shared_ptr<const Model> model, const EngineOptions& engine, ServerOptions options) {
+  if (options.model_name.empty()) throw Error("the model has no name", "server options", "give one");
+  serve::ServedModel only = alone(model, engine, options.model_name);
+  state_ = std::make_unique<State>(std::move(options), std::vector{std::move(only)});
+  serve::ServedModel& served = state_->service.models[0];
+  std::shared_ptr<serve::LoadedModel> loaded = serve::with_engine(state_->service, served, std::move(model));
+  served.offered.engine = loaded->engine->options();
+  served.plan_bytes = state_->service.options.memory_bytes = plan_bytes(*loaded->engine);
+  state_->start_pool(std::move(loaded));
+}
+
+Server::Server(std::vector<OfferedModel> models, ServerOptions options) {
+  std::vector<serve::ServedModel> all = looked_up(std::move(models), options);
+  state_ = std::make_unique<State>(std::move(options), std::move(all));
+  const serve::ServedModel& first = state_->service.models[0];
+  const bool at_once = !state_->service.several();
+  state_->start_pool(at_once ? serve::load_model(state_->service, first, {}) : nullptr);
+}
 
 Server::~Server() {
-  state_->engine.reset();  // what it still has to say goes to a server that is there
+  state_->pool.reset();  // what it still has to say goes to a server that is there
 }
+
+std::vector<Server::Offer> Server::offers() const {
+  std::vector<Offer> all;
+  for (const serve::ServedModel& model : state_->service.models) all.push_back({model.offered.name, model.plan_bytes});
+  return all;
+}
+
+int64_t Server::memory_bytes() const { return state_->service.options.memory_bytes; }
 
 int Server::port() const { return state_->http.port(); }
 

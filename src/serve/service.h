@@ -10,25 +10,27 @@
 #include "serve/api_error.h"
 #include "serve/generation.h"
 #include "serve/metrics.h"
-#include "serve/prompt_reader.h"
+#include "serve/model_pool.h"
 #include "serve/recent_calls.h"
+#include "serve/served_model.h"
 
 namespace fovea::serve {
 
 // threads  constant, but for metrics and recent calls, which lock, and `under_way`, which is the server's thread's
 struct Service {
-  std::shared_ptr<const Model> model;
   ServerOptions options;
+  std::vector<ServedModel> models;  // at least one; the pool knows them by their number here
   int64_t created = 0;  // seconds since 1970
-  Post post;
-  AsyncEngine* engine = nullptr;  // outlives all requests
-  Metrics metrics;
-  std::map<int, int> under_way;  // requests of the engine by number of the key
-  bool draining = false;         // the server's thread's
-  Keep keep = {};                // where conversations outlive the server
-  std::unique_ptr<const PromptReader> prompts = {};
+  Post post = {};
+  Post work = {};             // to a thread that handles requests
+  ModelPool* pool = nullptr;  // outlives all requests
+  Metrics metrics = {};
+  std::map<int, int> under_way = {};  // requests of the engines by number of the key
+  bool draining = false;              // the server's thread's
   RecentCalls recent = {};
 
+  bool several() const { return models.size() > 1; }
+  std::string label(const std::string& name) const { return several() ? label_of(name) : ""; }  // of metrics
   void log(const nlohmann::ordered_json& line) const;
 };
 
@@ -37,6 +39,9 @@ struct Caller {
   uint64_t request_id = 0;
   int key = -1;      // number of the key; -1: none is needed
   std::string salt;  // of what is kept of the prompts
+  ModelUse model = {};      // null where the route asks no model
+  std::chrono::steady_clock::time_point deadline = {};  // for the whole answer
+  double load_seconds = 0;  // that it waited for the model
 };
 
 std::string cache_header(const ReuseReport& report);  // "reused=96; of=120; reason=differs; at=96"

@@ -10,7 +10,7 @@ class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
   SingleAnswer(Service& service, const Caller& caller, bool streams, std::unique_ptr<AnswerForm> form, std::shared_ptr<Reply> reply)
       : record_(std::make_unique<CallRecord>(service, caller, 1)), form_(std::move(form)), reply_(std::move(reply)), streams_(streams) {}
 
-  void start(Service& service, const GenerationCall& call);
+  void start(Service& service, const Caller& caller, const GenerationCall& call);
   void cancel();
 
  private:
@@ -33,7 +33,7 @@ class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
   bool begun_ = false;
 };
 
-void SingleAnswer::start(Service& service, const GenerationCall& call) {
+void SingleAnswer::start(Service& service, const Caller& caller, const GenerationCall& call) {
   const auto self = shared_from_this();
   GenerationListener listener = {[self](const ReuseReport& report) { self->begin(report); },
                                  [self](const TextPiece& piece) {
@@ -41,7 +41,7 @@ void SingleAnswer::start(Service& service, const GenerationCall& call) {
                                  },
                                  [self](const ChoiceEnd& end) { self->end_ = end; }, [self](const Usage& usage) { self->finish(usage); },
                                  [self](const std::exception_ptr& error) { self->fail(error); }};
-  generation_ = Generation::start(*service.engine, service.model, service.post, call, std::move(listener), service.options.limits.request_seconds, service.keep);
+  generation_ = Generation::start(caller.model, service.post, call, std::move(listener), caller.deadline);
   reply_->when_gone([answer = weak_from_this()] {
     if (const auto alive = answer.lock()) alive->cancel();
   });
@@ -98,7 +98,7 @@ void answer_single(Service& service, const Caller& caller, const GenerationCall&
   std::shared_ptr<SingleAnswer> answer;
   try {
     answer = std::make_shared<SingleAnswer>(service, caller, streams, std::move(form), reply);
-    answer->start(service, call);
+    answer->start(service, caller, call);
   } catch (...) {
     reply->send(error_response(as_api_error(std::current_exception()), dialect));
     if (answer) answer->cancel();
