@@ -79,6 +79,24 @@ TEST_F(Cli, ServeEndsAtOnceWhenItIsToldTwice) {
   EXPECT_EQ(server.wait(), 128 + SIGINT);
 }
 
+TEST_F(Cli, ServeOffersSeveralModelsAndLoadsThemWhenTheyAreAskedFor) {
+  Serving server({"serve", "-m", model(), "-m", model(), "--name", "one", "--name", "two", "--memory", "1GiB", "--keep-alive", "600"});
+  ASSERT_GT(server.port(), 0) << server.log();
+  EXPECT_TRUE(has(server.log(), "loaded when they are asked for, within 1.00 GiB, at http://") || has(server.log(), "within 1024 MiB, at http://")) << server.log();
+  for (const char* name : {"one", "two"}) {
+    EXPECT_FALSE(has(server.log(), "\"event\":\"loaded\",\"model\":\"" + std::string(name))) << server.log();
+    HttpConnection client(server.port());
+    client.post("/v1/completions", "{\"model\": \"" + std::string(name) + "\", \"prompt\": \"x\", \"max_tokens\": 2}");
+    EXPECT_EQ(client.read().status, 200);
+    EXPECT_TRUE(has(server.log(), "\"event\":\"loaded\",\"model\":\"" + std::string(name))) << server.log();
+  }
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+  expect_failure(run({"serve", "-m", model(), "-m", model()}), "two models are called");
+  expect_failure(run({"serve", "-m", model(), "-m", model(), "--name", "one"}), "--name");
+  expect_failure(run({"serve", "-m", model(), "-m", model(), "--name", "one", "--name", "two", "--memory", "1MB"}), "are free");
+}
+
 class ServeKeys : public Cli {
  protected:
   ~ServeKeys() override { unsetenv("FOVEA_API_KEYS"); }
