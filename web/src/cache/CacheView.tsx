@@ -1,15 +1,21 @@
 import { signal } from '@preact/signals';
+import { question } from '../chat/chosen';
 import { whyNotMore } from '../chat/reasons';
+import { NotLoaded } from '../frame/NotLoaded';
 import { usePoll } from '../frame/poll';
 import { bytes, count } from '../frame/quantity';
 import { type CacheMap, type Group, isNarrow, type Request } from './map';
 import { Strip } from './Strip';
 
-const map = signal<CacheMap | null>(null);
+const map = signal<CacheMap | Absent | null>(null);
 let lastText = '';
 
+interface Absent {
+  loaded: false;
+}
+
 // Drawn anew only when something has changed.
-function take(now: CacheMap) {
+function take(now: CacheMap | Absent) {
   const text = JSON.stringify(now);
   if (text === lastText) return;
   lastText = text;
@@ -172,9 +178,10 @@ function Reasons({ title, reasons }: { title: string; reasons: Record<string, nu
 }
 
 export function CacheView() {
-  usePoll<CacheMap>('/page/cache', take);
+  usePoll<CacheMap | Absent>('/page/cache', take, question);
   const now = map.value;
   if (!now) return null;
+  if ('loaded' in now) return <NotLoaded title="Cache" />;
   let running = 0;
   let kept = 0;
   return (

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../frame/icons';
-import { info } from '../server/info';
+import { chosen } from './chosen';
 import { Composer } from './Composer';
 import { ConversationList } from './ConversationList';
 import { type Conversation, pathOf } from './conversation';
@@ -12,7 +12,7 @@ import { AssistantTurn, UserTurn } from './TurnView';
 const nearEnd = 80; // pixels: whoever is closer wants to see what comes
 
 function Empty() {
-  const { chat, model, context_tokens } = info.value!;
+  const { chat, model, context_tokens } = chosen.value;
   return (
     <div class="empty">
       <h1>{model}</h1>

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Icon } from '../frame/icons';
-import { info } from '../server/info';
 import { liveIn, sayNext, stop } from './answer';
+import { chosen } from './chosen';
 import { pathOf } from './conversation';
 import { shown } from './store';
 import { fitHeight } from './textArea';
@@ -12,7 +12,7 @@ export function Composer() {
   useEffect(() => area.current?.focus(), [shown.value.id]);
   const send = () => {
     const { current } = area;
-    const text = info.value!.chat ? current!.value.trim() : current!.value;
+    const text = chosen.value.chat ? current!.value.trim() : current!.value;
     if (!text || liveIn(shown.value)) return;
     current!.value = '';
     fitHeight(current!);
@@ -30,7 +30,7 @@ export function Composer() {
         ref={area}
         rows={1}
         aria-label="Message"
-        placeholder={info.value!.chat ? 'Say something' : 'Begin a text: the model goes on'}
+        placeholder={chosen.value.chat ? 'Say something' : 'Begin a text: the model goes on'}
         onInput={(event) => fitHeight(event.currentTarget)}
         onKeyDown={onKeyDown}
       />

@@ -1,4 +1,5 @@
 import { info } from '../server/info';
+import { chosen } from './chosen';
 import type { Settings } from './conversation';
 import { save, shown } from './store';
 
@@ -47,11 +48,13 @@ export function SettingsPanel() {
       <h2>Settings</h2>
       <label class="field">
         <span>Model</span>
-        <select value={settings.model || info.value!.model} onChange={(event) => set({ model: event.currentTarget.value })}>
-          <option>{info.value!.model}</option>
+        <select value={chosen.value.model} onChange={(event) => set({ model: event.currentTarget.value })}>
+          {info.value!.models.map(({ model }) => (
+            <option key={model}>{model}</option>
+          ))}
         </select>
       </label>
-      {info.value!.chat && (
+      {chosen.value.chat && (
         <label class="field">
           <span>System prompt</span>
           <textarea rows={4} value={settings.system} placeholder="What the model is told before the conversation" onInput={(event) => set({ system: event.currentTarget.value })} />

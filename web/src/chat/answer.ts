@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import { ask } from '../server/ask';
 import { eventsOf } from '../server/events';
-import { info } from '../server/info';
+import { offered } from '../server/info';
 import {
   type Conversation,
   newId,
@@ -52,12 +52,12 @@ function samplingOf(settings: Settings) {
 function requestFor(conversation: Conversation, before: Turn[]): [path: string, body: unknown] {
   const { settings } = conversation;
   const common = {
-    model: settings.model || info.value!.model,
+    model: offered(settings.model).model,
     stream: true,
     stream_options: { include_usage: true },
     ...samplingOf(settings),
   };
-  if (!info.value!.chat) return ['/v1/completions', { ...common, prompt: before.map((turn) => turn.text).join('') }];
+  if (!offered(settings.model).chat) return ['/v1/completions', { ...common, prompt: before.map((turn) => turn.text).join('') }];
   const system = settings.system.trim() ? [{ role: 'system', content: settings.system }] : [];
   return ['/v1/chat/completions', { ...common, messages: [...system, ...before.map(({ role, text }) => ({ role, content: text }))] }];
 }

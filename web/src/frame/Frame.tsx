@@ -1,5 +1,6 @@
 import { CacheView } from '../cache/CacheView';
 import { ChatView } from '../chat/ChatView';
+import { chosen } from '../chat/chosen';
 import { LoadView } from '../load/LoadView';
 import { PlanView } from '../plan/PlanView';
 import { info, learn, unreachable } from '../server/info';
@@ -35,8 +36,8 @@ function Head() {
           </a>
         ))}
       </nav>
-      <span class="model" title={info.value?.name}>
-        {info.value?.model}
+      <span class="model" title={info.value ? chosen.value.name : undefined}>
+        {info.value && chosen.value.model}
       </span>
       <button class="quiet" type="button" onClick={nextTheme} aria-label={`Colours: ${theme.value}`} title={`Colours: ${theme.value}`}>
         <Icon name={theme.value} />

@@ -5,14 +5,14 @@ import { unreachable } from '../server/info';
 
 const pollMilliseconds = 1000;
 
-// take: every answer, in order.
-export function usePoll<T>(path: string, take: (answer: T) => void) {
+// take: every answer, in order. body: of the next request; undefined: none
+export function usePoll<T>(path: string, take: (answer: T) => void, body: () => unknown) {
   useEffect(() => {
     const gone = new AbortController();
     let timer = 0;
     const next = async () => {
       try {
-        if (document.visibilityState === 'visible') take(await askJson<T>(path, undefined, gone.signal));
+        if (document.visibilityState === 'visible') take(await askJson<T>(path, body(), gone.signal));
         unreachable.value = '';
       } catch (failure) {
         if (gone.signal.aborted) return;

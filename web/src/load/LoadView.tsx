@@ -1,5 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import type uPlot from 'uplot';
+import { chosen, question } from '../chat/chosen';
+import { NotLoaded } from '../frame/NotLoaded';
 import { Legend, type Line, Plot } from '../frame/Plot';
 import { usePoll } from '../frame/poll';
 import { bytes, count, milliseconds } from '../frame/quantity';
@@ -36,13 +38,21 @@ interface Sample {
 
 const spanSeconds = 180;
 
-// Kept while the page is open, so that coming back shows what was.
-const load = signal<Load | null>(null);
-const samples = signal<Sample[]>([]);
+interface Absent {
+  loaded: false;
+}
 
-function take(now: Load) {
-  const before = load.value;
+// Kept while the page is open and about the same model, so that coming back shows what was.
+const load = signal<Load | Absent | null>(null);
+const samples = signal<Sample[]>([]);
+let of = '';
+
+function take(now: Load | Absent) {
+  if (of !== chosen.value.model || 'loaded' in now) samples.value = [];
+  const before = of === chosen.value.model ? load.value : null;
+  of = chosen.value.model;
   load.value = now;
+  if ('loaded' in now || (before && 'loaded' in before)) return;
   if (!before || now.seconds <= before.seconds || now.computed_tokens < before.computed_tokens) return;
   const seconds = now.seconds - before.seconds;
   const perSecond = (name: 'generated_tokens' | 'computed_tokens' | 'reused_tokens') => (now[name] - before[name]) / seconds;
@@ -59,7 +69,8 @@ function take(now: Load) {
 }
 
 function over(...names: (keyof Sample)[]): uPlot.AlignedData {
-  const end = load.value?.seconds ?? 0;
+  const now = load.value;
+  const end = now && !('loaded' in now) ? now.seconds : 0;
   return [samples.value.map((sample) => sample.seconds - end), ...names.map((name) => samples.value.map((sample) => sample[name]))] as uPlot.AlignedData;
 }
 
@@ -106,9 +117,10 @@ function TimeFigure({ label, shares }: { label: string; shares: Shares | null })
 }
 
 export function LoadView() {
-  usePoll<Load>('/page/load', take);
+  usePoll<Load | Absent>('/page/load', take, question);
   const now = load.value;
   if (!now) return null;
+  if ('loaded' in now) return <NotLoaded title="Load" />;
   const last = samples.value.at(-1);
   return (
     <div class="view">

@@ -1,7 +1,7 @@
 // What the sliders ask the server's planner, and what it says. No number of a plan is made here.
 import { signal } from '@preact/signals';
 import { askJson } from '../server/ask';
-import { info } from '../server/info';
+import { chosen } from '../chat/chosen';
 
 export interface Choices {
   model: string; // empty: the one that is served
@@ -73,7 +73,7 @@ export const trouble = signal('');
 
 function bodyOf(now: Choices) {
   return {
-    model: now.model || info.value!.model,
+    model: now.model || chosen.value.model,
     context: now.context,
     sequences: now.sequences,
     kv_local: now.kvLocal,
