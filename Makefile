@@ -14,8 +14,8 @@ NINJA := ninja -j $(JOBS) $(if $(MAKE_TERMOUT),,--quiet)
 sources = git ls-files -co --exclude-standard '*.cpp' '*.h'
 # Rooms whose tests use threads: they run under ThreadSanitizer too.
 TSAN_ROOMS := $(strip $(foreach room,base catalogue engine,$(if $(shell find src/$(room) -name '*_test.cpp'),$(room))))
-# ... and so do the engine's exactness, with one vector kernel set (the scalar one is slow there), and its reuse.
-tsan_tests = ^($(shell tr ' ' '|' <<< '$(TSAN_ROOMS)'))[.]|^exactness[.].*avx2|^state_reuse[.]|^reuse[.].*(Waits|NextTurn)
+# ... and so do the engine's exactness, with one vector kernel set (the scalar one is slow there), its reuse, and a server with many clients.
+tsan_tests = ^($(shell tr ' ' '|' <<< '$(TSAN_ROOMS)'))[.]|^exactness[.].*avx2|^state_reuse[.]|^reuse[.].*(Waits|NextTurn)|^serve_load[.]
 FUZZERS = $(basename $(notdir $(shell find src -name '*_fuzz.cpp')))
 
 export PROMPT
@@ -58,7 +58,7 @@ models: build
 
 test: models setup-clients build/asan/build.ninja build/tsan/build.ninja  ## all tests, under sanitizers and as users run it
 	@$(NINJA) -C build/asan >&2
-	@$(NINJA) -C build/tsan $(addprefix test_,$(TSAN_ROOMS)) test_exactness test_reuse test_state_reuse >&2
+	@$(NINJA) -C build/tsan $(addprefix test_,$(TSAN_ROOMS)) test_exactness test_reuse test_state_reuse test_serve_load >&2
 	@$(call ctest,tsan,-R '$(tsan_tests)')
 	@$(call ctest,asan,-LE real_model)
 	@$(call ctest,release,)

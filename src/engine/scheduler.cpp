@@ -9,7 +9,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kFewRows = 16;  // of a step: its time hardly depends on their number, so that guesses cost little
+constexpr int kFewRows = 16;  // of a step: beyond, guesses of one request are paid for by the others
 constexpr int kWorthWaiting = 16;  // tokens that another request is about to compute anyway
 
 int common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -132,20 +132,21 @@ bool Scheduler::add_rows(RunningRequest& request, int tokens, model::Batch& batc
 }
 
 // Guesses stay in the cache only if they are right, so they need groups that take back what was not committed.
-void Scheduler::guess(RunningRequest& request, int most) {
+// rows: of the step without them.
+void Scheduler::guess(RunningRequest& request, int most, int rows) {
   request.guessed.clear();
   request.right = 0;
   const Request& wanted = request.request;
   if (wanted.prompt_lookup == 0 || wanted.on_logits || wanted.shift_after || (evicts_ && wanted.evict) || cache_.boundaries_end_steps()) return;
   if (!request.lookup) request.lookup.emplace(wanted.prompt_lookup);
   most = std::min(most, wanted.max_tokens - request.generated - 1);
-  const std::span<const int32_t> guessed = request.lookup->guess(request.tokens, most);
+  const std::span<const int32_t> guessed = request.lookup->guess(request.tokens, most, rows, times_);
   request.guessed.assign(guessed.begin(), guessed.end());
 }
 
-// The newest token of a request that generates, and what may follow it.
-bool Scheduler::add_next(RunningRequest& request, int most_rows, model::Batch& batch) {
-  guess(request, std::min(most_rows, kFewRows - batch.rows()) - 1);
+// The newest token of a request that generates, and what may follow it. others: that get rows after it
+bool Scheduler::add_next(RunningRequest& request, int most_rows, int others, model::Batch& batch) {
+  guess(request, std::min(most_rows, kFewRows - batch.rows()) - 1, batch.rows() + 1 + others);
   const size_t known = request.tokens.size(), before = static_cast<size_t>(batch.rows());
   request.tokens.insert(request.tokens.end(), request.guessed.begin(), request.guessed.end());
   bool added = add_rows(request, std::min(most_rows, 1 + static_cast<int>(request.guessed.size())), batch);
@@ -181,7 +182,7 @@ std::vector<RunningRequest*> Scheduler::next(model::Batch& batch) {
   for (const auto& request : running_) {
     if (request->in_prompt()) continue;
     --others;  // each gets a row at least
-    if (add_next(*request, std::max(1, chunk_tokens_ - batch.rows() - others), batch)) scheduled.push_back(request.get());
+    if (add_next(*request, std::max(1, chunk_tokens_ - batch.rows() - others), others, batch)) scheduled.push_back(request.get());
   }
   const int room = chunk_tokens_ - batch.rows();
   add_prompts(scheduled.empty() ? room : std::min(room, share_.rows()), batch, scheduled);
@@ -194,6 +195,7 @@ void Scheduler::took(const std::vector<RunningRequest*>& scheduled, const model:
     if (scheduled[i]->in_prompt()) prompt_rows += batch.sequences[i].rows;
   }
   share_.took(batch.rows() - prompt_rows, prompt_rows, seconds);
+  if (prompt_rows == 0) times_.took(batch.rows(), seconds);
 }
 
 }  // namespace fovea

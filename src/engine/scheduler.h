@@ -11,6 +11,7 @@
 #include "engine/pooling.h"
 #include "engine/prompt_lookup.h"
 #include "engine/prompt_share.h"
+#include "engine/step_times.h"
 #include "engine/token_constraint.h"
 #include "fovea/request.h"
 #include "kv/cache.h"
@@ -83,13 +84,14 @@ class Scheduler {
   void start(RunningRequest& request);
   bool follows_another(const RunningRequest& request);
   bool add_rows(RunningRequest& request, int tokens, model::Batch& batch);
-  bool add_next(RunningRequest& request, int most_rows, model::Batch& batch);
-  void guess(RunningRequest& request, int most);
+  bool add_next(RunningRequest& request, int most_rows, int others, model::Batch& batch);
+  void guess(RunningRequest& request, int most, int rows);
 
   kv::Cache& cache_;
   int chunk_tokens_;
   bool evicts_;
   PromptShare share_;
+  StepTimes times_;
   Waiting waiting_;
   std::vector<std::unique_ptr<RunningRequest>> running_;
 };

@@ -15,7 +15,7 @@ namespace fovea::kernels {
 
 inline constexpr int kTileRows = 12;
 // Rows up to which a panel is read in its packed form; more rows than that pay for unfolding it once.
-inline constexpr int kFewRows = 3;
+inline constexpr int kFewRows = 12;
 
 // 32 activations as 8-bit integers with one scale, and what the kernels need to take offsets off:
 // value[i] = scale * q[i], scale = max|value| / 127. The sums are those of the unbiased numbers.

@@ -25,8 +25,8 @@ const char* stop_reason(const ChoiceEnd& end) {
 
 ordered_json text_or_null(const std::string& text) { return text.empty() ? ordered_json() : ordered_json(text); }
 
-ordered_json tool_use(const ToolCall& call, ordered_json input) {
-  return {{"type", "tool_use"}, {"id", random_id("toolu_")}, {"name", call.name}, {"input", std::move(input)}};
+ordered_json tool_use(const std::string& tool, ordered_json input) {
+  return {{"type", "tool_use"}, {"id", random_id("toolu_")}, {"name", tool}, {"input", std::move(input)}};
 }
 
 // Blocks of text and of calls, one after the other.
@@ -48,10 +48,15 @@ class MessageForm : public AnswerForm {
     in_text_ = true;
     return begun + delta({{"type", "text_delta"}, {"text", text}});
   }
-  std::string call(const ToolCall& call) override {
-    const std::string before = end_block();
-    const std::string begun = begin_block(tool_use(call, ordered_json::object()));
-    return before + begun + delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}}) + end_block();
+  std::string call(const CallPart& part) override {
+    std::string events;
+    if (!part.tool.empty()) {
+      events += end_block();
+      events += begin_block(tool_use(part.tool, ordered_json::object()));
+    }
+    if (!part.arguments.empty()) events += delta({{"type", "input_json_delta"}, {"partial_json", part.arguments}});
+    if (part.end != CallPart::End::no) events += end_block();
+    return events;
   }
   std::string closing(const ChoiceEnd& end, const Usage& used, const AnswerTimes&) override {
     const std::string nothing = blocks_ == 0 ? begin_block({{"type", "text"}, {"text", ""}}) : "";
@@ -66,7 +71,7 @@ class MessageForm : public AnswerForm {
     ordered_json message = frame();
     message["content"] = ordered_json::array();
     if (!content.text.empty() || content.calls.empty()) message["content"].push_back({{"type", "text"}, {"text", content.text}});
-    for (const ToolCall& call : content.calls) message["content"].push_back(tool_use(call, ordered_json::parse(call.arguments)));
+    for (const ToolCall& call : content.calls) message["content"].push_back(tool_use(call.name, ordered_json::parse(call.arguments)));
     message["stop_reason"] = stop_reason(end);
     message["stop_sequence"] = text_or_null(end.stop);
     message["usage"] = usage(used);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "fovea/error.h"
 #include "serve/api_error.h"
@@ -148,13 +149,19 @@ void Generation::show(size_t index, std::string text, bool all_tokens) {
                                                 [&](const TokenText& token) { return token.begin >= choice.shown; });
   std::vector<TokenText> tokens(std::make_move_iterator(choice.waiting.begin()), std::make_move_iterator(hidden));
   choice.waiting.erase(choice.waiting.begin(), hidden);
-  pass_on(index, std::move(tokens), choice.calls ? choice.calls->push(text) : ToolCallFilter::Said{std::move(text), {}});
+  std::vector<AnswerPart> parts;
+  if (choice.calls) parts = choice.calls->push(text);
+  else parts.push_back({std::move(text)});
+  pass_on(index, std::move(tokens), std::move(parts));
 }
 
-void Generation::pass_on(size_t index, std::vector<TokenText> tokens, ToolCallFilter::Said said) {
-  choices_[index].called += static_cast<int>(said.calls.size());
-  const TextPiece piece{static_cast<int>(index), std::move(said.text), std::move(tokens), std::move(said.calls)};
-  if (!piece.text.empty() || !piece.tokens.empty() || !piece.calls.empty()) listener_.piece(piece);
+void Generation::pass_on(size_t index, std::vector<TokenText> tokens, std::vector<AnswerPart> parts) {
+  if (parts.empty()) parts.emplace_back();
+  for (AnswerPart& part : parts) {
+    choices_[index].called += part.call.end == CallPart::End::whole;
+    const TextPiece piece{static_cast<int>(index), std::move(part.text), std::exchange(tokens, {}), std::move(part.call)};
+    if (!over_ && (!piece.text.empty() || !piece.tokens.empty() || !piece.call.empty())) listener_.piece(piece);
+  }
 }
 
 void Generation::end(size_t index, FinishReason finish) {

@@ -41,19 +41,19 @@ struct TokenText {
   std::optional<TokenLogprobs> logprobs;
 };
 
-// Text of one choice that can be shown, the tokens that it begins, and calls that follow it.
+// Text of one choice that can be shown, or more of a call, and the tokens that begin in it.
 struct TextPiece {
   int choice = 0;
   std::string text;
   std::vector<TokenText> tokens;
-  std::vector<ToolCall> calls = {};
+  CallPart call = {};
 };
 
 struct ChoiceEnd {
   int choice = 0;
   FinishReason finish = FinishReason::none;
   std::string stop = {};  // the stop string that ended it; empty: none
-  int calls = 0;          // of tools
+  int calls = 0;          // of tools, with all of their arguments
 };
 
 struct Usage {
@@ -108,7 +108,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void take(size_t choice, const Event& event);  // does not throw
   void use(size_t choice, const Event& event);
   void show(size_t index, std::string text, bool all_tokens);
-  void pass_on(size_t index, std::vector<TokenText> tokens, ToolCallFilter::Said said);
+  void pass_on(size_t index, std::vector<TokenText> tokens, std::vector<AnswerPart> parts);
   void end(size_t index, FinishReason finish);
   void fail(std::exception_ptr error);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <utility>
 
 #include "serve/answer_grammar.h"
 #include "serve/call_fields.h"
@@ -34,8 +35,11 @@ class LineForm : public AnswerForm {
     object["done"] = false;
     return text_of(object) + "\n";
   }
-  std::string call(const ToolCall& call) override {
-    ordered_json object = line("", {call});
+  std::string call(const CallPart& part) override {  // objects come whole
+    call_.take(part);
+    if (part.end == CallPart::End::no) return "";
+    const AnswerContent content = std::exchange(call_, {});
+    ordered_json object = line(content.text, content.calls);
     object["done"] = false;
     return text_of(object) + "\n";
   }
@@ -70,6 +74,7 @@ class LineForm : public AnswerForm {
   std::string model_;
   double load_seconds_;
   bool chat_;
+  AnswerContent call_;  // that is being written
 };
 
 // With Ollama's defaults.

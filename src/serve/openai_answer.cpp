@@ -15,8 +15,8 @@ const char* finish_name(const ChoiceEnd& end, const ToolSet* tools) {
   return end.finish == FinishReason::stop ? "stop" : "length";  // expired, too: there is more
 }
 
-ordered_json call_json(const std::string& id, const ToolCall& call) {
-  return {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
+ordered_json call_json(const std::string& id, const std::string& tool) {
+  return {{"id", id}, {"type", "function"}, {"function", {{"name", tool}, {"arguments", ""}}}};
 }
 
 ordered_json bytes_of(const std::string& text) {
@@ -56,7 +56,7 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
 
   void begin(const ReuseReport& report);
   void take(size_t index, const TextPiece& piece);
-  void take_call(size_t index, const ToolCall& call);
+  void take_call(size_t index, const CallPart& part);
   void end(size_t index, const ChoiceEnd& end);
   void finish(const Usage& usage);
   void fail(const std::exception_ptr& error);
@@ -127,32 +127,33 @@ void OpenAiAnswer::take(size_t i, const TextPiece& piece) {
   if (!streams_) {
     choice.text += piece.text;
     if (wants_logprobs()) choice.tokens.insert(choice.tokens.end(), piece.tokens.begin(), piece.tokens.end());
-    for (const ToolCall& call : piece.calls) take_call(i, call);
+    if (!piece.call.empty()) take_call(i, piece.call);
     return;
   }
   if (!choice.spoke && chat_) send_chunk({{"index", i}, {"delta", {{"role", "assistant"}, {"content", ""}}}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
   const std::string text = choice.spoke ? piece.text : choice.text + piece.text;  // what echoes first
   choice.spoke = true;
-  if (!text.empty() || piece.calls.empty()) send_chunk(delta(i, text, piece.tokens));
-  for (const ToolCall& call : piece.calls) take_call(i, call);
+  if (!text.empty() || piece.call.empty() || (wants_logprobs() && !piece.tokens.empty())) send_chunk(delta(i, text, piece.tokens));
+  if (!piece.call.empty()) take_call(i, piece.call);
 }
 
-// In a stream: what is called, then with what.
-void OpenAiAnswer::take_call(size_t i, const ToolCall& call) {
+// In a stream: what is called, then with what. Arguments that were cut stay as they are: finish_reason tells.
+void OpenAiAnswer::take_call(size_t i, const CallPart& part) {
   std::vector<ordered_json>& calls = choices_[i].calls;
-  calls.push_back(call_json(random_id("call_"), call));
-  if (!streams_) return;
-  const size_t number = calls.size() - 1;
-  ordered_json begun = {{"index", number}};
-  begun.update(calls.back());
-  begun["function"]["arguments"] = "";
-  const auto send = [&](ordered_json part) {
+  const auto send = [&](ordered_json call) {
     ordered_json choice = delta(i, "", {});
-    choice["delta"] = {{"tool_calls", ordered_json::array({std::move(part)})}};
+    choice["delta"] = {{"tool_calls", ordered_json::array({std::move(call)})}};
     send_chunk(std::move(choice));
   };
-  send(std::move(begun));
-  send({{"index", number}, {"function", {{"arguments", call.arguments}}}});
+  if (!part.tool.empty()) {
+    calls.push_back(call_json(random_id("call_"), part.tool));
+    ordered_json begun = {{"index", calls.size() - 1}};
+    begun.update(calls.back());
+    if (streams_) send(std::move(begun));
+  }
+  if (part.arguments.empty()) return;
+  if (streams_) return send({{"index", calls.size() - 1}, {"function", {{"arguments", part.arguments}}}});
+  calls.back()["function"]["arguments"].get_ref<std::string&>() += part.arguments;
 }
 
 void OpenAiAnswer::end(size_t i, const ChoiceEnd& end) {

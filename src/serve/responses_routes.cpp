@@ -40,22 +40,18 @@ class ResponseForm : public AnswerForm {
     text_ += text;
     return begun + event("response.output_text.delta", in_content({{"delta", text}, {"logprobs", ordered_json::array()}}));
   }
-  std::string call(const ToolCall& call) override {
-    const std::string before = end_text("completed");
-    ordered_json item = call_item(call), begun = item;
-    begun["status"] = "in_progress";
-    begun["arguments"] = "";
-    const auto in_item = [&](ordered_json more) {
-      ordered_json data = {{"item_id", item["id"]}, {"output_index", output_.size()}};
-      data.update(more);
-      return data;
-    };
-    const std::string events = joined({event("response.output_item.added", {{"output_index", output_.size()}, {"item", begun}}),
-                                       event("response.function_call_arguments.delta", in_item({{"delta", call.arguments}})),
-                                       event("response.function_call_arguments.done", in_item({{"name", call.name}, {"arguments", call.arguments}})),
-                                       event("response.output_item.done", {{"output_index", output_.size()}, {"item", item}})});
-    output_.push_back(std::move(item));
-    return before + events;
+  std::string call(const CallPart& part) override {
+    std::string events;
+    if (!part.tool.empty()) {
+      events += end_text("completed");
+      call_ = call_item({"", part.tool, ""}, "in_progress");
+      events += event("response.output_item.added", {{"output_index", output_.size()}, {"item", call_}});
+    }
+    if (!part.arguments.empty()) {
+      call_["arguments"].get_ref<std::string&>() += part.arguments;
+      events += event("response.function_call_arguments.delta", in_call({{"delta", part.arguments}}));
+    }
+    return part.end == CallPart::End::no ? events : events + end_call(part.end == CallPart::End::whole);
   }
   std::string closing(const ChoiceEnd& end, const Usage& usage, const AnswerTimes&) override {
     const char* status = status_of(end);
@@ -68,7 +64,7 @@ class ResponseForm : public AnswerForm {
   }
   ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& usage, const AnswerTimes&) override {
     if (!content.text.empty() || content.calls.empty()) output_.push_back(message_item(random_id("msg_"), status_of(end), content.text));
-    for (const ToolCall& call : content.calls) output_.push_back(call_item(call));
+    for (const ToolCall& call : content.calls) output_.push_back(call_item(call, "completed"));
     return finished(end, usage);
   }
 
@@ -80,8 +76,20 @@ class ResponseForm : public AnswerForm {
   static ordered_json message_item(const std::string& id, const char* status, const std::string& text) {
     return {{"id", id}, {"type", "message"}, {"status", status}, {"role", "assistant"}, {"content", ordered_json::array({text_part(text)})}};
   }
-  static ordered_json call_item(const ToolCall& call) {
-    return {{"id", random_id("fc_")}, {"type", "function_call"}, {"status", "completed"}, {"call_id", random_id("call_")}, {"name", call.name}, {"arguments", call.arguments}};
+  static ordered_json call_item(const ToolCall& call, const char* status) {
+    return {{"id", random_id("fc_")}, {"type", "function_call"}, {"status", status}, {"call_id", random_id("call_")}, {"name", call.name}, {"arguments", call.arguments}};
+  }
+  ordered_json in_call(ordered_json more) const {
+    ordered_json data = {{"item_id", call_["id"]}, {"output_index", output_.size()}};
+    data.update(more);
+    return data;
+  }
+  std::string end_call(bool whole) {
+    call_["status"] = whole ? "completed" : "incomplete";
+    const std::string events = joined({event("response.function_call_arguments.done", in_call({{"name", call_["name"]}, {"arguments", call_["arguments"]}})),
+                                       event("response.output_item.done", {{"output_index", output_.size()}, {"item", call_}})});
+    output_.push_back(std::move(call_));
+    return events;
   }
 
   std::string event(const std::string& type, ordered_json data) {
@@ -137,6 +145,7 @@ class ResponseForm : public AnswerForm {
   ordered_json echoed_;
   int64_t created_ = std::time(nullptr);
   std::vector<ordered_json> output_;
+  ordered_json call_;  // that is being written; not in output_ yet
   int events_ = 0;
   bool in_text_ = false;
 };

@@ -65,11 +65,11 @@ void SingleAnswer::begin(const ReuseReport& report) {
 void SingleAnswer::take(const TextPiece& piece) {
   if (!streams_) {
     content_.text += piece.text;
-    content_.calls.insert(content_.calls.end(), piece.calls.begin(), piece.calls.end());
+    content_.take(piece.call);
     return;
   }
   if (!piece.text.empty()) reply_->write(form_->piece(piece.text));
-  for (const ToolCall& call : piece.calls) reply_->write(form_->call(call));
+  if (!piece.call.empty()) reply_->write(form_->call(piece.call));
 }
 
 void SingleAnswer::finish(const Usage& usage) {
@@ -91,6 +91,14 @@ void SingleAnswer::fail(const std::exception_ptr& failure) {
 }
 
 }  // namespace
+
+void AnswerContent::take(const CallPart& part) {
+  if (!part.tool.empty()) calls.push_back({"", part.tool, ""});
+  if (!part.arguments.empty()) calls.back().arguments += part.arguments;
+  if (part.end != CallPart::End::cut) return;
+  calls.pop_back();
+  text += part.written;
+}
 
 void answer_single(Service& service, const Caller& caller, const GenerationCall& call, bool streams, std::unique_ptr<AnswerForm> form,
                    const std::shared_ptr<Reply>& reply) {

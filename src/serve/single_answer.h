@@ -16,10 +16,13 @@ struct AnswerTimes {
 
 struct AnswerContent {
   std::string text;
-  std::vector<ToolCall> calls;
+  std::vector<ToolCall> calls;  // whose arguments are JSON objects; what was cut is text
+
+  void take(const CallPart& part);
 };
 
-// How an API writes. Calls come in this order: opening, (piece or call)*, closing; or, for what is not streamed, whole.
+// How an API writes. Calls come in this order: opening, (piece or call)*, closing; or, for what is not streamed, whole. The parts of one
+// call are not interrupted.
 class AnswerForm {
  public:
   virtual ~AnswerForm() = default;
@@ -27,7 +30,7 @@ class AnswerForm {
   virtual std::string stream_type() const = 0;  // Content-Type
   virtual std::string opening(const ReuseReport& report) = 0;
   virtual std::string piece(const std::string& text) = 0;
-  virtual std::string call(const ToolCall& call) = 0;
+  virtual std::string call(const CallPart& part) = 0;
   virtual std::string closing(const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
   virtual std::string failure(const ApiError& error) = 0;
   virtual nlohmann::ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;

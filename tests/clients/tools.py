@@ -22,11 +22,9 @@ def of_openai(url):
     call = choice.message.tool_calls[0]
     check(choice.finish_reason == "tool_calls" and call.function.name == "weather", choice)
     jsonschema.validate(json.loads(call.function.arguments), PARAMETERS)
-    arguments = ""
-    for chunk in ask(tool_choice="required", parallel_tool_calls=False, stream=True):
-        for part in chunk.choices[0].delta.tool_calls or []:
-            arguments += part.function.arguments
-    check(arguments == call.function.arguments, arguments)
+    parts = [part for chunk in ask(tool_choice="required", parallel_tool_calls=False, stream=True) for part in chunk.choices[0].delta.tool_calls or []]
+    check(parts[0].id and parts[0].function.name == "weather" and not any(part.id or part.function.name for part in parts[1:]), parts)
+    check("".join(part.function.arguments for part in parts) == call.function.arguments and len(parts) > 4, parts)
     named = ask(tool_choice={"type": "function", "function": {"name": "weather"}}, n=2, temperature=1, seed=1)
     for other in named.choices:
         jsonschema.validate(json.loads(other.message.tool_calls[0].function.arguments), PARAMETERS)
@@ -45,6 +43,8 @@ def of_anthropic(url):
     check(message.stop_reason == "tool_use" and block.type == "tool_use", message)
     jsonschema.validate(block.input, PARAMETERS)
     with client.messages.stream(**forced) as stream:
+        pieces = [event.partial_json for event in stream if event.type == "input_json"]
+        check(len(pieces) > 3 and json.loads("".join(pieces)) == block.input, pieces)
         check(stream.get_final_message().content[-1].input == block.input)
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": block.id, "content": "Snow."}]}
     answer = client.messages.create(model="chat", max_tokens=20, tools=[tool], messages=MESSAGES + [{"role": "assistant", "content": message.content}, result])

@@ -274,37 +274,31 @@ void quantized_tile_of(int rows, const Source& source, int blocks, const QuantBl
   }
 }
 
-template <NumberFormat kFormat>
-void few_rows(int rows, const std::byte* panel, int inputs, const QuantBlock* tile, float* out, int64_t stride,
-              int outputs) {
-  const PackedSource<kFormat> source(panel);
-  const int blocks = inputs / kBlockInputs;
-  using Source = PackedSource<kFormat>;
-  if (rows == 1) quantized_tile<Source, 1>(source, blocks, tile, out, stride, outputs);
-  if (rows == 2) quantized_tile<Source, 2>(source, blocks, tile, out, stride, outputs);
-  if (rows == 3) quantized_tile<Source, 3>(source, blocks, tile, out, stride, outputs);
+// All rows x the outputs of one panel, a tile after the other.
+template <typename Source>
+void quantized_rows(const PanelProduct& p, const Source& source, int first, int outputs) {
+  const int blocks = p.inputs / kBlockInputs;
+  const auto* tiles = static_cast<const QuantBlock*>(p.tiles);
+  for (int row = 0; row < p.rows; row += kTileRows) {
+    const int rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
+    quantized_tile_of(rows, source, blocks, tiles + static_cast<size_t>(row) * static_cast<size_t>(blocks),
+                      p.out + row * p.out_stride + first, p.out_stride, outputs);
+  }
 }
 
 template <NumberFormat kFormat>
 void multiply_quantized(const PanelProduct& p, int begin, int end, std::byte* scratch) {
   const size_t bytes = panel_bytes(kFormat, p.inputs);
-  const int blocks = p.inputs / kBlockInputs;
-  const auto* tiles = static_cast<const QuantBlock*>(p.tiles);
   for (int panel = begin; panel < end; ++panel) {
     const std::byte* packed = p.panels + static_cast<size_t>(panel) * bytes;
     const int first = panel * kPanelOutputs;
     const int outputs = p.outputs - first < kPanelOutputs ? p.outputs - first : kPanelOutputs;
     if (p.rows <= kFewRows) {
-      few_rows<kFormat>(p.rows, packed, p.inputs, tiles, p.out + first, p.out_stride, outputs);
+      quantized_rows(p, PackedSource<kFormat>(packed), first, outputs);
       continue;
     }
     widen<kFormat>(packed, p.inputs, scratch);
-    const WideSource<WideShape<ShapeOf<kFormat>>> source(scratch, p.inputs);
-    for (int row = 0; row < p.rows; row += kTileRows) {
-      const int rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
-      quantized_tile_of(rows, source, blocks, tiles + static_cast<size_t>(row) * static_cast<size_t>(blocks),
-                        p.out + row * p.out_stride + first, p.out_stride, outputs);
-    }
+    quantized_rows(p, WideSource<WideShape<ShapeOf<kFormat>>>(scratch, p.inputs), first, outputs);
   }
 }
 
