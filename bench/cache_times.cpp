@@ -68,18 +68,17 @@ void sessions(const std::shared_ptr<const Model>& model, const EngineOptions& op
   const double restoring = seconds_of([&] { held = other.restore_session(path).held_tokens; });
   std::filesystem::remove(path);
   const std::vector<float> restored = last_logits(other, tokens);
-  const bool equal = expected.size() == restored.size() &&
-                     std::memcmp(expected.data(), restored.data(), expected.size() * sizeof(float)) == 0;
-  std::printf("session of %d tokens: computing %.2f s; saving %.3f s (%.1f MB); appending %d tokens %.3f s (%.2f MB)\n", count,
-              computing, saving, static_cast<double>(size) / 1e6, kTurn, appending, static_cast<double>(grown) / 1e6);
-  std::printf("restoring %d tokens %.3f s: %.2f %% of computing them; logits after it %s\n", held, restoring,
-              100 * restoring / computing, equal ? "equal those before, bit for bit" : "DIFFER");
+  const bool equal =
+      expected.size() == restored.size() && std::memcmp(expected.data(), restored.data(), expected.size() * sizeof(float)) == 0;
+  std::printf("session of %d tokens: computing %.2f s; saving %.3f s (%.1f MB); appending %d tokens %.3f s (%.2f MB)\n", count, computing,
+              saving, static_cast<double>(size) / 1e6, kTurn, appending, static_cast<double>(grown) / 1e6);
+  std::printf("restoring %d tokens %.3f s: %.2f %% of computing them; logits after it %s\n", held, restoring, 100 * restoring / computing,
+              equal ? "equal those before, bit for bit" : "DIFFER");
 }
 
 void forks(const Model& model, const EngineOptions& options, int count) {
   constexpr int kRounds = 200;
-  kv::Cache cache(model::kv_groups(model.state().spec, options),
-                  {.context_tokens = count, .chunk_tokens = 512, .sequences = 2});
+  kv::Cache cache(model::kv_groups(model.state().spec, options), {.context_tokens = count, .chunk_tokens = 512, .sequences = 2});
   const kv::SequenceId id = *cache.create();
   while (cache.length(id) < count) {
     const int chunk = std::min(512, count - cache.length(id));

@@ -34,8 +34,7 @@ int64_t resident_bytes() {
 
 int64_t least_bytes(const ModelFacts& facts, int tokens) {
   int64_t bytes = 0;
-  for (const LayerFacts& layer : facts.layers)
-    bytes += layer.cache_bytes_per_token * std::min(tokens, layer.window.value_or(tokens));
+  for (const LayerFacts& layer : facts.layers) bytes += layer.cache_bytes_per_token * std::min(tokens, layer.window.value_or(tokens));
   return bytes;
 }
 
@@ -64,9 +63,8 @@ json answer(Engine& engine, const json& asked) {
       report = event.reuse;
     }
   }
-  return {{"tokens", tokens},           {"computed", report.computed_tokens},
-          {"reused", report.reused_tokens}, {"seconds", watch.seconds()},
-          {"resident_bytes", resident_bytes()}, {"report", text_of(report)}};
+  return {{"tokens", tokens},           {"computed", report.computed_tokens}, {"reused", report.reused_tokens},
+          {"seconds", watch.seconds()}, {"resident_bytes", resident_bytes()}, {"report", text_of(report)}};
 }
 
 int run(char** argv) {

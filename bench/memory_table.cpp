@@ -30,22 +30,22 @@ namespace {
 
 constexpr int kChunk = 512;
 constexpr int64_t kSpare = int64_t{6} << 30;  // of free memory, left to others
-constexpr size_t kTouched = 1024;  // bytes from one that is touched to the next
+constexpr size_t kTouched = 1024;             // bytes from one that is touched to the next
 constexpr double kTolerance = 0.02;
-constexpr const char* kModels[] = {"gemma3-270m", "gemma3-1b",  "gemma3-4b",   "gemma3-12b",      "gemma3-27b",
+constexpr const char* kModels[] = {"gemma3-270m", "gemma3-1b",  "gemma3-4b",  "gemma3-12b",     "gemma3-27b",
                                    "gemma4-e2b",  "gemma4-e4b", "gemma4-12b", "gemma4-26b-a4b", "gemma4-31b"};
 // As the engine stores them too: global layers keep one stream for keys and values.
 constexpr const char* kOneStream[] = {"gemma4-12b", "gemma4-26b-a4b", "gemma4-31b"};
 
 struct Cell {
-  int64_t exact = 0;         // formula: window entries, no rounding
-  int64_t all_global = 0;    // likewise, if every layer saw everything
-  int64_t held = 0;          // pages at the end
+  int64_t exact = 0;          // formula: window entries, no rounding
+  int64_t all_global = 0;     // likewise, if every layer saw everything
+  int64_t held = 0;           // pages at the end
   int64_t most_rounding = 0;  // a page per group
-  int64_t peak = 0;          // pages while the last chunk was written
-  int64_t chunk = 0;         // the chunk's own entries
+  int64_t peak = 0;           // pages while the last chunk was written
+  int64_t chunk = 0;          // the chunk's own entries
   int64_t pool_resident = 0;  // of pages that were touched
-  int64_t grown = 0;         // the process's resident memory; 0: not touched
+  int64_t grown = 0;          // the process's resident memory; 0: not touched
 };
 
 int64_t resident_bytes() {
@@ -114,8 +114,7 @@ Cell measure_apart(const std::vector<kv::GroupSpec>& groups, int context, bool t
 // True when the cell keeps to the formula.
 bool print(const std::string& model, int context, const Cell& cell) {
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  const bool pages = cell.held <= cell.exact + cell.most_rounding &&
-                     cell.peak <= cell.exact + cell.most_rounding + cell.chunk;
+  const bool pages = cell.held <= cell.exact + cell.most_rounding && cell.peak <= cell.exact + cell.most_rounding + cell.chunk;
   const double share = static_cast<double>(cell.grown) / static_cast<double>(cell.pool_resident);
   const bool resident = cell.grown == 0 || std::abs(share - 1) <= kTolerance;
   std::printf("%-18s %7d %9.1f %9.1f %9.1f %9.1f %9.1f  ", model.c_str(), context, mib(cell.exact), mib(cell.held),
@@ -123,7 +122,9 @@ bool print(const std::string& model, int context, const Cell& cell) {
   if (cell.grown > 0) std::printf("%9.1f %6.3f", mib(cell.grown), share);
   else std::printf("%9s %6s", "untouched", "-");
   std::printf("  %9.1f %6.2f  %s\n", mib(cell.all_global), static_cast<double>(cell.all_global) / static_cast<double>(cell.exact),
-              pages && resident ? "" : pages ? "RESIDENT" : "PAGES");
+              pages && resident ? ""
+              : pages           ? "RESIDENT"
+                                : "PAGES");
   std::fflush(stdout);
   return pages && resident;
 }
@@ -131,11 +132,12 @@ bool print(const std::string& model, int context, const Cell& cell) {
 int run(const std::string& codec, const std::string& only) {
   PlanOptions plan;
   plan.kv_local = plan.kv_global = codec;
-  std::printf("MiB, %s, one sequence, chunks of %d. exact: window entries, no rounding; pages: held at the end; peak: while\n"
-              "the last chunk was written; pools: pages that were lent; grown: resident memory of the process\n",
-              codec.c_str(), kChunk);
-  std::printf("%-18s %7s %9s %9s %9s %9s %9s  %9s %6s  %9s %6s\n", "shape", "context", "exact", "pages", "rounding", "peak",
-              "pools", "grown", "share", "all-global", "ratio");
+  std::printf(
+      "MiB, %s, one sequence, chunks of %d. exact: window entries, no rounding; pages: held at the end; peak: while\n"
+      "the last chunk was written; pools: pages that were lent; grown: resident memory of the process\n",
+      codec.c_str(), kChunk);
+  std::printf("%-18s %7s %9s %9s %9s %9s %9s  %9s %6s  %9s %6s\n", "shape", "context", "exact", "pages", "rounding", "peak", "pools",
+              "grown", "share", "all-global", "ratio");
   std::vector<std::pair<std::string, planner::LayerTable>> shapes;
   for (const char* model : kModels) {
     if (!only.empty() && only != model) continue;

@@ -58,8 +58,7 @@ void fill(kv::Cache& cache, const EngineOptions& options, int layers) {
   for (const kv::SequenceId sequence : sequences) {
     while (cache.length(sequence) < options.context_tokens) {
       const int tokens = std::min(options.chunk_tokens, options.context_tokens - cache.length(sequence));
-      if (!cache.reserve(sequence, tokens))
-        throw Error("the cache has no room for its own context", "plan_cell", "");
+      if (!cache.reserve(sequence, tokens)) throw Error("the cache has no room for its own context", "plan_cell", "");
       write_positions(cache, sequence, layers, cache.length(sequence), cache.length(sequence) + tokens);
       cache.commit(sequence, tokens);
     }
@@ -78,13 +77,11 @@ nlohmann::ordered_json measure(const std::string& path, const EngineOptions& opt
   compute_prompt(engine, small.context_tokens);
   const int64_t computed = resident_bytes();
 
-  PlanOptions wanted{
-      .context_tokens = options.context_tokens, .sequences = options.sequences, .threads = options.threads};
+  PlanOptions wanted{.context_tokens = options.context_tokens, .sequences = options.sequences, .threads = options.threads};
   wanted.kv_local = wanted.kv_global = name_of(options.kv_local);
   const Plan plan = model->state().planner->plan(wanted), small_plan = engine.plan();
-  kv::Cache cache(
-      model::kv_groups(model->state().spec, options),
-      {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0});
+  kv::Cache cache(model::kv_groups(model->state().spec, options),
+                  {options.context_tokens, std::min(options.chunk_tokens, options.context_tokens), options.sequences, 0});
   fill(cache, options, static_cast<int>(model->facts().layers.size()));
   const int64_t filled = resident_bytes();
   return {{"model", plan.model},

@@ -62,14 +62,16 @@ void measure(const std::string& path, int depth, int threads, int rounds) {
   for (int round = 0; round < rounds + 3; ++round) {  // three to warm up
     for (size_t i = 0; i < kRows.size(); ++i) {
       std::vector<int32_t> tokens = past;
-      const std::vector<int32_t> newest = some_tokens(*model, kRows[i], static_cast<uint32_t>(round * 100) + static_cast<uint32_t>(kRows[i]));
+      const std::vector<int32_t> newest =
+          some_tokens(*model, kRows[i], static_cast<uint32_t>(round * 100) + static_cast<uint32_t>(kRows[i]));
       tokens.insert(tokens.end(), newest.begin(), newest.end());
       const double seconds = step_seconds(engine, std::move(tokens), kRows[i]);
       if (round >= 3) times[i].push_back(seconds);
     }
   }
   const double one = median(times[0]);
-  for (size_t i = 0; i < kRows.size(); ++i) std::printf("%3d rows %7.2f ms  %.2f x\n", kRows[i], 1e3 * median(times[i]), median(times[i]) / one);
+  for (size_t i = 0; i < kRows.size(); ++i)
+    std::printf("%3d rows %7.2f ms  %.2f x\n", kRows[i], 1e3 * median(times[i]), median(times[i]) / one);
 }
 
 }  // namespace

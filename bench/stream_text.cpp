@@ -62,8 +62,8 @@ class Milestones {
   int64_t before_ = 0, next_ = 1;
 };
 
-Perplexity measure(const std::shared_ptr<const Model>& model, const std::string& text, const std::string& way, int tokens,
-                   int budget, int last) {
+Perplexity measure(const std::shared_ptr<const Model>& model, const std::string& text, const std::string& way, int tokens, int budget,
+                   int last) {
   const size_t colon = way.find(':');
   const std::string policy = way.substr(0, colon);
   EngineOptions options;
@@ -91,8 +91,8 @@ void run(int argc, char** argv) {
   std::string table;
   for (const std::string& way : ways) {
     const Perplexity p = measure(model, text, way, tokens, budget, last);
-    table += fmt::format("{:<18}{:>10.3f} +/- {:.3f}  over the last {} of {} tokens\n", way, p.perplexity, p.standard_error,
-                         p.tokens, tokens);
+    table +=
+        fmt::format("{:<18}{:>10.3f} +/- {:.3f}  over the last {} of {} tokens\n", way, p.perplexity, p.standard_error, p.tokens, tokens);
   }
   fmt::print("\nperplexity, budget {}\n{}", budget, table);
 }

@@ -9,9 +9,7 @@ namespace fovea::cli_tests {
 
 inline const fs::path kData = FOVEA_TEST_DATA;
 
-inline bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // Failures say what, where (unless there is no place) and how to mend it, and nothing on stdout.
 inline void expect_failure(const Outcome& outcome, const std::string& where) {

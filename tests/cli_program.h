@@ -29,9 +29,7 @@ inline std::string read_file(const fs::path& path) {
   return text.str();
 }
 
-inline void write_file(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
+inline void write_file(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
 using testing_support::TemporaryFolder;
 

@@ -44,8 +44,7 @@ TEST_F(Cli, AbsurdValuesAreRefusedByName) {
                                                       {"--kv-local", {"", "q9", "auto"}},
                                                       {"--kv", {"", "int5", "k=int8", "int8,int4", "k=int8,k=int4", "k=int8,v=q9"}},
                                                       {"--kv-global", {"F16 "}}}) {
-    for (const std::string& value : values)
-      expect_usage_error({"run", "-p", "a", option + "=" + value}, option);
+    for (const std::string& value : values) expect_usage_error({"run", "-p", "a", option + "=" + value}, option);
   }
   expect_usage_error({"perplexity", "-f", "x", "-c", "3"}, "--context");
   expect_usage_error({"run", "-p", "a", "--kv", "int8", "--kv-local", "f16"}, "--kv");
@@ -56,11 +55,10 @@ TEST_F(Cli, AbsurdValuesAreRefusedByName) {
 }
 
 TEST_F(Cli, AMissingModelIsAFailureWithPlaceAndMend) {
-  for (const Arguments& arguments :
-       std::vector<Arguments>{{"run", "-p", "a", "-m", "no/such/model.gguf"},
-                              {"tokenize", "-p", "a", "-m", "no/such/model.gguf"},
-                              {"bench", "-m", "no/such/model.gguf"},
-                              {"inspect", "no/such/model.gguf"}}) {
+  for (const Arguments& arguments : std::vector<Arguments>{{"run", "-p", "a", "-m", "no/such/model.gguf"},
+                                                           {"tokenize", "-p", "a", "-m", "no/such/model.gguf"},
+                                                           {"bench", "-m", "no/such/model.gguf"},
+                                                           {"inspect", "no/such/model.gguf"}}) {
     expect_failure(run(arguments), "no/such/model.gguf");
   }
 }

@@ -45,8 +45,7 @@ TEST_F(Cli, InspectTellsTheLayersApart) {
 }
 
 TEST_F(Cli, TokenizingAndBackGivesTheText) {
-  for (const std::string text :
-       {"Hello world", "  two  spaces\n\nand lines\t", "caf\xC3\xA9 \xF0\x9F\x8E\x89"}) {
+  for (const std::string text : {"Hello world", "  two  spaces\n\nand lines\t", "caf\xC3\xA9 \xF0\x9F\x8E\x89"}) {
     const json tokens = json_of(with_model({"tokenize", "--no-bos", "--json"}), text).at("tokens");
     const Outcome plain = run(with_model({"tokenize", "--no-bos"}), text);
     std::string ids;
@@ -64,9 +63,7 @@ TEST_F(Cli, DetokenizingRefusesWhatIsNoToken) {
 }
 
 TEST_F(Cli, SpecialTokensAreParsedOnlyWhereAsked) {
-  const auto count = [&](Arguments arguments) {
-    return json_of(with_model(std::move(arguments))).at("tokens").size();
-  };
+  const auto count = [&](Arguments arguments) { return json_of(with_model(std::move(arguments))).at("tokens").size(); };
   EXPECT_EQ(count({"tokenize", "-p", "</s>", "--no-bos", "--special", "--json"}), 1u);
   EXPECT_GT(count({"tokenize", "-p", "</s>", "--no-bos", "--json"}), 1u);
 }
@@ -89,8 +86,7 @@ TEST_F(Cli, GeneratedTextAloneGoesToStdout) {
 
 TEST_F(Cli, TheSameSeedGivesTheSameText) {
   const auto text = [&](const char* seed) {
-    return run(with_model({"run", "-p", "Hello", "-n", "20", "--ignore-end", "--temp", "1", "--seed", seed}))
-        .out;
+    return run(with_model({"run", "-p", "Hello", "-n", "20", "--ignore-end", "--temp", "1", "--seed", seed})).out;
   };
   EXPECT_EQ(text("1"), text("1"));
   EXPECT_NE(text("1"), text("2"));
@@ -118,8 +114,7 @@ TEST_F(Cli, NoTokensMeansOnlyThePrompt) {
 TEST_F(Cli, AForbiddenTokenIsNotGenerated) {
   const json first = json_of(with_model({"run", "-p", "Hello", "-n", "1", "--ignore-end", "--json"}));
   const std::string ban = first.at("tokens").at(0).dump() + ":-inf";
-  const json second =
-      json_of(with_model({"run", "-p", "Hello", "-n", "1", "--ignore-end", "--json", "--logit-bias", ban}));
+  const json second = json_of(with_model({"run", "-p", "Hello", "-n", "1", "--ignore-end", "--json", "--logit-bias", ban}));
   EXPECT_NE(first.at("tokens"), second.at("tokens"));
 }
 
@@ -132,8 +127,7 @@ TEST_F(Cli, LogitsAreTheSameBytesForAnyChunkAndThreads) {
   const fs::path oracle = kData / "oracle" / "gemma3_odd_untied";
   const auto logits = [&](const Arguments& extra) {
     const fs::path out = folder / "logits.npy";
-    Arguments arguments = {
-        "logits", "-m", oracle.string(), "--tokens", (oracle / "tokens.npy").string(), "--out", out.string()};
+    Arguments arguments = {"logits", "-m", oracle.string(), "--tokens", (oracle / "tokens.npy").string(), "--out", out.string()};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.status, 0) << outcome.error;
@@ -155,9 +149,9 @@ TEST_F(Cli, LogitsAreTheSameBytesForAnyChunkAndThreads) {
 
 TEST_F(Cli, LogitsAppearCompleteOrNotAtAll) {
   const TemporaryFolder folder;
-  const Outcome outcome = run({"logits", "-m", (kData / "oracle" / "llama").string(), "--tokens",
-                               (kData / "oracle" / "gemma3_odd_untied" / "tokens.npy").string(), "--out",
-                               (folder / "no" / "such" / "folder.npy").string()});
+  const Outcome outcome =
+      run({"logits", "-m", (kData / "oracle" / "llama").string(), "--tokens",
+           (kData / "oracle" / "gemma3_odd_untied" / "tokens.npy").string(), "--out", (folder / "no" / "such" / "folder.npy").string()});
   expect_failure(outcome, "folder.npy");
 }
 
@@ -170,14 +164,12 @@ TEST_F(Cli, PerplexityCountsTheSecondHalfOfEveryChunk) {
   EXPECT_EQ(result.at("tokens"), 3 * 15);
   EXPECT_GT(result.at("perplexity"), 1);
   EXPECT_GT(result.at("standard_error"), 0);
-  EXPECT_EQ(result,
-            json_of(with_model({"perplexity", "-c", "32", "--chunks", "3", "--json", "-t", "1"}), text));
+  EXPECT_EQ(result, json_of(with_model({"perplexity", "-c", "32", "--chunks", "3", "--json", "-t", "1"}), text));
   expect_failure(run(with_model({"perplexity", "-c", "512", "--chunks", "300"}), text), "text");
 }
 
 TEST_F(Cli, BenchReportsEveryPhaseAtEveryDepth) {
-  const json result = json_of(with_model(
-      {"bench", "-p", "16", "-n", "4", "-d", "0,32", "-r", "2", "--chunk", "16", "-t", "2", "--json"}));
+  const json result = json_of(with_model({"bench", "-p", "16", "-n", "4", "-d", "0,32", "-r", "2", "--chunk", "16", "-t", "2", "--json"}));
   EXPECT_EQ(result.at("threads"), 2);
   EXPECT_TRUE(result.at("model").is_string());
   const json& rows = result.at("results");
@@ -195,8 +187,8 @@ TEST_F(Cli, BenchReportsEveryPhaseAtEveryDepth) {
 }
 
 TEST_F(Cli, ChatKeepsTheConversation) {
-  const Outcome outcome = run(with_model({"run", "-i", "-n", "3", "--ignore-end", "--stats"}),
-                              "Hello\nAgain\n/reset\nHello\n/exit\nunread\n");
+  const Outcome outcome =
+      run(with_model({"run", "-i", "-n", "3", "--ignore-end", "--stats"}), "Hello\nAgain\n/reset\nHello\n/exit\nunread\n");
   EXPECT_EQ(outcome.status, 0) << outcome.error;
   std::vector<int64_t> computed, prompts;  // running totals after each answer
   std::istringstream lines(outcome.error);
@@ -270,8 +262,7 @@ class Piped {
   int reader_ = -1;
 };
 
-const Arguments kEndless = {"run", "-p",     "Hello",        "-n",     "400000",
-                            "-c",  "500000", "--ignore-end", "--temp", "1"};
+const Arguments kEndless = {"run", "-p", "Hello", "-n", "400000", "-c", "500000", "--ignore-end", "--temp", "1"};
 
 TEST_F(Cli, AnInterruptEndsTheTextWithItsTimingLine) {
   Piped program(with_model(kEndless));
@@ -287,8 +278,7 @@ TEST_F(Cli, AReaderThatLeavesEndsTheProgramQuietly) {
   program.read_some();
   program.stop_reading();
   EXPECT_EQ(program.wait(), 128 + SIGPIPE);
-  EXPECT_FALSE(has(program.error_text(), "fovea: ") || has(program.error_text(), "prefill "))
-      << program.error_text();
+  EXPECT_FALSE(has(program.error_text(), "fovea: ") || has(program.error_text(), "prefill ")) << program.error_text();
 }
 
 TEST_F(Cli, AFullDiskIsAFailure) {

@@ -24,9 +24,8 @@ inline void write_tiny_model(const TemporaryFolder& folder) {
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
     fs::copy_file(fs::path(FOVEA_TEST_DATA) / "text" / "byte_level" / name, folder / name);
   }
-  write_file(
-      folder / "chat_template.jinja",
-      "{% for message in messages %}<s>{{ message.role }}: {{ message.content }}</s>{% endfor %}assistant:");
+  write_file(folder / "chat_template.jinja",
+             "{% for message in messages %}<s>{{ message.role }}: {{ message.content }}</s>{% endfor %}assistant:");
 
   nlohmann::json header = nlohmann::json::object();
   std::string data;

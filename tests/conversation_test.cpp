@@ -115,8 +115,7 @@ class Conversation : public testing::Test {
     }
     count(name, chat, report);
     const Chat answered = chat.with(warm.tokens);
-    seen_.push_back(
-        {answered.tokens.begin(), answered.tokens.end() - 1});  // the last was chosen and not computed
+    seen_.push_back({answered.tokens.begin(), answered.tokens.end() - 1});  // the last was chosen and not computed
     if (compare_ && ++asked_[name] <= 2) expect_as_cold(chat, answer, warm);
     return answered;
   }
@@ -163,8 +162,7 @@ class Conversation : public testing::Test {
     ask("branch at turn 3", chat.first(kSystem + 3 * (kUser + kAnswer)).with(message(kUser)), answer);
     Chat second = ask("second user", system.with(message(kUser)));
     chat = ask("back to the first", chat.with(message(kUser)));
-    for (int other = 0; other < kOthers; ++other)
-      ask("ten other conversations", Chat{message(kOther), {}}, answer);
+    for (int other = 0; other < kOthers; ++other) ask("ten other conversations", Chat{message(kOther), {}}, answer);
     chat = ask("return", chat.with(message(kUser)), answer);
     ask("second user again", second.with(message(kUser)), answer);
     Chat edited = system.with(message(kUser));
@@ -188,8 +186,8 @@ class Conversation : public testing::Test {
     std::vector<Stage> all = stages_;
     all.push_back(total());
     for (const Stage& stage : all) {
-      std::printf("%-30s %8ld %8ld %8ld  %s\n", stage.name.c_str(), static_cast<long>(stage.prompt),
-                  static_cast<long>(stage.computed), static_cast<long>(stage.ideal), stage.report.c_str());
+      std::printf("%-30s %8ld %8ld %8ld  %s\n", stage.name.c_str(), static_cast<long>(stage.prompt), static_cast<long>(stage.computed),
+                  static_cast<long>(stage.ideal), stage.report.c_str());
     }
   }
 

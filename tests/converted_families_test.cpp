@@ -55,9 +55,9 @@ ConvertedModel convert(const DrawnModel& drawn, const std::string& to, const std
 }
 
 // What the format, or llama.cpp, fixes for everybody; these shapes have something else, and are refused.
-const std::vector<std::string> kUnsayable = {"mistral_", "ministral_", "phi3_a", "qwen2_b", "mixtral_b",  // windows
-                                             "qwen2_moe_b", "qwen3_moe_b", "gemma2_b", "gemma3_b", "deepseek_v3_b",     // routing, scale, rope
-                                             "gemma3n_a", "gemma3n_b", "llama4_a", "llama4_b"};  // sizes of the published models only
+const std::vector<std::string> kUnsayable = {"mistral_",    "ministral_",  "phi3_a",   "qwen2_b",  "mixtral_b",      // windows
+                                             "qwen2_moe_b", "qwen3_moe_b", "gemma2_b", "gemma3_b", "deepseek_v3_b",  // routing, scale, rope
+                                             "gemma3n_a",   "gemma3n_b",   "llama4_a", "llama4_b"};  // sizes of the published models only
 
 bool can_say(const std::string& name) {
   return std::none_of(kUnsayable.begin(), kUnsayable.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });

@@ -17,8 +17,7 @@ Arguments forgetting(Arguments arguments, const std::string& policy) {
 TEST_F(Cli, TextsGoOnBeyondTheBudgetAndSayWhatWasForgotten) {
   for (const char* policy : {"streaming", "h2o", "scissorhands"}) {
     SCOPED_TRACE(policy);
-    const Arguments arguments =
-        forgetting(with_model({"run", "-p", "Hello", "-n", "200", "--ignore-end", "--json"}), policy);
+    const Arguments arguments = forgetting(with_model({"run", "-p", "Hello", "-n", "200", "--ignore-end", "--json"}), policy);
     const json object = json_of(arguments);
     EXPECT_EQ(object.at("tokens").size(), 200u);
     EXPECT_GE(object.at("evicted_tokens"), 200 - 64);

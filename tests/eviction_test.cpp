@@ -58,9 +58,7 @@ struct Case {
 
 class Eviction : public testing::TestWithParam<Case> {
  protected:
-  void SetUp() override {
-    model_ = load_tiny(GetParam().model);
-  }
+  void SetUp() override { model_ = load_tiny(GetParam().model); }
   EngineOptions options(int chunk_tokens = 64, int sequences = 1) const {
     return lossy_options(GetParam().policy, chunk_tokens, sequences);
   }
@@ -172,9 +170,7 @@ INSTANTIATE_TEST_SUITE_P(On, Eviction,
                                          Case{"gemma3", EvictionPolicy::heavy_hitters}, Case{"llama3", EvictionPolicy::heavy_hitters},
                                          Case{"gemma3", EvictionPolicy::persistence}, Case{"llama3", EvictionPolicy::persistence},
                                          Case{"gemma4_a1", EvictionPolicy::streaming}, Case{"gemma4_a1", EvictionPolicy::heavy_hitters}),
-                         [](const auto& each) {
-                           return std::string(each.param.model) + "_" + std::string(name_of(each.param.policy));
-                         });
+                         [](const auto& each) { return std::string(each.param.model) + "_" + std::string(name_of(each.param.policy)); });
 
 // A model of which one layer is left: its keys and values do not know what came before, so that what is seen is all there is to know.
 // window: of the layer that is left, where it has one; 0: as it is.
@@ -262,13 +258,15 @@ TEST_P(OneLayer, StreamingSeesSinksAndTheNewestAsIfNothingHadBeenBetween) {
 // A window that forgets sees sinks and the newest too, and says nothing of layers that see everything: there are none here.
 class OneWindow : public testing::TestWithParam<const char*> {};
 
-INSTANTIATE_TEST_SUITE_P(Of, OneWindow, testing::Values("gemma3_b1", "mistral_b1"), [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(Of, OneWindow, testing::Values("gemma3_b1", "mistral_b1"),
+                         [](const auto& each) { return std::string(each.param); });
 
 TEST_P(OneWindow, StreamingSeesSinksAndTheNewestAsIfNothingHadBeenBetween) {
   const LayerOf local(GetParam(), 0, 96);
   const Tokens tokens = random_tokens(*local.model, 400, 16);
   EngineOptions lossy = LayerOf::options(400);
-  lossy.eviction = {.policy = EvictionPolicy::streaming, .budget_tokens = 128, .local_budget_tokens = 64, .sinks = 16, .interval_tokens = 16};
+  lossy.eviction = {
+      .policy = EvictionPolicy::streaming, .budget_tokens = 128, .local_budget_tokens = 64, .sinks = 16, .interval_tokens = 16};
   const std::vector<float> logits = run_alone(local.model, lossy, tokens).logits;
   const int vocabulary = local.model->facts().vocabulary;
   for (const int position : {63, 64, 79, 80, 200, 399}) {
@@ -349,11 +347,13 @@ TEST_P(OneLayer, AShiftedSequenceLeavesOnlyWhatWasExact) {
   next.insert(next.end(), recording.tokens.begin(), recording.tokens.begin() + 13);
   Recording warm;
   engine.generate(recorded(next, 0, warm), nullptr);  // wants all logits: nothing is reused
-  engine.generate([&] {
-    Request again;
-    again.prompt = next;
-    return again;
-  }(), nullptr);
+  engine.generate(
+      [&] {
+        Request again;
+        again.prompt = next;
+        return again;
+      }(),
+      nullptr);
   EXPECT_EQ(engine.stats().reused_tokens, 62) << "of what the exact request left";
   expect_same_bits(run_alone(model_, options(64), next).logits, warm.logits, model_->facts().vocabulary);
 }

@@ -104,8 +104,7 @@ TEST_P(ExactnessReal, EngineGivesTheSameLogitsHoweverItReads) {
   expect_same_bits(expected, recording.logits, vocabulary);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, ExactnessReal, testing::ValuesIn(supported_kernels()),
-                         [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(Kernels, ExactnessReal, testing::ValuesIn(supported_kernels()), [](const auto& each) { return each.param; });
 
 }  // namespace
 }  // namespace fovea

@@ -47,8 +47,8 @@ std::vector<Form> forms() {
     for (const std::string& kernels : supported_kernels()) {
       for (const KvCodecs codec : {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::f16), KvCodecs(KvCodec::bf16), KvCodecs(KvCodec::int8),
                                    KvCodecs(KvCodec::tq3, KvCodec::fp8), KvCodecs(KvCodec::int4, KvCodec::tq2)}) {
-        if (std::string(model) == "gemma4_b1" && !(kernels == "scalar" ? is_one_of(codec, {KvCodec::bf16})
-                                                                       : is_one_of(codec, {KvCodec::f16, KvCodec::bf16, KvCodec::int4}))) {
+        if (std::string(model) == "gemma4_b1" &&
+            !(kernels == "scalar" ? is_one_of(codec, {KvCodec::bf16}) : is_one_of(codec, {KvCodec::f16, KvCodec::bf16, KvCodec::int4}))) {
           continue;  // the slowest; int4 keeps its newest tokens apart as well
         }
         all.push_back({model, kernels, codec});
@@ -136,10 +136,9 @@ TEST_P(Exactness, AnotherTokenShows) {
   prompt_[150] = (prompt_[150] + 1) % vocabulary();
   const std::vector<float> changed = alone();
   const size_t before = size_t{150} * static_cast<size_t>(vocabulary());
-  EXPECT_TRUE(
-      std::equal(expected.begin(), expected.begin() + static_cast<ptrdiff_t>(before), changed.begin()));
-  EXPECT_FALSE(std::equal(expected.begin() + static_cast<ptrdiff_t>(before), expected.end(),
-                          changed.begin() + static_cast<ptrdiff_t>(before)));
+  EXPECT_TRUE(std::equal(expected.begin(), expected.begin() + static_cast<ptrdiff_t>(before), changed.begin()));
+  EXPECT_FALSE(
+      std::equal(expected.begin() + static_cast<ptrdiff_t>(before), expected.end(), changed.begin() + static_cast<ptrdiff_t>(before)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, Exactness, testing::ValuesIn(forms()), testing::PrintToStringParamName());

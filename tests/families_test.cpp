@@ -19,7 +19,7 @@ using namespace testing_support;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr float kTolerance = 1e-3f;  // of float32 arithmetic in another order
+constexpr float kTolerance = 1e-3f;    // of float32 arithmetic in another order
 constexpr float kWrongModel = 0.015f;  // less than what any mistake of mistakes.json moves the logits by
 
 EngineOptions exact_options(int context_tokens, int chunk_tokens, int sequences = 1) {
@@ -137,7 +137,9 @@ TEST_P(Families, CacheHoldsWhatEachKindOfLayerNeedsAndNothingForLayersThatShare)
 
 // Floats that a layer carries from token to token, by what the configuration says of its state space.
 int64_t state_floats(const json& c) {
-  const auto number = [&](const char* name, const char* other) { return c.contains(name) ? c[name].get<int64_t>() : c[other].get<int64_t>(); };
+  const auto number = [&](const char* name, const char* other) {
+    return c.contains(name) ? c[name].get<int64_t>() : c[other].get<int64_t>();
+  };
   const int64_t inner = number("expand", "mamba_expand") * c["hidden_size"].get<int64_t>();
   const int64_t states = number("state_size", "mamba_d_state"), past = number("conv_kernel", "mamba_d_conv") - 1;
   const int64_t shared = c["model_type"] == "mamba2" ? 2 * c["n_groups"].get<int64_t>() * states : 0;

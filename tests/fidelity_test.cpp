@@ -14,8 +14,8 @@ namespace {
 
 using namespace testing_support;
 
-// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer), unless said otherwise. Agreements: a little below what was measured
-// (96.5, 96.7 and 97.0 %; llama.cpp 94.4 and 96.9 %).
+// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer), unless said otherwise. Agreements: a little below what was
+// measured (96.5, 96.7 and 97.0 %; llama.cpp 94.4 and 96.9 %).
 struct Bar {
   RealModel model;
   KvCodec codec;
@@ -39,8 +39,7 @@ template <typename T> NpyArray<T> reference(const RealModel& model, const std::s
 }
 
 // KL divergence from the reference's most likely tokens; all others count as one.
-double estimated_divergence(std::span<const int32_t> ids, std::span<const float> log_p,
-                            std::span<const float> logits) {
+double estimated_divergence(std::span<const int32_t> ids, std::span<const float> log_p, std::span<const float> logits) {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - largest);
@@ -140,7 +139,8 @@ TEST(NarrowKeys, LoseAtMostHalfAsMuchWithTheNewestTokensInBf16) {
 
 // With the best kernels only: the tests of src/kernels hold all sets to the same bits.
 INSTANTIATE_TEST_SUITE_P(RealModels, Fidelity, testing::ValuesIn(kBars), [](const auto& each) {
-  return std::string(each.param.model.catalogue == kGemma.catalogue ? "Gemma" : "SmolLm2") + (each.param.codec == KvCodec::f16 ? "F16" : "Bf16");
+  return std::string(each.param.model.catalogue == kGemma.catalogue ? "Gemma" : "SmolLm2") +
+         (each.param.codec == KvCodec::f16 ? "F16" : "Bf16");
 });
 
 }  // namespace

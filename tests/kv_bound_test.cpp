@@ -21,8 +21,7 @@ constexpr int kChunk = 64;
 constexpr int kWindow = 100;
 
 // A copy of a tiny model with this window and these kinds of layers.
-std::shared_ptr<const Model> load_with(const TemporaryFolder& folder,
-                                       const std::vector<std::string>& layers) {
+std::shared_ptr<const Model> load_with(const TemporaryFolder& folder, const std::vector<std::string>& layers) {
   std::ifstream source(kOracle / "gemma3_v5" / "config.json");
   json config = json::parse(source);
   config["sliding_window"] = kWindow;
@@ -68,9 +67,8 @@ const KvGroupStats& group_of(const EngineStats& stats, const std::string& kind) 
 
 TEST(KvBound, LocalGroupsHoldTheirWindowOverTwentyThousandPositions) {
   const TemporaryFolder folder;
-  const auto model =
-      load_with(folder, {"sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention",
-                         "sliding_attention", "full_attention", "sliding_attention"});
+  const auto model = load_with(folder, {"sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention",
+                                        "sliding_attention", "full_attention", "sliding_attention"});
   Engine engine(model, long_options());
   engine.submit(long_request(*model));
   const int64_t reserved = engine.stats().kv_bytes;
@@ -107,7 +105,7 @@ TEST(KvBound, MemoryIsFlatWhereAllLayersAreLocal) {
   [[maybe_unused]] const int64_t early = resident_bytes();
   while (!engine.idle()) engine.step();
   constexpr int64_t kSlack = 1 << 20;  // a tenth of what keys and values of 20,000 positions would take
-#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed for a while
+#ifndef __SANITIZE_ADDRESS__           // which keeps what was freed for a while
   EXPECT_LT(resident_bytes() - early, kSlack);
 #endif
   EXPECT_LT(engine.stats().kv_bytes, kSlack);

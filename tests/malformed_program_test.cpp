@@ -39,8 +39,7 @@ void expect_refused(const Outcome& outcome, const std::string& place, const Case
   EXPECT_TRUE(has(outcome.error, malformed.words)) << outcome.error;
   EXPECT_TRUE(has(outcome.error, "\n  where: " + place)) << outcome.error;
   EXPECT_TRUE(has(outcome.error, "\n  mend: ")) << outcome.error;
-  for (const unsigned char c : outcome.error)
-    EXPECT_TRUE(c == '\n' || (c >= 0x20 && c != 0x7F)) << outcome.error;
+  for (const unsigned char c : outcome.error) EXPECT_TRUE(c == '\n' || (c >= 0x20 && c != 0x7F)) << outcome.error;
 }
 
 TEST(MalformedThroughTheProgram, Gguf) {
@@ -91,9 +90,8 @@ TEST(MalformedThroughTheProgram, Npy) {
   for (const Case& each : cases) {
     const TemporaryFolder folder;
     const fs::path out = folder / "logits.npy";
-    expect_refused(
-        run({"logits", "-m", kData / "oracle" / "llama", "--tokens", kMalformed / each.file, "--out", out}),
-        (kMalformed / each.file).string(), each);
+    expect_refused(run({"logits", "-m", kData / "oracle" / "llama", "--tokens", kMalformed / each.file, "--out", out}),
+                   (kMalformed / each.file).string(), each);
     EXPECT_FALSE(fs::exists(out)) << each.file;
   }
 }
@@ -101,8 +99,7 @@ TEST(MalformedThroughTheProgram, Npy) {
 TEST(MalformedThroughTheProgram, EveryFileIsOfAKindAbove) {
   size_t known = 0, there = 0;
   for (const char* kind : {"gguf", "config", "safetensors", "index", "npy"}) known += cases_of(kind).size();
-  for (const auto& file : fs::directory_iterator(kMalformed))
-    there += file.path().filename() != "expected.tsv";
+  for (const auto& file : fs::directory_iterator(kMalformed)) there += file.path().filename() != "expected.tsv";
   EXPECT_EQ(known, there);
 }
 

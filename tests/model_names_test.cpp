@@ -20,7 +20,7 @@ const std::vector<std::string> kRooms = {"base", "kernels", "kv", "model", "plan
 const std::vector<std::string> kMayName = {"model/families", "model/registry.cpp", "engine/vocabulary.cpp",
                                            "planner/known_models.cpp",  // configurations that have a name
                                            "planner/table_from_"};      // keys and tensors of files as their writers named them
-const std::vector<std::string> kNames = {"gemma", "llama", "qwen",     "mistral", "mixtral", "phi3",    "gpt_oss",
+const std::vector<std::string> kNames = {"gemma",  "llama",  "qwen",     "mistral", "mixtral", "phi3",    "gpt_oss",
                                          "gptoss", "cohere", "deepseek", "mamba",   "jamba",   "granite", "olmo"};
 
 bool may_name(const fs::path& file) {

@@ -66,18 +66,13 @@ TEST_P(Oracle, LogitsAreTheReferencesForAnyChunk) {
 TEST_P(Oracle, GreedyContinuationsAreTheReferences) {
   const auto model = load();
   for (const OracleSequence& sequence : oracle_sequences(name())) {
-    const Recording recording =
-        run_alone(model, exact_options(kWhole), sequence.tokens, static_cast<int>(sequence.greedy.size()));
+    const Recording recording = run_alone(model, exact_options(kWhole), sequence.tokens, static_cast<int>(sequence.greedy.size()));
     EXPECT_EQ(recording.tokens, sequence.greedy) << "after " << sequence.tokens.size() << " tokens";
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Oracle,
-                         testing::Combine(testing::ValuesIn(oracle_cases()),
-                                          testing::ValuesIn(supported_kernels())),
-                         [](const auto& each) {
-                           return std::get<0>(each.param) + "_" + std::get<1>(each.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(Cases, Oracle, testing::Combine(testing::ValuesIn(oracle_cases()), testing::ValuesIn(supported_kernels())),
+                         [](const auto& each) { return std::get<0>(each.param) + "_" + std::get<1>(each.param); });
 
 // The tests above can fail: one wrong fact in config.json moves the logits far beyond the tolerance.
 float difference_with(const std::string& name, const std::function<void(json&)>& edit) {

@@ -19,8 +19,8 @@ TEST_F(Cli, PlanHasTheKeysThatProgramsRelyOn) {
   EXPECT_EQ(plan.at("kv_bytes"), 2 * (int64_t{756} << 20));
   EXPECT_EQ(plan.at("kv_all_global_bytes"), 2 * (int64_t{4352} << 20));
   int64_t parts = 0;
-  for (const char* key : {"weights_bytes", "kv_bytes", "page_slack_bytes", "chunk_bytes", "pinned_bytes",
-                          "retained_bytes", "scratch_bytes", "vocabulary_bytes", "program_bytes"}) {
+  for (const char* key : {"weights_bytes", "kv_bytes", "page_slack_bytes", "chunk_bytes", "pinned_bytes", "retained_bytes", "scratch_bytes",
+                          "vocabulary_bytes", "program_bytes"}) {
     parts += plan.at(key).get<int64_t>();
   }
   EXPECT_EQ(plan.at("total_bytes"), parts);
@@ -80,8 +80,8 @@ TEST_F(Cli, PlanWalksTheDesignSpace) {
 }
 
 TEST_F(Cli, PlanSaysWhatFitsAndWhatToChange) {
-  const json fit = json_of({"plan", "gemma3-4b", "--weights", "q4_k_m", "-c", "131072", "--sequences", "16",
-                            "--ram", "16GiB", "--fit", "--no-probe", "--json"})
+  const json fit = json_of({"plan", "gemma3-4b", "--weights", "q4_k_m", "-c", "131072", "--sequences", "16", "--ram", "16GiB", "--fit",
+                            "--no-probe", "--json"})
                        .at("fit");
   EXPECT_EQ(fit.at("memory_bytes"), int64_t{16} << 30);
   EXPECT_FALSE(fit.at("fits"));
@@ -107,8 +107,7 @@ TEST_F(Cli, PlanDrawsFigures) {
     EXPECT_EQ(run({"plan", "gemma3-4b", "--figure", figure, "--out", path}).status, 0);
     EXPECT_TRUE(read_file(path).starts_with("<svg "));
   }
-  EXPECT_EQ(run({"plan", "gemma3-4b", "llama3-8b", "--figure", "memory", "--out", folder / "f.html"}).status,
-            0);
+  EXPECT_EQ(run({"plan", "gemma3-4b", "llama3-8b", "--figure", "memory", "--out", folder / "f.html"}).status, 0);
   EXPECT_TRUE(has(read_file(folder / "f.html"), "<!doctype html>"));
   expect_failure(run({"plan", "gemma3-4b", "--figure", "bars", "--out", folder / "no" / "f.svg"}), "f.svg");
 }
@@ -140,8 +139,7 @@ void write_giant_config(const fs::path& folder) {
 
 TEST_F(Cli, RunRefusesWhatCannotFitBeforeItReadsWeights) {
   const TemporaryFolder folder;
-  for (const auto& entry : fs::directory_iterator(model()))
-    fs::copy_file(entry.path(), folder / entry.path().filename());
+  for (const auto& entry : fs::directory_iterator(model())) fs::copy_file(entry.path(), folder / entry.path().filename());
   write_giant_config(fs::path(folder.string()));
   // The weights in the file do not fit this configuration: whoever read them would complain of that.
   const Outcome outcome = run({"run", "-m", folder.string(), "-p", "Hello", "-n", "1", "-c", "16777216"});

@@ -29,14 +29,13 @@ EngineOptions engine_options(int context, int sequences, KvCodecs codec) {
   return options;
 }
 
-int64_t planned_pages_bytes(const Plan& plan) {
-  return plan.kv_bytes + plan.page_slack_bytes + plan.chunk_bytes;
-}
+int64_t planned_pages_bytes(const Plan& plan) { return plan.kv_bytes + plan.page_slack_bytes + plan.chunk_bytes; }
 
 void expect_plan_is_allocation(const std::string& path) {
   SCOPED_TRACE(path);
   const auto model = Model::load(path);
-  for (const KvCodecs codec : {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::f16), KvCodecs(KvCodec::int8), KvCodecs(KvCodec::int4, KvCodec::tq3)}) {
+  for (const KvCodecs codec :
+       {KvCodecs(KvCodec::f32), KvCodecs(KvCodec::f16), KvCodecs(KvCodec::int8), KvCodecs(KvCodec::int4, KvCodec::tq3)}) {
     for (const int context : {1, 7, 100, 1000, 5000}) {
       const Engine engine(model, engine_options(context, 1, codec));
       const Plan plan = engine.plan();
@@ -52,8 +51,7 @@ void expect_plan_is_allocation(const std::string& path) {
     }
   }
   PlanOptions options{.context_tokens = 1000, .chunk_tokens = 64, .threads = 2};
-  EXPECT_EQ(Planner::open(path).plan(options).total_bytes,
-            Engine(model, engine_options(1000, 1, KvCodec::f16)).plan().total_bytes);
+  EXPECT_EQ(Planner::open(path).plan(options).total_bytes, Engine(model, engine_options(1000, 1, KvCodec::f16)).plan().total_bytes);
   int64_t read = 0;
   for (const PlanWeights& part : Planner::open(path).plan(options).weights) read += part.read_bytes;
   EXPECT_EQ(read, model->bytes_per_token());
@@ -61,8 +59,7 @@ void expect_plan_is_allocation(const std::string& path) {
 
 TEST(Plan, OfAFolderIsWhatTheEngineTakes) {
   for (const auto& entry : std::filesystem::directory_iterator(kOracle)) {
-    if (std::filesystem::exists(entry.path() / "config.json"))
-      expect_plan_is_allocation(entry.path().string());
+    if (std::filesystem::exists(entry.path() / "config.json")) expect_plan_is_allocation(entry.path().string());
   }
 }
 
@@ -173,8 +170,12 @@ class SharedPrefix : public testing::TestWithParam<const char*> {
 
   SharedPrefix()
       : drawn_(GetParam()),
-        plan_(Planner::open(drawn_.path()).plan({.context_tokens = kContext, .sequences = kSequences, .shared_prefix_tokens = kPrefix,
-                                                 .chunk_tokens = 16, .threads = 2})),
+        plan_(Planner::open(drawn_.path())
+                  .plan({.context_tokens = kContext,
+                         .sequences = kSequences,
+                         .shared_prefix_tokens = kPrefix,
+                         .chunk_tokens = 16,
+                         .threads = 2})),
         engine_(drawn_.load(), options()) {
     Request prefix;
     prefix.prompt = tokens(kPrefix, 0);

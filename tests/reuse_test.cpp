@@ -28,9 +28,7 @@ struct Form {
 
 class Reuse : public testing::TestWithParam<Form> {
  protected:
-  void SetUp() override {
-    model_ = load_tiny(GetParam().model);
-  }
+  void SetUp() override { model_ = load_tiny(GetParam().model); }
 
   EngineOptions options(int64_t cache_bytes = EngineOptions::kAsMuchAgain, int sequences = 1) const {
     EngineOptions options;
@@ -46,8 +44,7 @@ class Reuse : public testing::TestWithParam<Form> {
   Tokens random_tokens(int count, uint32_t seed) const {
     std::mt19937 random(seed);
     Tokens tokens(static_cast<size_t>(count));
-    for (int32_t& token : tokens)
-      token = static_cast<int32_t>(random() % static_cast<uint32_t>(vocabulary()));
+    for (int32_t& token : tokens) token = static_cast<int32_t>(random() % static_cast<uint32_t>(vocabulary()));
     return tokens;
   }
   int vocabulary() const { return model_->facts().vocabulary; }
@@ -127,8 +124,7 @@ TEST_P(Reuse, TheNextTurnComputesOnlyWhatIsNew) {
   for (int turn = 0; turn < 5; ++turn) {
     Recording answer;
     const ReuseReport report = run(engine, request_for(chat, 12, answer), answer);
-    EXPECT_EQ(report.computed_tokens, turn == 0 ? 200 : 1 + 20)
-        << "the last token of an answer is chosen, not computed";
+    EXPECT_EQ(report.computed_tokens, turn == 0 ? 200 : 1 + 20) << "the last token of an answer is chosen, not computed";
     chat.insert(chat.end(), answer.tokens.begin(), answer.tokens.end());
     const Tokens more = random_tokens(20, 50 + static_cast<uint32_t>(turn));
     chat.insert(chat.end(), more.begin(), more.end());
@@ -193,8 +189,7 @@ TEST_P(Reuse, AReportSaysWhyNoMoreWasReused) {
   other.push_back(3);
   EXPECT_EQ(text_of(run(engine, other)), "reused 199 of 201 tokens: differs at token 199");
   const EngineStats stats = engine.stats();
-  EXPECT_EQ(stats.reuse_reasons,
-            (std::map<std::string, int64_t>{{"unknown", 1}, {"none", 1}, {"ends", 1}, {"differs", 1}}));
+  EXPECT_EQ(stats.reuse_reasons, (std::map<std::string, int64_t>{{"unknown", 1}, {"none", 1}, {"ends", 1}, {"differs", 1}}));
 }
 
 TEST_P(Reuse, ACancelledAnswerCanBeContinued) {
@@ -239,8 +234,7 @@ TEST(Replay, RestoresWindowsExactlyWithoutComputingThePast) {
   std::mt19937 random(3);
   const auto tokens_of = [&](int count) {
     Tokens tokens(static_cast<size_t>(count));
-    for (int32_t& token : tokens)
-      token = static_cast<int32_t>(random() % static_cast<uint32_t>(model->facts().vocabulary));
+    for (int32_t& token : tokens) token = static_cast<int32_t>(random() % static_cast<uint32_t>(model->facts().vocabulary));
     return tokens;
   };
   EngineOptions options;
@@ -262,9 +256,7 @@ TEST(Replay, RestoresWindowsExactlyWithoutComputingThePast) {
       request.max_tokens = 4;
       request.logits_from = static_cast<int>(prompt.size());
       request.cache.approximate_windows = windows;
-      request.on_logits = [&](int, std::span<const float> row) {
-        warm.logits.insert(warm.logits.end(), row.begin(), row.end());
-      };
+      request.on_logits = [&](int, std::span<const float> row) { warm.logits.insert(warm.logits.end(), row.begin(), row.end()); };
       const Tokens asked = request.prompt;
       const RequestId id = engine.submit(std::move(request));
       ReuseReport report;
@@ -284,9 +276,7 @@ TEST(Replay, RestoresWindowsExactlyWithoutComputingThePast) {
       again.prompt = asked;
       again.max_tokens = 4;
       again.logits_from = static_cast<int>(prompt.size());
-      again.on_logits = [&](int, std::span<const float> row) {
-        expected.logits.insert(expected.logits.end(), row.begin(), row.end());
-      };
+      again.on_logits = [&](int, std::span<const float> row) { expected.logits.insert(expected.logits.end(), row.begin(), row.end()); };
       cold.generate(std::move(again), {});
       expect_same_bits(expected.logits, warm.logits, model->facts().vocabulary);
     }

@@ -82,7 +82,9 @@ TEST_F(Cli, ServeEndsAtOnceWhenItIsToldTwice) {
 TEST_F(Cli, ServeOffersSeveralModelsAndLoadsThemWhenTheyAreAskedFor) {
   Serving server({"serve", "-m", model(), "-m", model(), "--name", "one", "--name", "two", "--memory", "1GiB", "--keep-alive", "600"});
   ASSERT_GT(server.port(), 0) << server.log();
-  EXPECT_TRUE(has(server.log(), "loaded when they are asked for, within 1.00 GiB, at http://") || has(server.log(), "within 1024 MiB, at http://")) << server.log();
+  EXPECT_TRUE(has(server.log(), "loaded when they are asked for, within 1.00 GiB, at http://") ||
+              has(server.log(), "within 1024 MiB, at http://"))
+      << server.log();
   for (const char* name : {"one", "two"}) {
     EXPECT_FALSE(has(server.log(), "\"event\":\"loaded\",\"model\":\"" + std::string(name))) << server.log();
     HttpConnection client(server.port());

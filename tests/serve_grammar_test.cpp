@@ -7,12 +7,16 @@ namespace fovea::serve_tests {
 namespace {
 
 const json kSchema = {{"type", "object"},
-                      {"properties", {{"name", {{"type", "string"}, {"maxLength", 8}}}, {"size", {{"enum", {"small", "big"}}}}, {"count", {{"type", "integer"}, {"minimum", 0}, {"maximum", 99}}}}},
+                      {"properties",
+                       {{"name", {{"type", "string"}, {"maxLength", 8}}},
+                        {"size", {{"enum", {"small", "big"}}}},
+                        {"count", {{"type", "integer"}, {"minimum", 0}, {"maximum", 99}}}}},
                       {"required", {"name", "size", "count"}},
                       {"additionalProperties", false}};
 
 json by_schema(const json& schema, bool strict = true) {
-  return {{"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "thing"}, {"schema", schema}, {"strict", strict}}}}}, {"max_tokens", 200}};
+  return {{"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "thing"}, {"schema", schema}, {"strict", strict}}}}},
+          {"max_tokens", 200}};
 }
 
 class ServeGrammar : public Serve {
@@ -83,12 +87,17 @@ TEST_F(ServeGrammar, TakesObjectsPatternsChoicesAndGrammars) {
   EXPECT_TRUE(std::regex_match(structured({{"regex", "[A-D]{3}-[0-9]{2}"}}), std::regex("[A-D]{3}-[0-9]{2}")));
   const std::string chosen = structured({{"choice", {"yes \"indeed\"", "no"}}});
   EXPECT_TRUE(chosen == "yes \"indeed\"" || chosen == "no") << chosen;
-  EXPECT_TRUE(std::regex_match(structured({{"grammar", "start: (\"ab\" | \"cd\") start2\nstart2: \"e\" | \"f\""}}), std::regex("(ab|cd)[ef]")));
+  EXPECT_TRUE(
+      std::regex_match(structured({{"grammar", "start: (\"ab\" | \"cd\") start2\nstart2: \"e\" | \"f\""}}), std::regex("(ab|cd)[ef]")));
   expect_thing(structured({{"json", kSchema}}));
   expect_thing(structured({{"json", kSchema.dump()}}));
   json any = chat("Say", {{"response_format", {{"type", "json_object"}}}, {"max_tokens", 60}});
   EXPECT_TRUE(answer_to(any).starts_with("{"));
-  const json completion = {{"model", "tiny"}, {"prompt", "Say"}, {"temperature", 0}, {"structured_outputs", {{"regex", "(yes|no)+!"}}}, {"logit_bias", {{"3", 2}}}};
+  const json completion = {{"model", "tiny"},
+                           {"prompt", "Say"},
+                           {"temperature", 0},
+                           {"structured_outputs", {{"regex", "(yes|no)+!"}}},
+                           {"logit_bias", {{"3", 2}}}};
   const std::string text = json::parse(server().post("/v1/completions", completion).body).at("choices").at(0).at("text");
   EXPECT_TRUE(std::regex_search(text, std::regex("^(yes|no)"))) << text;
 }
@@ -115,7 +124,10 @@ TEST_F(ServeGrammar, WhatCannotBeKeptToIsRefusedAsOpenAiDoes) {
 
 TEST_F(ServeGrammar, OllamasFormatIsJsonOrASchema) {
   const auto ask_ollama = [&](const json& format) {
-    return server().post("/api/chat", {{"model", "tiny"}, {"stream", false}, {"messages", {{{"role", "user"}, {"content", "A thing"}}}}, {"format", format},
+    return server().post("/api/chat", {{"model", "tiny"},
+                                       {"stream", false},
+                                       {"messages", {{{"role", "user"}, {"content", "A thing"}}}},
+                                       {"format", format},
                                        {"options", {{"temperature", 1}, {"seed", 4}, {"num_predict", 200}}}});
   };
   expect_thing(json::parse(ask_ollama(kSchema).body).at("message").at("content"));

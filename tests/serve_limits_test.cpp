@@ -214,7 +214,8 @@ TEST_F(ServeLimits, OneKeyMayHaveSoManyRequestsUnderWay) {
   EXPECT_TRUE(busy.read_some().starts_with("HTTP/1.1 200"));
   EXPECT_EQ(server().post("/v1/chat/completions", chat("Hello"), one).status, 429);
   EXPECT_EQ(server().post("/v1/chat/completions", chat("Hello"), two).status, 200);
-  while (!busy.read_some().empty() && requests_under_way() > 0) {}
+  while (!busy.read_some().empty() && requests_under_way() > 0) {
+  }
   EXPECT_TRUE(eventually([&] { return server().post("/v1/chat/completions", chat("Hello", {{"n", 4}}), one).status == 200; }));
 }
 
@@ -240,8 +241,9 @@ TEST_F(ServeLimits, BodiesOfThoseWhoMayNotAskAreNotRead) {
 
 TEST_F(ServeLimits, WhatCannotFitIsRefusedBeforeItCosts) {
   const std::string text(4 << 20, 'z');
-  for (const auto& [path, body] : std::vector<std::pair<std::string, json>>{
-           {"/v1/chat/completions", chat(text)}, {"/v1/completions", {{"model", "tiny"}, {"prompt", text}}}, {"/tokenize", {{"content", text}}}}) {
+  for (const auto& [path, body] : std::vector<std::pair<std::string, json>>{{"/v1/chat/completions", chat(text)},
+                                                                            {"/v1/completions", {{"model", "tiny"}, {"prompt", text}}},
+                                                                            {"/tokenize", {{"content", text}}}}) {
     const HttpAnswer answer = server().post(path, body);
     EXPECT_EQ(answer.status, 400) << path;
     EXPECT_NE(error_of(answer).find("your text of 41943"), std::string::npos) << error_of(answer);
@@ -289,8 +291,10 @@ TEST_F(ServeLimits, WithoutKeysNoSiteReachesTheServerUnderANameOfItsOwn) {
   for (const char* address : {"127.0.0.1", "0.0.0.0"}) {
     options.address = address;
     serve(options);
-    for (const char* good : {"localhost", "localhost:80", "127.0.0.1:80", "192.168.1.2", "[::1]:80", "[fe80::1]"}) EXPECT_EQ(status_for(good), 200) << good;
-    for (const char* bad : {"evil.example", "127.evil.example", "127.0.0.1.evil.example:80", "localhost.evil.example", "[evil.example", ":80"}) {
+    for (const char* good : {"localhost", "localhost:80", "127.0.0.1:80", "192.168.1.2", "[::1]:80", "[fe80::1]"})
+      EXPECT_EQ(status_for(good), 200) << good;
+    for (const char* bad :
+         {"evil.example", "127.evil.example", "127.0.0.1.evil.example:80", "localhost.evil.example", "[evil.example", ":80"}) {
       EXPECT_EQ(status_for(bad), 403) << bad;
     }
     end_server();
@@ -307,7 +311,8 @@ TEST_F(ServeLimits, RequestsMayFollowEachOtherWithoutWaiting) {
   for (int i = 0; i < 5; ++i) {
     const HttpAnswer answer = connection.read();
     EXPECT_EQ(answer.status, 200);
-    EXPECT_EQ(json::parse(answer.body).at("tokens").get<std::vector<int32_t>>(), model_->tokenize("Number " + std::to_string(i), false, true));
+    EXPECT_EQ(json::parse(answer.body).at("tokens").get<std::vector<int32_t>>(),
+              model_->tokenize("Number " + std::to_string(i), false, true));
   }
   EXPECT_EQ(connection.read().status, 404);
 }
@@ -315,7 +320,8 @@ TEST_F(ServeLimits, RequestsMayFollowEachOtherWithoutWaiting) {
 TEST_F(ServeLimits, OlderAndCautiousClientsAreServed) {
   HttpConnection cautious(server().port());
   const std::string body = json({{"content", "x"}}).dump();
-  cautious.send("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+  cautious.send("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\n\r\n");
   EXPECT_EQ(cautious.read().status, 100);
   cautious.send(body);
   EXPECT_EQ(cautious.read().status, 200);

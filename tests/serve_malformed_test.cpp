@@ -48,28 +48,46 @@ class ServeMalformed : public Serve {
     for (size_t i = 0, changes = 1 + pick(6); i < changes && !text.empty(); ++i) {
       const size_t at = pick(text.size());
       switch (pick(5)) {
-        case 0: text[at] = static_cast<char>(random_()); break;
-        case 1: text.erase(at, 1 + pick(8)); break;
-        case 2: text.insert(at, text.substr(pick(text.size()), pick(16))); break;
-        case 3: text.insert(at, std::string(1 + pick(200), "[{\"\\\xff"[pick(5)])); break;
-        default: text.resize(at);
+        case 0:
+          text[at] = static_cast<char>(random_());
+          break;
+        case 1:
+          text.erase(at, 1 + pick(8));
+          break;
+        case 2:
+          text.insert(at, text.substr(pick(text.size()), pick(16)));
+          break;
+        case 3:
+          text.insert(at, std::string(1 + pick(200), "[{\"\\\xff"[pick(5)]));
+          break;
+        default:
+          text.resize(at);
       }
     }
     return text;
   }
   std::string body() {
     switch (pick(3)) {
-      case 0: return chat("Hello \u00e9", {{"max_tokens", 2}, {"stop", {"x"}}, {"stream", true}, {"n", 2}, {"logprobs", true}}).dump();
-      case 1: return chat("Hi", {{"max_tokens", 1}, {"tool_choice", "auto"}, {"tools", {{{"type", "function"}, {"function", {{"name", "f"}}}}}}}).dump();
-      default: return json{{"model", "tiny"}, {"input", "Hi"}, {"content", "Hi"}, {"prompt", "Hi"}, {"max_tokens", 1}, {"messages", {{{"role", "user"}, {"content", "a"}}}}}.dump();
+      case 0:
+        return chat("Hello \u00e9", {{"max_tokens", 2}, {"stop", {"x"}}, {"stream", true}, {"n", 2}, {"logprobs", true}}).dump();
+      case 1:
+        return chat("Hi", {{"max_tokens", 1}, {"tool_choice", "auto"}, {"tools", {{{"type", "function"}, {"function", {{"name", "f"}}}}}}})
+            .dump();
+      default:
+        return json{{"model", "tiny"}, {"input", "Hi"},   {"content", "Hi"},
+                    {"prompt", "Hi"},  {"max_tokens", 1}, {"messages", {{{"role", "user"}, {"content", "a"}}}}}
+            .dump();
     }
   }
   std::string path() {
-    static constexpr const char* kPaths[] = {"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/api/chat", "/api/generate",
-                                             "/tokenize", "/detokenize", "/apply-template", "/v1/embeddings", "/page/plan"};
+    static constexpr const char* kPaths[] = {
+        "/v1/chat/completions", "/v1/completions", "/v1/responses",  "/v1/messages", "/api/chat", "/api/generate", "/tokenize",
+        "/detokenize",          "/apply-template", "/v1/embeddings", "/page/plan"};
     return kPaths[pick(std::size(kPaths))];
   }
-  std::string head(const std::string& length) { return "POST " + path() + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + length + "\r\n"; }
+  std::string head(const std::string& length) {
+    return "POST " + path() + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + length + "\r\n";
+  }
   std::string request(const std::string& body) { return head("Content-Length: " + std::to_string(body.size()) + "\r\n") + body; }
 
   // Of bytes that may be no request at all: all that comes back, until the connection ends.
@@ -80,7 +98,8 @@ class ServeMalformed : public Serve {
     const std::string first = connection.read_some();
     answered_ += !first.empty();
     EXPECT_TRUE(first.empty() || first.starts_with("HTTP/1.1 ") || first.starts_with("HTTP/1.0 ")) << first.substr(0, 100);
-    for (int i = 0; i < 1000 && !connection.read_some().empty(); ++i) {}
+    for (int i = 0; i < 1000 && !connection.read_some().empty(); ++i) {
+    }
   }
   // On a connection that stays, a well-formed request with this body.
   void ask(const std::string& body) {
@@ -88,7 +107,8 @@ class ServeMalformed : public Serve {
     kept_->post(path(), body);
     const HttpAnswer answer = kept_->read();
     EXPECT_TRUE(answer.status == 200 || answer.status == 400 || answer.status == 404) << answer.status << ": " << answer.body;
-    EXPECT_TRUE(answer.status == 200 || json::parse(answer.body).contains("error") || json::parse(answer.body).contains("type")) << answer.body;
+    EXPECT_TRUE(answer.status == 200 || json::parse(answer.body).contains("error") || json::parse(answer.body).contains("type"))
+        << answer.body;
     if (answer.status == 0) kept_.reset();
     else ++answered_;
   }
@@ -108,7 +128,8 @@ TEST_F(ServeMalformed, BodiesThatAreNoJsonAreRefused) {
 }
 
 TEST_F(ServeMalformed, TextThatIsNoUtf8IsRefused) {
-  static const std::string kBroken[] = {"\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80", "\x80", std::string(1, '\0')};
+  static const std::string kBroken[] = {
+      "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80", "\x80", std::string(1, '\0')};
   for (int i = 0; i < kOfEachKind; ++i) {
     std::string text = body();
     for (size_t n = 1 + pick(3); n > 0; --n) text.insert(pick(text.size()), kBroken[pick(std::size(kBroken))]);
@@ -135,7 +156,8 @@ TEST_F(ServeMalformed, BrokenChunksCostTheirConnection) {
       const std::string piece = content.substr(at, size);
       char digits[16];
       std::snprintf(digits, sizeof digits, "%zx", pick(12) ? piece.size() : pick(999));
-      chunks += (pick(12) ? digits : kSizes[pick(std::size(kSizes))]) + std::string(pick(16) ? "\r\n" : "\n") + piece + (pick(16) ? "\r\n" : "");
+      chunks +=
+          (pick(12) ? digits : kSizes[pick(std::size(kSizes))]) + std::string(pick(16) ? "\r\n" : "\n") + piece + (pick(16) ? "\r\n" : "");
     }
     const std::string request = head("Transfer-Encoding: chunked\r\n") + chunks + "0\r\n\r\n";
     talk(pick(2) ? request : mutated(request));

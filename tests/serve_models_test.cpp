@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 
 class OfferingServer {
  public:
-  OfferingServer(std::vector<OfferedModel> models, ServerOptions options) : server_(std::move(models), std::move(options)), thread_([this] { server_.run(); }) {}
+  OfferingServer(std::vector<OfferedModel> models, ServerOptions options)
+      : server_(std::move(models), std::move(options)), thread_([this] { server_.run(); }) {}
   ~OfferingServer() {
     stop();
     thread_.join();
@@ -101,7 +102,10 @@ class ServeModels : public testing::Test {
   }
 
   static json chat(const std::string& model, const json& more = json::object()) {
-    json body = {{"model", model}, {"messages", {{{"role", "user"}, {"content", "Who kept the lighthouse when the old keeper had gone?"}}}}, {"temperature", 0}, {"max_tokens", 16}};
+    json body = {{"model", model},
+                 {"messages", {{{"role", "user"}, {"content", "Who kept the lighthouse when the old keeper had gone?"}}}},
+                 {"temperature", 0},
+                 {"max_tokens", 16}};
     body.update(more);
     return body;
   }
@@ -176,11 +180,18 @@ TEST_F(ServeModels, ARequestChoosesByNameInEveryApi) {
   for (const char* name : {"a", "b"}) {
     const json openai = ask(name);
     EXPECT_EQ(openai.at("model"), name);
-    const json ollama = json::parse(server_->post("/api/chat", {{"model", std::string(name) + ":latest"}, {"stream", false}, {"options", {{"temperature", 0}, {"num_predict", 16}, {"repeat_penalty", 1.0}}},
-                                                                {"messages", chat(name).at("messages")}}).body);
+    const json ollama =
+        json::parse(server_
+                        ->post("/api/chat", {{"model", std::string(name) + ":latest"},
+                                             {"stream", false},
+                                             {"options", {{"temperature", 0}, {"num_predict", 16}, {"repeat_penalty", 1.0}}},
+                                             {"messages", chat(name).at("messages")}})
+                        .body);
     EXPECT_EQ(ollama.at("model"), name);
     EXPECT_EQ(ollama.at("message").at("content"), openai.at("choices").at(0).at("message").at("content"));
-    const json anthropic = json::parse(server_->post("/v1/messages", {{"model", name}, {"max_tokens", 16}, {"temperature", 0}, {"messages", chat(name).at("messages")}}).body);
+    const json anthropic = json::parse(
+        server_->post("/v1/messages", {{"model", name}, {"max_tokens", 16}, {"temperature", 0}, {"messages", chat(name).at("messages")}})
+            .body);
     EXPECT_EQ(anthropic.at("model"), name);
     EXPECT_EQ(anthropic.at("content").at(0).at("text"), openai.at("choices").at(0).at("message").at("content"));
   }
@@ -188,7 +199,8 @@ TEST_F(ServeModels, ARequestChoosesByNameInEveryApi) {
 
 TEST_F(ServeModels, AllAreListedLoadedOrNot) {
   serve(options());
-  const json models = json::parse(server_->get("/v1/models").body).at("data"), tags = json::parse(server_->get("/api/tags").body).at("models");
+  const json models = json::parse(server_->get("/v1/models").body).at("data"),
+             tags = json::parse(server_->get("/api/tags").body).at("models");
   ASSERT_EQ(models.size(), 2u);
   EXPECT_EQ(models[0].at("id"), "a");
   EXPECT_EQ(models[1].at("max_model_len"), 512);
@@ -201,7 +213,8 @@ TEST_F(ServeModels, AllAreListedLoadedOrNot) {
 TEST_F(ServeModels, WhatIsNotOfferedIsNotFoundAndNoPathIsOpened) {
   serve(options());
   const std::string path = (*folders_ / "a").string();
-  for (const std::string& name : {std::string("c"), std::string("/etc/passwd"), std::string("../x.gguf"), path, std::string("a/"), std::string("A"), std::string("gemma3-270m"), std::string()}) {
+  for (const std::string& name : {std::string("c"), std::string("/etc/passwd"), std::string("../x.gguf"), path, std::string("a/"),
+                                  std::string("A"), std::string("gemma3-270m"), std::string()}) {
     const HttpAnswer openai = server_->post("/v1/chat/completions", chat(name));
     EXPECT_EQ(openai.status, 404) << name;
     EXPECT_EQ(json::parse(openai.body).at("error").at("code"), "model_not_found");
@@ -319,7 +332,11 @@ TEST_F(ServeModels, AClientOfOllamasPutsModelsAway) {
   answer("b");
   EXPECT_EQ(json::parse(server_->post("/api/generate", {{"model", "a"}, {"keep_alive", 0}}).body).at("done_reason"), "unload");
   until_loaded({"b"});
-  const json answered = json::parse(server_->post("/api/generate", {{"model", "b"}, {"keep_alive", "0s"}, {"prompt", "x"}, {"stream", false}, {"options", {{"num_predict", 4}}}}).body);
+  const json answered =
+      json::parse(server_
+                      ->post("/api/generate",
+                             {{"model", "b"}, {"keep_alive", "0s"}, {"prompt", "x"}, {"stream", false}, {"options", {{"num_predict", 4}}}})
+                      .body);
   EXPECT_TRUE(answered.at("done"));
   until_loaded({});
   EXPECT_EQ(server_->post("/api/chat", {{"model", "a"}, {"keep_alive", "soon"}}).status, 400);

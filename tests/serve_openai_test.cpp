@@ -79,7 +79,8 @@ TEST_F(Serve, StopStringsAreNeverShownWhereverTokensEnd) {
   for (size_t at = 3; at + 7 < text.size(); at += 5) {
     for (const size_t length : {size_t{1}, size_t{4}, size_t{7}}) {
       const std::string stop = text.substr(at, length);
-      if (json(stop).dump(-1, ' ', false, json::error_handler_t::ignore) != json(stop).dump(-1, ' ', false, json::error_handler_t::replace)) continue;
+      if (json(stop).dump(-1, ' ', false, json::error_handler_t::ignore) != json(stop).dump(-1, ' ', false, json::error_handler_t::replace))
+        continue;
       json body = chat("Once upon a time", {{"max_tokens", 60}, {"stop", {stop, "never said"}}});
       const json whole = ask(body);
       EXPECT_EQ(whole.at("choices").at(0).at("message").at("content"), text.substr(0, text.find(stop))) << stop;
@@ -124,7 +125,8 @@ TEST_F(Serve, LogprobsGoWithTheTokensOfTheText) {
   }
   const std::string text = answer.at("choices").at(0).at("message").at("content");
   EXPECT_TRUE(bytes == text || text.find("\xef\xbf\xbd") != std::string::npos) << text;
-  const json completion = json::parse(server().post("/v1/completions", {{"model", "tiny"}, {"prompt", "ab"}, {"logprobs", 2}, {"temperature", 0}}).body);
+  const json completion =
+      json::parse(server().post("/v1/completions", {{"model", "tiny"}, {"prompt", "ab"}, {"logprobs", 2}, {"temperature", 0}}).body);
   const json& older = completion.at("choices").at(0).at("logprobs");
   EXPECT_EQ(older.at("tokens").size(), 16u);
   EXPECT_EQ(older.at("token_logprobs").size(), 16u);
@@ -163,7 +165,8 @@ TEST_F(Serve, UsageAndAHeaderTellWhatWasReusedAndWhyNotMore) {
   const json usage = json::parse(warm.body).at("usage");
   const int prompt = usage.at("prompt_tokens"), cached = usage.at("prompt_tokens_details").at("cached_tokens");
   EXPECT_EQ(cached, prompt - 1);
-  EXPECT_EQ(warm.headers.at("x-fovea-cache"), "reused=" + std::to_string(cached) + "; of=" + std::to_string(prompt) + "; reason=none; at=" + std::to_string(cached));
+  EXPECT_EQ(warm.headers.at("x-fovea-cache"),
+            "reused=" + std::to_string(cached) + "; of=" + std::to_string(prompt) + "; reason=none; at=" + std::to_string(cached));
   const HttpAnswer other = server().post("/v1/chat/completions", chat(std::string(60, 'q') + " something else"));
   EXPECT_NE(other.headers.at("x-fovea-cache").find("reason=differs"), std::string::npos);
 }

@@ -24,7 +24,8 @@ class ServeOllama : public Serve {
   }
   static std::vector<json> lines_of(const std::string& body) {
     std::vector<json> lines;
-    for (size_t at = 0, end; (end = body.find('\n', at)) != std::string::npos; at = end + 1) lines.push_back(json::parse(body.substr(at, end - at)));
+    for (size_t at = 0, end; (end = body.find('\n', at)) != std::string::npos; at = end + 1)
+      lines.push_back(json::parse(body.substr(at, end - at)));
     return lines;
   }
   json whole(const std::string& path, json body) {

@@ -28,7 +28,8 @@ TEST_F(Page, IsWholeAndAsksNobodyElse) {
   const HttpAnswer html = server().get("/");
   ASSERT_EQ(html.status, 200);
   EXPECT_EQ(html.headers.at("content-type"), "text/html; charset=utf-8");
-  for (const auto& [end, type] : {std::pair(".js", "text/javascript; charset=utf-8"), {".css", "text/css; charset=utf-8"}, {".svg", "image/svg+xml"}}) {
+  for (const auto& [end, type] :
+       {std::pair(".js", "text/javascript; charset=utf-8"), {".css", "text/css; charset=utf-8"}, {".svg", "image/svg+xml"}}) {
     const std::string path = path_with(html.body, end);
     const HttpAnswer file = server().get(path);
     EXPECT_EQ(file.status, 200) << path;
@@ -159,8 +160,9 @@ TEST_F(Page, CurveOfThePlanIsThePlanAtItsContexts) {
 TEST_F(Page, PlansRefuseWhatTheyCannotMean) {
   EXPECT_EQ(server().post("/page/plan", {{"model", "/etc/passwd"}}).status, 404);
   EXPECT_EQ(server().post("/page/plan", {{"model", "../tiny"}}).status, 404);
-  for (const json& wrong : {json{{"context", 0}}, json{{"sequences", "two"}}, json{{"ratio", {0, 0}}}, json{{"ratio", {1, -1}}}, json{{"ratio", {1}}},
-                            json{{"kv_global", "int9"}}, json{{"weights", "q99"}}, json{{"window", 1e12}}, json{{"other", 1}}}) {
+  for (const json& wrong :
+       {json{{"context", 0}}, json{{"sequences", "two"}}, json{{"ratio", {0, 0}}}, json{{"ratio", {1, -1}}}, json{{"ratio", {1}}},
+        json{{"kv_global", "int9"}}, json{{"weights", "q99"}}, json{{"window", 1e12}}, json{{"other", 1}}}) {
     const HttpAnswer answer = server().post("/page/plan", wrong);
     EXPECT_EQ(answer.status, 400) << wrong << answer.body;
     EXPECT_FALSE(json::parse(answer.body).at("error").at("message").get<std::string>().empty());
@@ -205,7 +207,8 @@ TEST_F(Page, CacheShowsAKeyItsOwnAlone) {
   serve_with_keys();
   server().post("/v1/chat/completions", chat("Of a"), with_key("key-a"));
   server().post("/v1/chat/completions", chat("Of a", {{"cache_salt", "more"}}), with_key("key-a"));
-  const json of_a = json::parse(server().get("/page/cache", with_key("key-a")).body), of_b = json::parse(server().get("/page/cache", with_key("key-b")).body);
+  const json of_a = json::parse(server().get("/page/cache", with_key("key-a")).body),
+             of_b = json::parse(server().get("/page/cache", with_key("key-b")).body);
   EXPECT_EQ(of_a.at("paths").size(), 2u);
   EXPECT_EQ(of_a.at("of_others"), 0);
   EXPECT_EQ(of_a.at("recent").size(), 2u);

@@ -54,9 +54,16 @@ TEST_F(ServeResponses, StreamsTheSameInNumberedEvents) {
 }
 
 TEST_F(ServeResponses, CallsAndTheirOutputsAreItems) {
-  const json tools = {{{"type", "function"}, {"name", "weather"}, {"strict", true},
-                       {"parameters", {{"type", "object"}, {"properties", {{"city", {{"enum", {"Oslo", "Rome"}}}}}}, {"required", {"city"}}, {"additionalProperties", false}}}}};
-  const json body = call("Weather?", {{"tools", tools}, {"tool_choice", {{"type", "function"}, {"name", "weather"}}}, {"max_output_tokens", 100}});
+  const json tools = {{{"type", "function"},
+                       {"name", "weather"},
+                       {"strict", true},
+                       {"parameters",
+                        {{"type", "object"},
+                         {"properties", {{"city", {{"enum", {"Oslo", "Rome"}}}}}},
+                         {"required", {"city"}},
+                         {"additionalProperties", false}}}}};
+  const json body =
+      call("Weather?", {{"tools", tools}, {"tool_choice", {{"type", "function"}, {"name", "weather"}}}, {"max_output_tokens", 100}});
   const json response = respond(body);
   EXPECT_EQ(response.at("status"), "completed") << response;
   const json item = response.at("output").at(0);
@@ -69,26 +76,31 @@ TEST_F(ServeResponses, CallsAndTheirOutputsAreItems) {
     if (event.at("type") == "response.function_call_arguments.delta") arguments += event.at("delta").get<std::string>();
   }
   EXPECT_EQ(arguments, item.at("arguments"));
-  const json input = {{{"role", "user"}, {"content", "Weather?"}}, item, {{"type", "function_call_output"}, {"call_id", item.at("call_id")}, {"output", "Snow."}}};
+  const json input = {{{"role", "user"}, {"content", "Weather?"}},
+                      item,
+                      {{"type", "function_call_output"}, {"call_id", item.at("call_id")}, {"output", "Snow."}}};
   EXPECT_EQ(server().post("/v1/responses", call(input, {{"tools", tools}})).status, 200);
 }
 
 TEST_F(ServeResponses, AFormOfTheTextIsKeptTo) {
-  const json schema = {{"type", "object"}, {"properties", {{"ok", {{"type", "boolean"}}}}}, {"required", {"ok"}}, {"additionalProperties", false}};
+  const json schema = {
+      {"type", "object"}, {"properties", {{"ok", {{"type", "boolean"}}}}}, {"required", {"ok"}}, {"additionalProperties", false}};
   const json text = {{"format", {{"type", "json_schema"}, {"name", "x"}, {"strict", true}, {"schema", schema}}}};
   const json response = respond(call("Say", {{"text", text}, {"max_output_tokens", 60}}));
   EXPECT_TRUE(json::parse(response.at("output").at(0).at("content").at(0).at("text").get<std::string>()).at("ok").is_boolean());
 }
 
 TEST_F(ServeResponses, WhatIsRepeatedHasABound) {
-  const json body = {{"model", "tiny"}, {"input", "Hi"}, {"stream", true}, {"max_output_tokens", 4}, {"metadata", {{"a", std::string(1 << 20, 'x')}}}};
+  const json body = {
+      {"model", "tiny"}, {"input", "Hi"}, {"stream", true}, {"max_output_tokens", 4}, {"metadata", {{"a", std::string(1 << 20, 'x')}}}};
   EXPECT_EQ(server().post("/v1/responses", body).status, 400);
 }
 
 TEST_F(ServeResponses, WhatWouldHaveToBeStoredIsRefused) {
-  for (const json& more : {json{{"previous_response_id", "resp_1"}}, json{{"conversation", "c"}}, json{{"background", true}}, json{{"truncation", "auto"}}, json{{"nonsense", 1}},
-                           json{{"text", {{"format", {{"type", "xml"}}}}}}, json{{"input", json::array()}}, json{{"input", {{{"type", "file"}}}}},
-                           json{{"tools", {{{"type", "web_search"}}}}}}) {
+  for (const json& more :
+       {json{{"previous_response_id", "resp_1"}}, json{{"conversation", "c"}}, json{{"background", true}}, json{{"truncation", "auto"}},
+        json{{"nonsense", 1}}, json{{"text", {{"format", {{"type", "xml"}}}}}}, json{{"input", json::array()}},
+        json{{"input", {{{"type", "file"}}}}}, json{{"tools", {{{"type", "web_search"}}}}}}) {
     const HttpAnswer answer = server().post("/v1/responses", call("Hello", more));
     EXPECT_EQ(answer.status, 400) << more;
     EXPECT_TRUE(json::parse(answer.body).at("error").contains("param")) << more;
@@ -165,8 +177,9 @@ TEST_F(ServeEmbeddings, MoreThanAKeyMayHaveUnderWayTakeTurns) {
 }
 
 TEST_F(ServeEmbeddings, WrongOnesAreRefused) {
-  for (const json& body : {json{{"input", json::array()}}, json{{"input", 7}}, json{{"input", {-1}}}, json{{"input", std::string(3000, 'x')}},
-                           json{{"input", "a"}, {"dimensions", 3}}, json{{"input", "a"}, {"encoding_format", "x"}}, json{{"input", "a"}, {"y", 1}}, json::object()}) {
+  for (const json& body : {json{{"input", json::array()}}, json{{"input", 7}}, json{{"input", {-1}}},
+                           json{{"input", std::string(3000, 'x')}}, json{{"input", "a"}, {"dimensions", 3}},
+                           json{{"input", "a"}, {"encoding_format", "x"}}, json{{"input", "a"}, {"y", 1}}, json::object()}) {
     json full = body;
     full["model"] = "tiny";
     EXPECT_EQ(server().post("/v1/embeddings", full).status, 400) << body;

@@ -46,7 +46,8 @@ class ServeState : public Serve {
   }
 
   testing_support::TemporaryFolder folder_;
-  const json first_ = chat("The keeper of the old lighthouse climbed the stairs one last time, and when he reached the top there was nobody.");
+  const json first_ =
+      chat("The keeper of the old lighthouse climbed the stairs one last time, and when he reached the top there was nobody.");
 };
 
 TEST_F(ServeState, ARestartedServerContinuesWithWhatWasThere) {

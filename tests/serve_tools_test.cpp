@@ -4,10 +4,14 @@
 namespace fovea::serve_tests {
 namespace {
 
-const json kParameters = {{"type", "object"}, {"properties", {{"city", {{"enum", {"Oslo", "Rome"}}}}, {"days", {{"type", "integer"}, {"minimum", 1}, {"maximum", 9}}}}},
-                          {"required", {"city", "days"}}, {"additionalProperties", false}};
-const json kTools = {{{"type", "function"}, {"function", {{"name", "weather"}, {"description", "Weather of days to come"}, {"parameters", kParameters}}}},
-                     {{"type", "function"}, {"function", {{"name", "time"}}}}};
+const json kParameters = {
+    {"type", "object"},
+    {"properties", {{"city", {{"enum", {"Oslo", "Rome"}}}}, {"days", {{"type", "integer"}, {"minimum", 1}, {"maximum", 9}}}}},
+    {"required", {"city", "days"}},
+    {"additionalProperties", false}};
+const json kTools = {
+    {{"type", "function"}, {"function", {{"name", "weather"}, {"description", "Weather of days to come"}, {"parameters", kParameters}}}},
+    {{"type", "function"}, {"function", {{"name", "time"}}}}};
 const std::string kCall = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\", \"days\": 2}}\n</tool_call>";
 
 class ServeTools : public Serve {
@@ -64,7 +68,9 @@ TEST_F(ServeTools, StreamsTellWhatIsCalledAndThenWithWhat) {
     for (const json& part : choice.at("delta").value("tool_calls", json::array())) {
       const size_t index = part.at("index");
       if (index == calls.size()) calls.push_back(part);
-      else calls.at(index)["function"]["arguments"] = calls.at(index)["function"]["arguments"].get<std::string>() + part.at("function").at("arguments").get<std::string>();
+      else
+        calls.at(index)["function"]["arguments"] =
+            calls.at(index)["function"]["arguments"].get<std::string>() + part.at("function").at("arguments").get<std::string>();
     }
   }
   EXPECT_EQ(text, "One moment.");
@@ -75,7 +81,11 @@ TEST_F(ServeTools, StreamsTellWhatIsCalledAndThenWithWhat) {
 }
 
 TEST_F(ServeTools, OneThatIsRequiredIsMadeByItsSchema) {
-  json body = with_tools({{"tool_choice", "required"}, {"parallel_tool_calls", false}, {"temperature", 1.2}, {"seed", 3}, {"n", 3},
+  json body = with_tools({{"tool_choice", "required"},
+                          {"parallel_tool_calls", false},
+                          {"temperature", 1.2},
+                          {"seed", 3},
+                          {"n", 3},
                           {"tools", json::array({kTools[0]})}});
   const json answer = ask(body);
   for (const json& choice : answer.at("choices")) {
@@ -90,7 +100,8 @@ TEST_F(ServeTools, OneThatIsRequiredIsMadeByItsSchema) {
 }
 
 TEST_F(ServeTools, ResultsAndCallsBelongToTheConversation) {
-  const json call = {{"id", "call_1"}, {"type", "function"}, {"function", {{"name", "weather"}, {"arguments", "{\"city\": \"Oslo\", \"days\": 2}"}}}};
+  const json call = {
+      {"id", "call_1"}, {"type", "function"}, {"function", {{"name", "weather"}, {"arguments", "{\"city\": \"Oslo\", \"days\": 2}"}}}};
   const json messages = {{{"role", "user"}, {"content", "Weather?"}},
                          {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}},
                          {{"role", "tool"}, {"tool_call_id", "call_1"}, {"content", "Snow."}}};
@@ -98,7 +109,8 @@ TEST_F(ServeTools, ResultsAndCallsBelongToTheConversation) {
   EXPECT_NE(prompt.find(kCall), std::string::npos) << prompt;
   EXPECT_NE(prompt.find("<tool_response>\nSnow.\n</tool_response>"), std::string::npos) << prompt;
   EXPECT_NE(prompt.find("Weather of days to come"), std::string::npos) << prompt;
-  EXPECT_EQ(server().post("/v1/chat/completions", {{"model", "tiny"}, {"messages", messages}, {"tools", kTools}, {"max_tokens", 4}}).status, 200);
+  EXPECT_EQ(server().post("/v1/chat/completions", {{"model", "tiny"}, {"messages", messages}, {"tools", kTools}, {"max_tokens", 4}}).status,
+            200);
 }
 
 TEST_F(ServeTools, WrongOnesAreRefused) {
@@ -106,18 +118,24 @@ TEST_F(ServeTools, WrongOnesAreRefused) {
   EXPECT_EQ(refusal({{"tools", {{{"type", "function"}, {"function", {{"name", "a b"}}}}}}}).at("param"), "tools[0].function.name");
   EXPECT_EQ(refusal({{"tool_choice", "required"}}).at("param"), "tool_choice");
   EXPECT_EQ(refusal({{"tools", kTools}, {"tool_choice", "maybe"}}).at("param"), "tool_choice");
-  EXPECT_EQ(refusal({{"tools", kTools}, {"tool_choice", {{"type", "function"}, {"function", {{"name", "other"}}}}}}).at("param"), "tool_choice");
+  EXPECT_EQ(refusal({{"tools", kTools}, {"tool_choice", {{"type", "function"}, {"function", {{"name", "other"}}}}}}).at("param"),
+            "tool_choice");
   const json bad = {{{"type", "function"}, {"function", {{"name", "f"}, {"parameters", {{"type", "nonsense"}}}}}}};
   EXPECT_EQ(refusal({{"tools", bad}, {"tool_choice", "required"}}).at("param"), "tools");
   EXPECT_EQ(refusal({{"tools", kTools}, {"response_format", {{"type", "json_object"}}}}).at("code"), "unsupported_parameter");
   EXPECT_EQ(refusal({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}).at("param"), "messages[0].tool_call_id");
-  EXPECT_EQ(refusal({{"messages", {{{"role", "assistant"}, {"tool_calls", {{{"function", {{"name", "f"}, {"arguments", 1}}}}}}}}}}).at("param"),
-            "messages[0].tool_calls[0].function.arguments");
+  EXPECT_EQ(
+      refusal({{"messages", {{{"role", "assistant"}, {"tool_calls", {{{"function", {{"name", "f"}, {"arguments", 1}}}}}}}}}}).at("param"),
+      "messages[0].tool_calls[0].function.arguments");
 }
 
 TEST_F(ServeTools, AnthropicsAreBlocksAndTheirInputComesInDeltas) {
   const json tools = {{{"name", "weather"}, {"description", "of days to come"}, {"input_schema", kParameters}}};
-  json body = {{"model", "tiny"}, {"max_tokens", 300}, {"temperature", 0}, {"tools", tools}, {"tool_choice", {{"type", "tool"}, {"name", "weather"}}},
+  json body = {{"model", "tiny"},
+               {"max_tokens", 300},
+               {"temperature", 0},
+               {"tools", tools},
+               {"tool_choice", {{"type", "tool"}, {"name", "weather"}}},
                {"messages", {{{"role", "user"}, {"content", "Weather?"}}}}};
   const json whole = json::parse(server().post("/v1/messages", body).body);
   EXPECT_EQ(whole.at("stop_reason"), "tool_use");
@@ -146,8 +164,10 @@ TEST_F(ServeTools, AnthropicsAreBlocksAndTheirInputComesInDeltas) {
   body.erase("stream");
   body.erase("tool_choice");
   body["messages"].push_back({{"role", "assistant"}, {"content", {block}}});
-  body["messages"].push_back({{"role", "user"}, {"content", {{{"type", "tool_result"}, {"tool_use_id", block.at("id")}, {"content", "Snow."}},
-                                                            {{"type", "text"}, {"text", "And now?"}}}}});
+  body["messages"].push_back(
+      {{"role", "user"},
+       {"content",
+        {{{"type", "tool_result"}, {"tool_use_id", block.at("id")}, {"content", "Snow."}}, {{"type", "text"}, {"text", "And now?"}}}}});
   body["max_tokens"] = 4;
   EXPECT_EQ(server().post("/v1/messages", body).status, 200);
   body["tool_choice"] = {{"type", "some"}};
@@ -156,9 +176,12 @@ TEST_F(ServeTools, AnthropicsAreBlocksAndTheirInputComesInDeltas) {
 
 TEST_F(ServeTools, OllamasArgumentsAreObjects) {
   const json messages = {{{"role", "user"}, {"content", "Weather?"}},
-                         {{"role", "assistant"}, {"content", ""}, {"tool_calls", {{{"function", {{"name", "weather"}, {"arguments", {{"city", "Oslo"}, {"days", 2}}}}}}}}},
+                         {{"role", "assistant"},
+                          {"content", ""},
+                          {"tool_calls", {{{"function", {{"name", "weather"}, {"arguments", {{"city", "Oslo"}, {"days", 2}}}}}}}}},
                          {{"role", "tool"}, {"tool_name", "weather"}, {"content", "Snow."}}};
-  const HttpAnswer answer = server().post("/api/chat", {{"model", "tiny"}, {"stream", false}, {"messages", messages}, {"tools", kTools}, {"options", {{"num_predict", 4}}}});
+  const HttpAnswer answer = server().post(
+      "/api/chat", {{"model", "tiny"}, {"stream", false}, {"messages", messages}, {"tools", kTools}, {"options", {{"num_predict", 4}}}});
   EXPECT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(server().post("/api/chat", {{"model", "tiny"}, {"messages", messages}, {"tools", {{{"type", "web"}}}}}).status, 400);
 }

@@ -55,7 +55,8 @@ TEST_F(SessionCli, InspectTellsWhatAFileHoldsAndWhomItFits) {
 }
 
 TEST_F(SessionCli, InspectNamesTheOptionsThatASessionWasSavedWith) {
-  for (const Arguments& options : std::vector<Arguments>{{"--kv-global", "tq4"}, {"--kv-global", "tq4", "--kv-newest", "0"}, {"--kv-global", "int8", "--kv-newest", "7"}}) {
+  for (const Arguments& options : std::vector<Arguments>{
+           {"--kv-global", "tq4"}, {"--kv-global", "tq4", "--kv-newest", "0"}, {"--kv-global", "int8", "--kv-newest", "7"}}) {
     stats_of("Once upon a time", options);
     const std::string misfit = json_of({"inspect", "--session", session(), "-m", model(), "--json"})["misfit"];
     std::string named = ":";
@@ -85,8 +86,8 @@ TEST_F(SessionCli, TheReportIsOnePageThatNeedsNothingElse) {
   const Outcome outcome = run(with_model({"run", "-p", "The sea at night is", "-n", "30", "--kv-report", page}));
   ASSERT_EQ(outcome.status, 0) << outcome.error;
   const std::string html = read_file(page);
-  for (const char* part : {"<!doctype html>", "<svg", "prefers-color-scheme:dark", "width=device-width", "Kept prefix 1", "Running sequence 1",
-                           "global, bf16", "Bytes by group", "nothing kept begins like this", "boundary"}) {
+  for (const char* part : {"<!doctype html>", "<svg", "prefers-color-scheme:dark", "width=device-width", "Kept prefix 1",
+                           "Running sequence 1", "global, bf16", "Bytes by group", "nothing kept begins like this", "boundary"}) {
     EXPECT_TRUE(has(html, part)) << part;
   }
   for (const char* part : {"http:", "https:", "<script", "<link", "@import"}) EXPECT_FALSE(has(html, part)) << part;

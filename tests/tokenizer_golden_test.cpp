@@ -48,8 +48,7 @@ class TokenizerGolden : public testing::TestWithParam<Model> {
     model_ = files::open_model(*path);
     tokenizer_ = load_tokenizer(*model_);
     ASSERT_TRUE(tokenizer_);
-    golden_ = nlohmann::json::parse(
-        read(std::string(FOVEA_TEST_DATA) + "/text/golden_" + GetParam().golden + ".json"));
+    golden_ = nlohmann::json::parse(read(std::string(FOVEA_TEST_DATA) + "/text/golden_" + GetParam().golden + ".json"));
     ASSERT_GE(golden_["cases"].size(), 300u);
   }
 
@@ -76,15 +75,12 @@ TEST_P(TokenizerGolden, TheWholeNovelGivesTheReferenceIds) {
   EXPECT_TRUE(tokenizer_->decode(ids, false) == novel);
 }
 
-TEST_P(TokenizerGolden, BosComesWhereTheReferencePutsIt) {
-  EXPECT_EQ(tokenizer_->encode("", {}), golden_["bos_before_empty"].get<Ids>());
-}
+TEST_P(TokenizerGolden, BosComesWhereTheReferencePutsIt) { EXPECT_EQ(tokenizer_->encode("", {}), golden_["bos_before_empty"].get<Ids>()); }
 
 TEST_P(TokenizerGolden, EveryPlainTextSurvivesTheRoundTrip) {
   for (const auto& entry : golden_["cases"]) {
     const std::string text = entry["text"];
-    if (text.find("\u2581") != std::string::npos)
-      continue;  // stands for a space in SentencePiece vocabularies
+    if (text.find("\u2581") != std::string::npos) continue;  // stands for a space in SentencePiece vocabularies
     const Ids ids = tokenizer_->encode(text, {.add_bos = false});
     EXPECT_EQ(tokenizer_->decode(ids, false), text);
     StreamingDetokenizer stream(*tokenizer_);
@@ -95,8 +91,7 @@ TEST_P(TokenizerGolden, EveryPlainTextSurvivesTheRoundTrip) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TokenizerGolden,
-                         testing::Values(Model{"gemma-3-270m", testing_support::kGemma},
-                                         Model{"smollm2-135m", testing_support::kSmolLm2}),
+                         testing::Values(Model{"gemma-3-270m", testing_support::kGemma}, Model{"smollm2-135m", testing_support::kSmolLm2}),
                          [](const auto& each) { return each.index == 0 ? "gemma" : "smollm2"; });
 
 }  // namespace

@@ -42,7 +42,7 @@ class AsyncEngine {
   // throws is lost.
   void between_steps(std::function<void(Engine&)> visit);
 
-  int active() const;  // requests that were submitted and are not over
+  int active() const;                    // requests that were submitted and are not over
   const EngineOptions& options() const;  // as resolved
 
  private:

@@ -21,10 +21,10 @@ struct CacheSpan {
 // A position that requests to come can continue from.
 struct CacheBoundary {
   int position = 0;
-  std::string kind;         // "prompt", "end", "message", "branch" or "spaced"
+  std::string kind;  // "prompt", "end", "message", "branch" or "spaced"
   bool priority = false;
-  bool continuable = true;  // false: its windows were dropped for budget; they can be restored by replay
-  double wanted = 0;        // how often it is thought to be wanted
+  bool continuable = true;             // false: its windows were dropped for budget; they can be restored by replay
+  double wanted = 0;                   // how often it is thought to be wanted
   std::optional<double> seconds_left;  // until it is forgotten; none: no end
 };
 

@@ -33,7 +33,7 @@ struct CatalogueEntry {
   uint64_t size_bytes;         // of the file
   std::string_view sha256;     // of the file, lower-case hexadecimal
   std::string_view licence;
-  std::string_view terms;  // what a user of the weights agrees to, and where to read it; may be empty
+  std::string_view terms;                // what a user of the weights agrees to, and where to read it; may be empty
   std::span<const CataloguePart> parts;  // concatenated in this order they are the file
 };
 

@@ -21,8 +21,8 @@ namespace fovea {
 // A sequence that outlives the process.
 struct Session {
   std::vector<int32_t> tokens;
-  int held_tokens = 0;  // of them, whose keys and values were saved
-  std::string note;     // whatever the program wants to find again beside them
+  int held_tokens = 0;    // of them, whose keys and values were saved
+  std::string note;       // whatever the program wants to find again beside them
   std::string salt = {};  // CacheTerms::salt, under which they are kept; not written to the file
 };
 
@@ -42,7 +42,7 @@ class Engine {
   // errors: Error when the request can never run (empty, token outside the vocabulary, longer than the context).
   RequestId submit(Request request);
   void check(const Request& request) const;  // only that; may be called from any thread
-  void cancel(RequestId request);  // no further events; unknown ids are ignored
+  void cancel(RequestId request);            // no further events; unknown ids are ignored
 
   // One forward over whatever can run; events in order of submission. Empty when idle or when a step only
   // computed part of a prompt.
@@ -59,7 +59,7 @@ class Engine {
   CacheMap cache_map() const;  // where what stats() counts is
   // nullopt: still waiting, or unknown.
   std::optional<ReuseReport> reuse(RequestId request) const;
-  void forget();  // everything kept for requests to come
+  void forget();      // everything kept for requests to come
   Plan plan() const;  // of the memory that model and engine take together
 
   // Writes what is kept of these tokens to a file; appends where the file holds the beginning of the same sequence. The

@@ -17,7 +17,8 @@ struct EnginePlan {
 };
 
 // Of an engine that has `memory_bytes` to itself, model included. What is kept for requests to come is as much again as sequences need,
-// where options leave it open, or half of what is left. errors: Error with the plan and settings that fit, when it does not; and for options that no model can have
+// where options leave it open, or half of what is left. errors: Error with the plan and settings that fit, when it does not; and for
+// options that no model can have
 EnginePlan plan_engine(const Planner& planner, EngineOptions options, int64_t memory_bytes);
 
 }  // namespace fovea

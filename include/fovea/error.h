@@ -15,10 +15,7 @@ class Error : public std::runtime_error {
   //   where  the file, key, argument or field, with its place ("model.gguf, tensor 41"); may be empty
   //   mend   what the reader can do about it; may be empty
   Error(std::string what, std::string where, std::string mend)
-      : std::runtime_error(message(what, where, mend)),
-        problem_(std::move(what)),
-        where_(std::move(where)),
-        mend_(std::move(mend)) {}
+      : std::runtime_error(message(what, where, mend)), problem_(std::move(what)), where_(std::move(where)), mend_(std::move(mend)) {}
 
   const std::string& problem() const { return problem_; }
   const std::string& where() const { return where_; }

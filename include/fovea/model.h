@@ -20,19 +20,19 @@ struct LayerFacts {
   // "local" (sliding window), "global", "chunked", "latent" (one narrow row stands for the keys and values of all heads) or
   // "state" (a state of fixed size instead of keys and values)
   std::string kind;
-  std::optional<int> window;    // tokens a query sees at most, itself included; none: the whole past
+  std::optional<int> window;  // tokens a query sees at most, itself included; none: the whole past
   int q_heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  float rope_base = 0;              // 0: no positional encoding
-  int rope_dims = 0;                // dimensions of a head that rotate
-  float rope_scale = 1;             // positions are divided by this
+  float rope_base = 0;                // 0: no positional encoding
+  int rope_dims = 0;                  // dimensions of a head that rotate
+  float rope_scale = 1;               // positions are divided by this
   int64_t cache_bytes_per_token = 0;  // K and V of one position, with f16
-  std::optional<int> shares_with;   // index of the layer whose K/V this one reads
-  int64_t state_bytes = 0;          // of a sequence, whatever its length
-  bool values_in_keys = false;      // values are part of what is stored as keys
-  bool sinks = false;               // a learned score per head without a value
-  float score_softcap = 0;          // 0: none
+  std::optional<int> shares_with;     // index of the layer whose K/V this one reads
+  int64_t state_bytes = 0;            // of a sequence, whatever its length
+  bool values_in_keys = false;        // values are part of what is stored as keys
+  bool sinks = false;                 // a learned score per head without a value
+  float score_softcap = 0;            // 0: none
   int experts = 0, experts_used = 0;  // in all, and per token
 };
 
@@ -43,11 +43,11 @@ struct TensorTotals {
 // What can be known without reading weights.
 struct ModelFacts {
   std::string path;
-  std::string family;  // "gemma3", "llama"
-  std::string name;    // as the file calls itself; may be empty
+  std::string family;      // "gemma3", "llama"
+  std::string name;        // as the file calls itself; may be empty
   int context_tokens = 0;  // the longest context it was made for
   int vocabulary = 0;
-  int hidden = 0;  // width of the residual stream
+  int hidden = 0;               // width of the residual stream
   bool tied_embeddings = true;  // logits come from the embedding matrix; false: from a matrix of its own
   std::vector<LayerFacts> layers;
   std::map<std::string, TensorTotals> tensors_by_format;  // "q4_k" -> how many, how big

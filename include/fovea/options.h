@@ -50,7 +50,7 @@ std::string_view name_of(EvictionPolicy policy);                  // "h2o"
 // sees is a function of its position and of these options, however the prompt is cut.
 struct EvictionOptions {
   EvictionPolicy policy = EvictionPolicy::none;
-  int budget_tokens = 1024;   // most keys that a query sees
+  int budget_tokens = 1024;  // most keys that a query sees
   // The same of layers with a longer window than this; 0: windows stay as they are. Heavy_hitters and persistence keep no sinks
   // here: a window leaves its first tokens behind anyway.
   int local_budget_tokens = 0;
@@ -83,17 +83,17 @@ struct EngineLimits {
 };
 
 struct EngineOptions {
-  int context_tokens = 0;  // longest sequence; 0: the model's own limit, at most 8192
-  int sequences = 1;       // that may run together, each up to context_tokens
-  int chunk_tokens = 512;  // most tokens computed in one step
-  int threads = 0;         // 0: all processors this process may use
+  int context_tokens = 0;              // longest sequence; 0: the model's own limit, at most 8192
+  int sequences = 1;                   // that may run together, each up to context_tokens
+  int chunk_tokens = 512;              // most tokens computed in one step
+  int threads = 0;                     // 0: all processors this process may use
   KvCodecs kv_local = KvCodec::bf16;   // layers with a window
   KvCodecs kv_global = KvCodec::bf16;  // layers that see everything
   // The newest tokens of layers with narrow keys that are kept in bf16 as well, and read there: what is attended to most loses
   // nothing then (docs/kv-codecs.md). kUsualNewest: 16 where keys or values have less than 8 bits, else none.
   static constexpr int kUsualNewest = -1;
   int kv_newest_tokens = kUsualNewest;
-  bool kv_auto = false;                // instead: the best codecs with which the plan fits this machine (Planner::best_codecs)
+  bool kv_auto = false;  // instead: the best codecs with which the plan fits this machine (Planner::best_codecs)
   // Bytes of keys and values kept for requests to come, beside what the sequences may need; room that running sequences
   // do not use is kept in too. kAsMuchAgain: as much as the sequences need, and sixteen states where layers carry one;
   // less where memory is short.

@@ -19,23 +19,22 @@ namespace fovea {
 
 // Facts of the model to be replaced, so that the design space can be walked.
 struct WhatIf {
-  std::optional<std::pair<int, int>> ratio =
-      {};  // local layers : global layers, repeating; a 0 on either side: only the other
-  std::optional<int> window = {};            // tokens, of local layers
-  std::optional<int> kv_heads = {};          // of every attention layer
-  std::optional<int> shared_kv_layers = {};  // the last n layers read the K/V of earlier ones of their kind
-  std::optional<bool> k_eq_v = {};           // global layers keep one stream for keys and values
+  std::optional<std::pair<int, int>> ratio = {};  // local layers : global layers, repeating; a 0 on either side: only the other
+  std::optional<int> window = {};                 // tokens, of local layers
+  std::optional<int> kv_heads = {};               // of every attention layer
+  std::optional<int> shared_kv_layers = {};       // the last n layers read the K/V of earlier ones of their kind
+  std::optional<bool> k_eq_v = {};                // global layers keep one stream for keys and values
 };
 
 struct PlanOptions {
-  int context_tokens = 0;  // of every sequence; 0: the model's own limit, at most 8192, as the engine chooses
-  int sequences = 1;       // that live together
-  int shared_prefix_tokens = 0;  // that all sequences begin with and the cache keeps once
-  int chunk_tokens = 512;        // most tokens computed in one step
-  int threads = 0;               // 0: all processors this process may use
-  std::string kv_local = "bf16", kv_global = "bf16";  // as kv_codecs_from_name reads them
+  int context_tokens = 0;                              // of every sequence; 0: the model's own limit, at most 8192, as the engine chooses
+  int sequences = 1;                                   // that live together
+  int shared_prefix_tokens = 0;                        // that all sequences begin with and the cache keeps once
+  int chunk_tokens = 512;                              // most tokens computed in one step
+  int threads = 0;                                     // 0: all processors this process may use
+  std::string kv_local = "bf16", kv_global = "bf16";   // as kv_codecs_from_name reads them
   int kv_newest_tokens = EngineOptions::kUsualNewest;  // as EngineOptions has them
-  EvictionOptions eviction = {};  // of layers that see everything
+  EvictionOptions eviction = {};                       // of layers that see everything
   // Kept for requests to come beside what sequences need (EngineOptions::cache_bytes); empty: not counted.
   std::optional<int64_t> cache_bytes = {};
   std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file
@@ -57,8 +56,7 @@ struct KvCodecFacts {
 const std::vector<KvCodecFacts>& kv_codec_facts();
 
 struct PlanWeights {
-  std::string
-      kind;  // "embedding", "output", "attention", "feed-forward", "experts", "recurrent", "norms", ...
+  std::string kind;  // "embedding", "output", "attention", "feed-forward", "experts", "recurrent", "norms", ...
   int64_t values = 0;
   int64_t bytes = 0;       // packed, in memory
   int64_t read_bytes = 0;  // to compute one token
@@ -66,9 +64,8 @@ struct PlanWeights {
 
 // Layers that keep state alike. Bytes are of all sequences together.
 struct PlanGroup {
-  std::string
-      kind;  // "local", "global", "chunked", "latent" (compressed keys and values), "state" (of fixed size), or "newest": the
-             // newest tokens of layers with narrow keys, in bf16 beside them
+  std::string kind;  // "local", "global", "chunked", "latent" (compressed keys and values), "state" (of fixed size), or "newest": the
+                     // newest tokens of layers with narrow keys, in bf16 beside them
   std::vector<int> layers;
   std::optional<int> window;  // tokens
   int kv_heads = 0, head_dim = 0;
@@ -196,7 +193,7 @@ double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s);
 std::string memory_figure(const std::vector<Planner>& models,
                           const PlanOptions& options);  // K/V against context
 std::string bars_figure(const Planner& model,
-                        const PlanOptions& options);  // weights and K/V for ratios and windows
+                        const PlanOptions& options);                          // weights and K/V for ratios and windows
 std::string layers_figure(const Planner& model, const PlanOptions& options);  // what each layer keeps
 std::string as_html(const std::string& svg, const std::string& title);
 

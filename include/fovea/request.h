@@ -41,28 +41,28 @@ enum class KeepLevel : uint8_t {
 // What a request leaves in the cache for later ones, and who may find it.
 struct CacheTerms {
   KeepLevel keep = KeepLevel::normal;
-  double ttl_seconds = 0;           // 0: no end; else it is forgotten so long after it was computed
-  std::string salt = {};            // requests see only what was left under the same salt: tenants kept apart
-  std::vector<int> boundaries = {}; // positions in the prompt that others may continue from: beginnings of messages
-  int approximate_windows = 0;      // > 0: where a window was dropped, restoring it by reading so many windows again is
-                                    // good enough. Logits then differ a little from those of a cold run
-  bool reuse = true;                // false: everything is computed, whatever is there
+  double ttl_seconds = 0;            // 0: no end; else it is forgotten so long after it was computed
+  std::string salt = {};             // requests see only what was left under the same salt: tenants kept apart
+  std::vector<int> boundaries = {};  // positions in the prompt that others may continue from: beginnings of messages
+  int approximate_windows = 0;       // > 0: where a window was dropped, restoring it by reading so many windows again is
+                                     // good enough. Logits then differ a little from those of a cold run
+  bool reuse = true;                 // false: everything is computed, whatever is there
 };
 
 struct Request {
-  std::vector<int32_t> prompt;        // at least one token
-  int max_tokens = 0;                 // to generate; 0: only compute the prompt
+  std::vector<int32_t> prompt;  // at least one token
+  int max_tokens = 0;           // to generate; 0: only compute the prompt
   SamplingOptions sampling;
-  std::vector<int32_t> stop_tokens;   // end the generation; not part of the output
+  std::vector<int32_t> stop_tokens;  // end the generation; not part of the output
   // What the output has to be, of the engine's model; where nothing more may follow, it ends (FinishReason::stop). Cut by
   // max_tokens it is a beginning of what it has to be.
   std::shared_ptr<const Grammar> grammar = {};
   // Only the prompt is computed, all of it and for nobody else, and the last event tells its embedding.
   bool embed = false;
-  LogitsSink on_logits;               // if set, called for positions of the prompt and of the output, in order
-  int logits_from = 0;                // first position on_logits is called for; what lies before may come from the cache
+  LogitsSink on_logits;  // if set, called for positions of the prompt and of the output, in order
+  int logits_from = 0;   // first position on_logits is called for; what lies before may come from the cache
   CacheTerms cache;
-  bool evict = true;                  // forget as EngineOptions::eviction says, if it does; false: the budget is the longest it can be
+  bool evict = true;  // forget as EngineOptions::eviction says, if it does; false: the budget is the longest it can be
   // If set: when the context is full, half of what follows the first so many tokens is dropped, as far as no window reaches
   // it, and generation goes on. Approximate: what is left was computed with what was dropped.
   std::optional<int> shift_after = {};
@@ -107,7 +107,7 @@ struct ReuseReport {
   int replayed_tokens = 0;  // of those computed, those that only restored the windows of local layers
   bool exact = true;        // false: approximate_windows was made use of
   ReuseReason reason = ReuseReason::none;
-  int position = 0;         // where the reason applies
+  int position = 0;  // where the reason applies
 };
 std::string text_of(const ReuseReport& report);  // "reused 4,096 of 6,060 tokens: differs at token 4,096"
 
@@ -128,12 +128,12 @@ struct TokenLogprobs {
 // One thing that happened to one request in one step.
 struct Event {
   RequestId request = 0;
-  std::optional<int32_t> token;               // generated; none when the generation ended without one
-  FinishReason finished = FinishReason::none; // not none: the request is over, nothing more comes
-  ReuseReport reuse = {};                     // complete from the first event of a request on
-  LossReport lost = {};                       // so far
-  std::optional<TokenLogprobs> logprobs = {}; // of the token, where Request::top_logprobs wants them
-  std::exception_ptr error = {};              // with FinishReason::failed
+  std::optional<int32_t> token;                // generated; none when the generation ended without one
+  FinishReason finished = FinishReason::none;  // not none: the request is over, nothing more comes
+  ReuseReport reuse = {};                      // complete from the first event of a request on
+  LossReport lost = {};                        // so far
+  std::optional<TokenLogprobs> logprobs = {};  // of the token, where Request::top_logprobs wants them
+  std::exception_ptr error = {};               // with FinishReason::failed
   // Of Request::embed: the mean over all tokens of the prompt of their states after the model's last norm, as a unit vector.
   std::vector<float> embedding = {};
 };

@@ -32,8 +32,8 @@ struct SessionFacts {
   int held_tokens = 0;  // of them, that need not be computed again: the boundary that requests continue from
   std::string note;
   std::vector<SessionGroupFacts> groups;
-  int kv_newest_tokens = 0;      // EngineOptions that it was saved with
-  int saves = 0;                 // states in the file; the last counts
+  int kv_newest_tokens = 0;  // EngineOptions that it was saved with
+  int saves = 0;             // states in the file; the last counts
   int64_t file_bytes = 0;
   int64_t needed_bytes = 0;      // pages of the last state
   int64_t superseded_bytes = 0;  // whole, and not needed any more; more than half of a file is written anew

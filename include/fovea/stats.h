@@ -27,25 +27,25 @@ struct KvGroupStats {
 };
 
 struct EngineStats {
-  int64_t computed_tokens = 0;  // positions that went through the model
-  int64_t reused_tokens = 0;    // positions that were found in the cache instead
+  int64_t computed_tokens = 0;   // positions that went through the model
+  int64_t reused_tokens = 0;     // positions that were found in the cache instead
   int64_t generated_tokens = 0;  // that were sampled
   int running = 0, waiting = 0;  // requests now
-  int64_t evicted_tokens = 0;   // that running sequences forgot to stay within their budget
-  int64_t shifted_tokens = 0;   // that were dropped when a context was full
+  int64_t evicted_tokens = 0;    // that running sequences forgot to stay within their budget
+  int64_t shifted_tokens = 0;    // that were dropped when a context was full
   int64_t steps = 0;
-  int64_t guessed_tokens = 0;   // Request::prompt_lookup: that were checked
-  int64_t guessed_right = 0;    // of them, that were what came
-  double prefill_seconds = 0;   // steps with any prompt token in them
-  double decode_seconds = 0;    // steps with generated tokens only
+  int64_t guessed_tokens = 0;  // Request::prompt_lookup: that were checked
+  int64_t guessed_right = 0;   // of them, that were what came
+  double prefill_seconds = 0;  // steps with any prompt token in them
+  double decode_seconds = 0;   // steps with generated tokens only
   int64_t prefill_tokens = 0;
   int64_t decode_tokens = 0;
-  int64_t kv_bytes = 0;         // most that pages may take
-  int64_t kv_used_bytes = 0;    // that they take now, held or kept
-  int kv_boundaries = 0;        // positions that requests to come can continue from
-  int64_t replayed_tokens = 0;  // of those computed, that only restored windows
-  int64_t requests = 0;         // that began
-  int64_t reuse_hits = 0;       // of them, that reused anything; the others missed
+  int64_t kv_bytes = 0;                          // most that pages may take
+  int64_t kv_used_bytes = 0;                     // that they take now, held or kept
+  int kv_boundaries = 0;                         // positions that requests to come can continue from
+  int64_t replayed_tokens = 0;                   // of those computed, that only restored windows
+  int64_t requests = 0;                          // that began
+  int64_t reuse_hits = 0;                        // of them, that reused anything; the others missed
   std::map<std::string, int64_t> reuse_reasons;  // requests by what kept them from reusing more
   std::map<std::string, int64_t> miss_reasons;   // those that reused nothing, by why
   int64_t scratch_bytes = 0;

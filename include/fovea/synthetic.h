@@ -14,12 +14,11 @@ namespace fovea {
 struct SyntheticOptions {
   std::string like;              // name of a shape: "gemma3-4b"
   std::string quant = "q4_k_m";  // name of a quantization
-  bool pure =
-      false;  // every matrix in the base format, instead of better ones where llama.cpp's mixture spends more
-  int layers = 0;      // 0: as the original
-  int vocabulary = 0;  // tokens; 0: as the original
-  uint64_t seed = 0;   // the same options give the same bytes, on any machine
-  int threads = 0;     // 0: all processors this process may use
+  bool pure = false;             // every matrix in the base format, instead of better ones where llama.cpp's mixture spends more
+  int layers = 0;                // 0: as the original
+  int vocabulary = 0;            // tokens; 0: as the original
+  uint64_t seed = 0;             // the same options give the same bytes, on any machine
+  int threads = 0;               // 0: all processors this process may use
 };
 
 struct SyntheticShape {
@@ -44,7 +43,6 @@ SyntheticModel describe_synthetic_model(const SyntheticOptions& options);
 // Writes it; the file appears when it is complete, in place of one that had the name.
 // errors  as above; Error when the disk has not the room or cannot be written; Stopped when progress said so
 // (bytes)
-SyntheticModel write_synthetic_model(const SyntheticOptions& options, const std::string& path,
-                                     const Progress& progress = {});
+SyntheticModel write_synthetic_model(const SyntheticOptions& options, const std::string& path, const Progress& progress = {});
 
 }  // namespace fovea

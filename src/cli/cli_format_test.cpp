@@ -51,8 +51,7 @@ TEST(ProgressLine, SaysShareAmountRateAndRest) {
   EXPECT_EQ(progress_line("reading weights", 50'000'000, 200'000'000, ProgressUnit::bytes, 0.5, 100),
             "reading weights  [========>                         ]   25 %  50.0 MB of 200 MB  100 MB/s  "
             "0:02 left");
-  EXPECT_EQ(progress_line("reading the prompt", 1024, 4096, ProgressUnit::tokens, 2, 50),
-            "reading the prompt   25 %  1,024 of 4,096");
+  EXPECT_EQ(progress_line("reading the prompt", 1024, 4096, ProgressUnit::tokens, 2, 50), "reading the prompt   25 %  1,024 of 4,096");
 }
 
 TEST(ProgressLine, NeverPassesTheEdgeOfTheTerminal) {
@@ -87,8 +86,7 @@ TEST(TimingLine, NamesBothPhasesAndTheFirstToken) {
   times.decode_seconds = 0.01;
   EXPECT_EQ(timing_line(times), "prefill 34 tokens, 680.0 t/s · decode 1 token, 100.0 t/s");
   times.first_token_seconds = 0.206;
-  EXPECT_EQ(timing_line(times),
-            "prefill 34 tokens, 680.0 t/s · decode 1 token, 100.0 t/s · first token 0.21 s");
+  EXPECT_EQ(timing_line(times), "prefill 34 tokens, 680.0 t/s · decode 1 token, 100.0 t/s · first token 0.21 s");
   EXPECT_EQ(timing_line({}), "prefill 0 tokens · decode 0 tokens");
 }
 
@@ -106,8 +104,7 @@ LayerFacts local_layer(int index) {
 }
 
 TEST(LayerTable, FoldsLayersThatDifferOnlyInTheirIndex) {
-  std::vector<LayerFacts> layers = {local_layer(0), local_layer(1), local_layer(2), local_layer(3),
-                                    local_layer(4)};
+  std::vector<LayerFacts> layers = {local_layer(0), local_layer(1), local_layer(2), local_layer(3), local_layer(4)};
   layers[2].kind = "global";
   layers[2].window.reset();
   layers[2].rope_base = 1e6f;

@@ -83,8 +83,8 @@ std::string computes(const LayerFacts& layer) {
 
 std::string paragraph(const LayerKind& kind) {
   const LayerFacts& layer = kind.facts;
-  std::string text = fmt::format("{}  {} {}, {} {}\n", letter_of(layer), count_text(static_cast<int64_t>(kind.layers.size())),
-                                 layer.kind, kind.layers.size() == 1 ? "layer" : "layers", ranges_text(kind.layers));
+  std::string text = fmt::format("{}  {} {}, {} {}\n", letter_of(layer), count_text(static_cast<int64_t>(kind.layers.size())), layer.kind,
+                                 kind.layers.size() == 1 ? "layer" : "layers", ranges_text(kind.layers));
   for (const std::string& line : {sees(layer), keeps(layer), position(layer), computes(layer)}) {
     if (!line.empty()) text += "     " + line + '\n';
   }

@@ -43,9 +43,7 @@ struct InspectOptions {
 };
 
 nlohmann::ordered_json json_of(const LayerFacts& layer) {
-  const auto or_null = [](const std::optional<int>& value) {
-    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
-  };
+  const auto or_null = [](const std::optional<int>& value) { return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(); };
   return {{"index", layer.index},
           {"kind", layer.kind},
           {"window", or_null(layer.window)},
@@ -89,8 +87,7 @@ nlohmann::ordered_json json_of(const ModelFacts& facts) {
 std::string formats_text(const ModelFacts& facts) {
   std::string text;
   for (const auto& [format, totals] : facts.tensors_by_format) {
-    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", totals.tensors, format,
-                        bytes_text(static_cast<double>(totals.bytes)));
+    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", totals.tensors, format, bytes_text(static_cast<double>(totals.bytes)));
   }
   return text;
 }
@@ -103,8 +100,7 @@ std::string text_of(const ModelFacts& facts) {
   line("model", facts.name);
   line("path", facts.path);
   line("family", facts.family);
-  line("weights", fmt::format("{} values, {}", count_text(facts.tensors.values),
-                              bytes_text(static_cast<double>(facts.tensors.bytes))));
+  line("weights", fmt::format("{} values, {}", count_text(facts.tensors.values), bytes_text(static_cast<double>(facts.tensors.bytes))));
   line("tensors", formats_text(facts));
   line("vocabulary", count_text(facts.vocabulary));
   line("hidden", count_text(facts.hidden));
@@ -152,13 +148,9 @@ int run(const InspectOptions& options) {
 }  // namespace
 
 void add_inspect_command(CLI::App& program, Action& chosen) {
-  CLI::App* command =
-      program.add_subcommand("inspect", "what is in a model file, and the table of its layers");
+  CLI::App* command = program.add_subcommand("inspect", "what is in a model file, and the table of its layers");
   const auto options = std::make_shared<InspectOptions>();
-  command
-      ->add_option("model,-m,--model", options->model,
-                   "a .gguf file, a folder, or the name of an installed model")
-      ->type_name("MODEL");
+  command->add_option("model,-m,--model", options->model, "a .gguf file, a folder, or the name of an installed model")->type_name("MODEL");
   command->add_flag("--json", options->json, "one JSON object on stdout, with every layer");
   command->add_flag("--explain", options->explain, "in plain words: what each layer sees, keeps and shares")->excludes("--json");
   command->add_option("--svg", options->svg, "also draw the layers, what each keeps at the usual context: a .svg or .html file")

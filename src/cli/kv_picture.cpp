@@ -69,8 +69,7 @@ std::string draw_group(const CachePath& path, const KvGroupStats& group, size_t 
       begin = std::max(0.0, span.end - width);
     }
     svg += fmt::format("<rect class=\"{} {}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"><title>{}</title></rect>\n",
-                       group.kind, share_class(span), begin, y, width, height,
-                       span_hint(group, static_cast<int>(layer), own, span));
+                       group.kind, share_class(span), begin, y, width, height, span_hint(group, static_cast<int>(layer), own, span));
   }
   return svg;
 }
@@ -89,13 +88,15 @@ std::string draw_field(const CachePath& path, const EngineStats& stats, const st
       "aria-label=\"layers by positions\">\n",
       width, count, static_cast<int>(count) * row_pixels(count));
   for (size_t layer = 0; layer < rows.size(); ++layer) {
-    svg += fmt::format("<rect class=\"gone\" x=\"0\" y=\"{:.2f}\" width=\"{}\" height=\"0.84\"/>\n",
-                       static_cast<double>(layer) + 0.08, width);
+    svg +=
+        fmt::format("<rect class=\"gone\" x=\"0\" y=\"{:.2f}\" width=\"{}\" height=\"0.84\"/>\n", static_cast<double>(layer) + 0.08, width);
     svg += draw_row(path, stats, rows[layer], layer);
   }
   if (path.shared_tokens > 0) {
-    svg += fmt::format("<rect class=\"before\" x=\"0\" y=\"0\" width=\"{}\" height=\"{}\"><title>the same as in a picture above"
-                       "</title></rect>\n", path.shared_tokens, count);
+    svg += fmt::format(
+        "<rect class=\"before\" x=\"0\" y=\"0\" width=\"{}\" height=\"{}\"><title>the same as in a picture above"
+        "</title></rect>\n",
+        path.shared_tokens, count);
   }
   for (const CacheBoundary& boundary : path.boundaries) {
     svg += fmt::format("<line class=\"boundary\" x1=\"{0}\" x2=\"{0}\" y1=\"0\" y2=\"{1}\"/>\n", boundary.position, count);
@@ -181,8 +182,8 @@ std::string kv_pictures(const ModelFacts& facts, const CacheMap& map, const Engi
   int running = 0, kept = 0;
   for (const CachePath& path : map.paths) {
     html += "<div class=\"path\">\n" + heading(path, path.running ? ++running : ++kept);
-    html += "<div class=\"plot\">" + layer_labels(rows.size()) + "<div class=\"right\">" + marks(path) +
-            draw_field(path, stats, rows) + axis(path.tokens) + "</div></div>\n" + boundary_list(path) + "</div>\n";
+    html += "<div class=\"plot\">" + layer_labels(rows.size()) + "<div class=\"right\">" + marks(path) + draw_field(path, stats, rows) +
+            axis(path.tokens) + "</div></div>\n" + boundary_list(path) + "</div>\n";
   }
   if (map.paths.empty()) html += "<p>The cache is empty.</p>\n";
   if (map.left_out > 0) html += fmt::format("<p>{} more kept prefixes are not drawn.</p>\n", count_text(map.left_out));
@@ -200,14 +201,14 @@ std::string kv_legend(const EngineStats& stats) {
   }
   const std::string kind = stats.kv.empty() ? "global" : stats.kv.front().kind;
   constexpr const char* kShares[] = {"1 user", "2 or 3 users", "4 or more"};
-  for (int i = 0; i < 3; ++i)
-    html += fmt::format("<span><i class=\"swatch {} s{}\"></i>{}</span>", kind, i + 1, kShares[i]);
+  for (int i = 0; i < 3; ++i) html += fmt::format("<span><i class=\"swatch {} s{}\"></i>{}</span>", kind, i + 1, kShares[i]);
   html += "<span><i class=\"swatch gone\"></i>given back, or not kept</span>";
   html += "<span><i class=\"b end key\"></i>boundary: requests can continue here</span>";
   html += "<span><i class=\"b hollow key\"></i>boundary whose windows were dropped</span>";
-  return html + "<span><b class=\"loss key\">&times;</b>dropped or expired</span></p>\n"
-                "<p class=\"small\">Across: positions, in tokens. Down: layers. Users of a page are running sequences, kept "
-                "prefixes and boundaries; they share it and nothing is copied.</p>\n";
+  return html +
+         "<span><b class=\"loss key\">&times;</b>dropped or expired</span></p>\n"
+         "<p class=\"small\">Across: positions, in tokens. Down: layers. Users of a page are running sequences, kept "
+         "prefixes and boundaries; they share it and nothing is copied.</p>\n";
 }
 
 }  // namespace fovea::cli

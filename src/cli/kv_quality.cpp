@@ -146,8 +146,8 @@ int run(const Command& command) {
     write_output(text_of(command, rows));
     return 0;
   }
-  nlohmann::ordered_json object = {{"model", display_name(model->facts())}, {"context", command.context},
-                                   {"notes_context", command.notes},        {"reference", command.reference},
+  nlohmann::ordered_json object = {{"model", display_name(model->facts())},    {"context", command.context},
+                                   {"notes_context", command.notes},           {"reference", command.reference},
                                    {"kernels", std::string(model->kernels())}, {"exact", command.exact},
                                    {"newest_tokens", command.model.kv_newest}};
   object["results"] = nlohmann::ordered_json::array();

@@ -51,9 +51,7 @@ p{margin:.4em 0}.small{font-size:.85em;color:var(--muted)}
 .hit{fill:var(--hit);background:var(--hit)}.miss{fill:var(--miss);background:var(--miss)}.replay{fill:var(--replay);background:var(--replay)}
 )";
 
-std::string number(const std::string& value, const std::string& label) {
-  return fmt::format("<li><b>{}</b>{}</li>", value, label);
-}
+std::string number(const std::string& value, const std::string& label) { return fmt::format("<li><b>{}</b>{}</li>", value, label); }
 
 std::string size_text(int64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
 
@@ -62,8 +60,7 @@ std::string summary(const EngineStats& stats) {
          number(size_text(stats.kv_used_bytes) + " of " + size_text(stats.kv_bytes), "keys and values, and the most they may take") +
          number(count_text(stats.kv_boundaries), "positions to continue from") +
          number(fmt::format("{} of {}", count_text(stats.reuse_hits), count_text(stats.requests)), "requests found something") +
-         number(count_text(stats.reused_tokens), "tokens saved") + number(count_text(stats.computed_tokens), "tokens computed") +
-         "</ul>\n";
+         number(count_text(stats.reused_tokens), "tokens saved") + number(count_text(stats.computed_tokens), "tokens computed") + "</ul>\n";
 }
 
 // Of what was there while the answer began, only the sequence itself: the rest is as at the end.
@@ -106,9 +103,11 @@ std::string groups_section(const EngineStats& stats) {
   }
   std::string html = "<h2>Bytes by group, and the plan</h2>\n";
   for (const KvGroupStats& group : stats.kv) html += group_bar(group, scale);
-  return html + fmt::format("<p class=\"small\">Strong: held by running sequences; pale: only kept for requests to come; pinned: "
-                            "kept, held or not. Solid line: planned for running sequences at their longest; dashed: the most they "
-                            "ever held. The bars are {} long.</p>\n", size_text(scale));
+  return html + fmt::format(
+                    "<p class=\"small\">Strong: held by running sequences; pale: only kept for requests to come; pinned: "
+                    "kept, held or not. Solid line: planned for running sequences at their longest; dashed: the most they "
+                    "ever held. The bars are {} long.</p>\n",
+                    size_text(scale));
 }
 
 std::string request_bar(const CacheRequest& request) {
@@ -123,9 +122,10 @@ std::string request_bar(const CacheRequest& request) {
 }
 
 std::string requests_section(const CacheMap& map, const EngineStats& stats) {
-  std::string html = "<h2>What requests found</h2>\n<p class=\"legend\"><span><i class=\"swatch hit\"></i>reused</span>"
-                     "<span><i class=\"swatch replay\"></i>read again to restore windows</span>"
-                     "<span><i class=\"swatch miss\"></i>computed</span></p>\n";
+  std::string html =
+      "<h2>What requests found</h2>\n<p class=\"legend\"><span><i class=\"swatch hit\"></i>reused</span>"
+      "<span><i class=\"swatch replay\"></i>read again to restore windows</span>"
+      "<span><i class=\"swatch miss\"></i>computed</span></p>\n";
   for (const CacheRequest& request : map.requests) html += request_bar(request);
   if (map.requests.empty()) html += "<p>None has begun.</p>\n";
   std::string reasons;
@@ -139,12 +139,13 @@ std::string requests_section(const CacheMap& map, const EngineStats& stats) {
 
 std::string kv_report(const ModelFacts& facts, const CacheMap& running, const CacheMap& map, const EngineStats& stats) {
   const std::string name = html_escaped(display_name(facts));
-  return fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>Cache of {0}</title>\n"
-                     "<style>{1}</style>\n</head>\n<body>\n<h1>What the cache of {0} holds</h1>\n", name, kStyle) +
+  return fmt::format(
+             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>Cache of {0}</title>\n"
+             "<style>{1}</style>\n</head>\n<body>\n<h1>What the cache of {0} holds</h1>\n",
+             name, kStyle) +
          summary(stats) + "<h2>Layers and positions</h2>\n" + kv_legend(stats) + running_section(facts, running, stats) +
-         kv_pictures(facts, map, stats) +
-         groups_section(stats) + requests_section(map, stats) + "</body>\n</html>\n";
+         kv_pictures(facts, map, stats) + groups_section(stats) + requests_section(map, stats) + "</body>\n</html>\n";
 }
 
 void write_kv_report(const std::string& path, const Engine& engine, const CacheMap& running) {

@@ -12,11 +12,11 @@ namespace fovea::cli {
 namespace {
 
 bool same_kind(const LayerFacts& a, const LayerFacts& b) {
-  return a.kind == b.kind && a.window == b.window && a.q_heads == b.q_heads && a.kv_heads == b.kv_heads &&
-         a.head_dim == b.head_dim && a.rope_base == b.rope_base && a.rope_scale == b.rope_scale &&
-         a.rope_dims == b.rope_dims && a.cache_bytes_per_token == b.cache_bytes_per_token && a.shares_with == b.shares_with &&
-         a.state_bytes == b.state_bytes && a.values_in_keys == b.values_in_keys && a.sinks == b.sinks &&
-         a.score_softcap == b.score_softcap && a.experts == b.experts && a.experts_used == b.experts_used;
+  return a.kind == b.kind && a.window == b.window && a.q_heads == b.q_heads && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
+         a.rope_base == b.rope_base && a.rope_scale == b.rope_scale && a.rope_dims == b.rope_dims &&
+         a.cache_bytes_per_token == b.cache_bytes_per_token && a.shares_with == b.shares_with && a.state_bytes == b.state_bytes &&
+         a.values_in_keys == b.values_in_keys && a.sinks == b.sinks && a.score_softcap == b.score_softcap && a.experts == b.experts &&
+         a.experts_used == b.experts_used;
 }
 
 // 1000000 as "1,000,000", 0.5 as "0.5".
@@ -30,8 +30,7 @@ std::string number_text(float value) {
 std::vector<LayerKind> layer_kinds(const std::vector<LayerFacts>& layers) {
   std::vector<LayerKind> kinds;
   for (const LayerFacts& layer : layers) {
-    const auto known = std::find_if(kinds.begin(), kinds.end(),
-                                    [&](const LayerKind& kind) { return same_kind(kind.facts, layer); });
+    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const LayerKind& kind) { return same_kind(kind.facts, layer); });
     LayerKind& kind = known == kinds.end() ? kinds.emplace_back(LayerKind{layer, {}}) : *known;
     kind.layers.push_back(layer.index);
   }
@@ -66,25 +65,29 @@ std::string layer_table(const std::vector<LayerFacts>& layers) {
   const std::vector<LayerKind> kinds = layer_kinds(layers);
   const bool any_extras = std::any_of(kinds.begin(), kinds.end(), [](const LayerKind& k) { return !extras_text(k.facts).empty(); });
   std::vector<Table::Column> columns = {{"layers", Table::Align::left},
-               {"kind", Table::Align::left},
-               {"window"},
-               {"q heads"},
-               {"kv heads"},
-               {"head dim"},
-               {"rope base"},
-               {"rope scale"},
-               {"cache/token"},
-               {"shares with"}};
+                                        {"kind", Table::Align::left},
+                                        {"window"},
+                                        {"q heads"},
+                                        {"kv heads"},
+                                        {"head dim"},
+                                        {"rope base"},
+                                        {"rope scale"},
+                                        {"cache/token"},
+                                        {"shares with"}};
   if (any_extras) columns.push_back({"also", Table::Align::left});
   Table table(columns);
   for (const LayerKind& kind : kinds) {
     const LayerFacts& facts = kind.facts;
-    std::vector<std::string> row = {ranges_text(kind.layers), facts.kind, facts.window ? count_text(*facts.window) : "all",
-                   fmt::format("{}", facts.q_heads), fmt::format("{}", facts.kv_heads),
-                   fmt::format("{}", facts.head_dim), facts.rope_base > 0 ? number_text(facts.rope_base) : "none",
-                   number_text(facts.rope_scale),
-                   fmt::format("{} B", count_text(facts.cache_bytes_per_token)),
-                   facts.shares_with ? fmt::format("{}", *facts.shares_with) : "-"};
+    std::vector<std::string> row = {ranges_text(kind.layers),
+                                    facts.kind,
+                                    facts.window ? count_text(*facts.window) : "all",
+                                    fmt::format("{}", facts.q_heads),
+                                    fmt::format("{}", facts.kv_heads),
+                                    fmt::format("{}", facts.head_dim),
+                                    facts.rope_base > 0 ? number_text(facts.rope_base) : "none",
+                                    number_text(facts.rope_scale),
+                                    fmt::format("{} B", count_text(facts.cache_bytes_per_token)),
+                                    facts.shares_with ? fmt::format("{}", *facts.shares_with) : "-"};
     if (any_extras) row.push_back(extras_text(facts));
     table.add_row(row);
   }
@@ -96,7 +99,7 @@ namespace {
 // Layers of one kind, together.
 struct KindSum {
   std::string kind;
-  int layers = 0, widest = 0;      // tokens
+  int layers = 0, widest = 0;  // tokens
   int64_t bytes_per_token = 0, state_bytes = 0;
 };
 

@@ -12,8 +12,7 @@ std::optional<int64_t> memory_size(const std::string& text) {
   if (failure != std::errc() || !(value >= 0)) return std::nullopt;
   std::string unit(static_cast<const char*>(end), text.data() + text.size());
   std::erase(unit, ' ');
-  std::transform(unit.begin(), unit.end(), unit.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (unit == "b") unit.clear();
   if (!unit.empty()) {
     const size_t power = std::string("kmgt").find(unit[0]);
@@ -28,10 +27,7 @@ std::optional<int64_t> memory_size(const std::string& text) {
 
 CLI::Validator is_memory_size() {
   CLI::Validator validator(
-      [](const std::string& text) {
-        return memory_size(text) ? std::string() : text + " is not a size such as 16GiB or 800MB";
-      },
-      "");
+      [](const std::string& text) { return memory_size(text) ? std::string() : text + " is not a size such as 16GiB or 800MB"; }, "");
   validator.non_modifying();
   return validator;
 }

@@ -23,9 +23,7 @@ void ModelOptions::add_machine(CLI::App& command) {
   command.add_option("-t,--threads", threads, "threads that compute; 0: all processors this process may use")
       ->type_name("N")
       ->check(whole_number(0, EngineLimits::kMostThreads));
-  command
-      .add_option("--kernels", kernels,
-                  "force an instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best here)")
+  command.add_option("--kernels", kernels, "force an instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best here)")
       ->type_name("NAME");
   command
       .add_option("--quant", quant,
@@ -35,13 +33,12 @@ void ModelOptions::add_machine(CLI::App& command) {
 }
 
 void ModelOptions::add_cache(CLI::App& command) {
-  CLI::Option* both =
-      command
-          .add_option("--kv", kv,
-                      "how keys and values are stored: f32, f16, bf16 (default), fp8, int8, int4, tq4, tq3 or tq2,\n"
-                      "k=CODEC,v=CODEC for keys and values apart, or auto: the best that fits this machine")
-          ->type_name("CODEC")
-          ->check(CLI::IsMember({"auto"}) | kv_codecs());
+  CLI::Option* both = command
+                          .add_option("--kv", kv,
+                                      "how keys and values are stored: f32, f16, bf16 (default), fp8, int8, int4, tq4, tq3 or tq2,\n"
+                                      "k=CODEC,v=CODEC for keys and values apart, or auto: the best that fits this machine")
+                          ->type_name("CODEC")
+                          ->check(CLI::IsMember({"auto"}) | kv_codecs());
   command.add_option("--kv-local", kv_local, "the same for sliding-window layers")
       ->type_name("CODEC")
       ->check(kv_codecs())
@@ -89,13 +86,16 @@ void add_eviction(CLI::App& command, std::string& policy, EvictionOptions& optio
       ->check(CLI::IsMember({"none", "streaming", "h2o", "scissorhands"}))
       ->capture_default_str();
   const auto tokens = [&](const char* name, int& value, const char* help, long long least) {
-    command.add_option(name, value, help)->type_name("N")->check(whole_number(least, EngineLimits::kMostContextTokens))
+    command.add_option(name, value, help)
+        ->type_name("N")
+        ->check(whole_number(least, EngineLimits::kMostContextTokens))
         ->capture_default_str();
   };
   tokens("--kv-budget", options.budget_tokens, "with --evict: most tokens such a layer holds", 1);
   tokens("--kv-budget-local", options.local_budget_tokens,
          "with --evict: the same of sliding-window layers, less than their window; 0: these forget\n"
-         "nothing but what leaves their window", 0);
+         "nothing but what leaves their window",
+         0);
   tokens("--sinks", options.sinks, "with --evict: first tokens that are never forgotten", 0);
   tokens("--recent", options.recent_tokens, "with --evict h2o, scissorhands: newest tokens never forgotten; 0: half", 0);
   tokens("--evict-interval", options.interval_tokens, "with --evict: tokens forgotten at a time", 1);

@@ -28,8 +28,7 @@ constexpr const char* kExamples =
 const CatalogueEntry& entry_named(const std::string& name) {
   if (const CatalogueEntry* entry = find_in_catalogue(name)) return *entry;
   std::string names;
-  for (const CatalogueEntry& entry : catalogue())
-    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  for (const CatalogueEntry& entry : catalogue()) names += (names.empty() ? "" : ", ") + std::string(entry.name);
   throw Error("no model is called '" + name + "'", "", "known are: " + names);
 }
 
@@ -60,9 +59,8 @@ int list(bool json) {
                {"installed", Table::Align::left},
                {"what it is", Table::Align::left}});
   for (const CatalogueEntry& entry : catalogue()) {
-    table.add_row({std::string(entry.name), bytes_text(static_cast<double>(entry.size_bytes)),
-                   std::string(entry.licence), installed_path(entry.name) ? "yes" : "no",
-                   std::string(entry.description)});
+    table.add_row({std::string(entry.name), bytes_text(static_cast<double>(entry.size_bytes)), std::string(entry.licence),
+                   installed_path(entry.name) ? "yes" : "no", std::string(entry.description)});
   }
   write_output(table.text());
   return 0;
@@ -75,8 +73,8 @@ int install(const std::string& name) {
   {
     ProgressBar bar(ProgressUnit::bytes);
     path = install_model(entry, [&](InstallStage stage, uint64_t done, uint64_t total) {
-      bar.update(stage == InstallStage::downloading ? "downloading" : "assembling",
-                 static_cast<int64_t>(done), static_cast<int64_t>(total));
+      bar.update(stage == InstallStage::downloading ? "downloading" : "assembling", static_cast<int64_t>(done),
+                 static_cast<int64_t>(total));
       if (interrupted()) throw Stopped();
     });
   }
@@ -126,13 +124,8 @@ void add_models_command(CLI::App& program, Action& chosen) {
       ->add_option("name", *name, "as in fovea models list")
       ->type_name("NAME")
       ->required();
-  add("remove", "delete an installed model", remove)
-      ->add_option("name", *name, "its name")
-      ->type_name("NAME")
-      ->required();
-  add("path", "where a model lies; without a name, where models are kept", path)
-      ->add_option("name", *name, "its name")
-      ->type_name("NAME");
+  add("remove", "delete an installed model", remove)->add_option("name", *name, "its name")->type_name("NAME")->required();
+  add("path", "where a model lies; without a name, where models are kept", path)->add_option("name", *name, "its name")->type_name("NAME");
 }
 
 }  // namespace fovea::cli

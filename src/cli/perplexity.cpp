@@ -59,8 +59,7 @@ int run(const PerplexityOptions& options) {
   job.on_chunk = [&](int chunk, double perplexity) {
     chunks_done = chunk;
     so_far = perplexity;
-    if (!is_terminal(Stream::error) && !options.json)
-      write_error(fmt::format("[{}] {:.4f}\n", chunk, perplexity));
+    if (!is_terminal(Stream::error) && !options.json) write_error(fmt::format("[{}] {:.4f}\n", chunk, perplexity));
   };
   Perplexity result;
   try {
@@ -78,9 +77,8 @@ int run(const PerplexityOptions& options) {
                 {"context", result.context},
                 {"tokens", result.tokens}});
   } else {
-    write_output(fmt::format("perplexity {:.4f} +/- {:.4f}  ({} chunks of {} tokens, {} counted)\n",
-                             result.perplexity, result.standard_error, result.chunks, result.context,
-                             count_text(result.tokens)));
+    write_output(fmt::format("perplexity {:.4f} +/- {:.4f}  ({} chunks of {} tokens, {} counted)\n", result.perplexity,
+                             result.standard_error, result.chunks, result.context, count_text(result.tokens)));
   }
   return 0;
 }

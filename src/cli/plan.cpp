@@ -52,18 +52,13 @@ std::optional<std::pair<int, int>> ratio_from(const std::string& text) {
   std::pair<int, int> ratio;
   int read = 0;
   if (std::sscanf(text.c_str(), "%4d:%4d%n", &ratio.first, &ratio.second, &read) != 2) return std::nullopt;
-  if (read != static_cast<int>(text.size()) || ratio.first < 0 || ratio.second < 0 ||
-      ratio.first + ratio.second == 0)
-    return std::nullopt;
+  if (read != static_cast<int>(text.size()) || ratio.first < 0 || ratio.second < 0 || ratio.first + ratio.second == 0) return std::nullopt;
   return ratio;
 }
 
 CLI::Validator is_ratio() {
-  CLI::Validator validator(
-      [](const std::string& text) {
-        return ratio_from(text) ? std::string() : text + " is not a ratio such as 5:1";
-      },
-      "");
+  CLI::Validator validator([](const std::string& text) { return ratio_from(text) ? std::string() : text + " is not a ratio such as 5:1"; },
+                           "");
   validator.non_modifying();
   return validator;
 }
@@ -95,22 +90,18 @@ int list_configurations() {
   return 0;
 }
 
-void report_fit(const PlanCommand& command, const Planner& planner, const Plan& plan, int64_t memory,
-                nlohmann::ordered_json& object, std::string& text) {
+void report_fit(const PlanCommand& command, const Planner& planner, const Plan& plan, int64_t memory, nlohmann::ordered_json& object,
+                std::string& text) {
   PlanOptions options = command.options;
   options.shared_prefix_tokens = 0;
-  const int context = planner.longest_context(options, memory),
-            sequences = planner.most_sequences(command.options, memory);
+  const int context = planner.longest_context(options, memory), sequences = planner.most_sequences(command.options, memory);
   const std::vector<PlanChange> changes = planner.changes_that_fit(command.options, memory);
-  object["fit"] = {{"memory_bytes", memory},
-                   {"fits", plan.total_bytes <= memory},
-                   {"longest_context", context},
-                   {"most_sequences", sequences}};
+  object["fit"] = {
+      {"memory_bytes", memory}, {"fits", plan.total_bytes <= memory}, {"longest_context", context}, {"most_sequences", sequences}};
   object["fit"]["changes"] = nlohmann::ordered_json::array();
   for (const PlanChange& change : changes) object["fit"]["changes"].push_back(json_of(change));
-  text += fmt::format("\nin {}: up to {} tokens with {} sequence{}, or {} sequences of {} tokens\n",
-                      memory_text(memory), count_text(context), plan.sequences,
-                      plan.sequences == 1 ? "" : "s", sequences, count_text(plan.context_tokens));
+  text += fmt::format("\nin {}: up to {} tokens with {} sequence{}, or {} sequences of {} tokens\n", memory_text(memory),
+                      count_text(context), plan.sequences, plan.sequences == 1 ? "" : "s", sequences, count_text(plan.context_tokens));
   if (!changes.empty()) text += "\n" + changes_table(changes);
 }
 
@@ -143,10 +134,8 @@ int run(PlanCommand command) {
     const std::vector<AttentionKindRow> kinds = planner.attention_kinds(command.options);
     text += "\nthe same dimensions, other ways to keep state:\n" + kinds_table(kinds);
     for (const AttentionKindRow& row : kinds) {
-      object["kinds"].push_back({{"name", row.name},
-                                 {"what", row.what},
-                                 {"kv_bytes", row.plan.kv_bytes},
-                                 {"read_bytes_per_token", row.plan.read_bytes}});
+      object["kinds"].push_back(
+          {{"name", row.name}, {"what", row.what}, {"kv_bytes", row.plan.kv_bytes}, {"read_bytes_per_token", row.plan.read_bytes}});
     }
   }
   if (command.json) {
@@ -163,30 +152,19 @@ void add_plan_command(CLI::App& program, Action& chosen) {
   CLI::App* command = program.add_subcommand("plan", "where memory goes, what fits, and what a token costs");
   const auto plan = std::make_shared<PlanCommand>();
   PlanOptions& options = plan->options;
-  command
-      ->add_option("model,-m,--model", plan->models,
-                   "a .gguf file, a folder, a config.json, or a name (--list)")
-      ->type_name("MODEL");
-  const auto number_option = [&](const char* name, auto& value, const char* help, long long least,
-                                 long long most) {
+  command->add_option("model,-m,--model", plan->models, "a .gguf file, a folder, a config.json, or a name (--list)")->type_name("MODEL");
+  const auto number_option = [&](const char* name, auto& value, const char* help, long long least, long long most) {
     return command->add_option(name, value, help)->type_name("N")->check(whole_number(least, most));
   };
-  number_option("-c,--context", options.context_tokens,
-                "tokens of every sequence; 0: the model's limit, at most 8192", 0, 1 << 24);
-  number_option("--sequences", options.sequences, "sequences that live together", 1, 4096)
-      ->capture_default_str();
-  number_option("--shared-prefix", options.shared_prefix_tokens, "tokens that all sequences begin with", 0,
-                1 << 24);
-  number_option("--chunk", options.chunk_tokens, "most tokens of a prompt computed in one step", 1, 65536)
-      ->capture_default_str();
+  number_option("-c,--context", options.context_tokens, "tokens of every sequence; 0: the model's limit, at most 8192", 0, 1 << 24);
+  number_option("--sequences", options.sequences, "sequences that live together", 1, 4096)->capture_default_str();
+  number_option("--shared-prefix", options.shared_prefix_tokens, "tokens that all sequences begin with", 0, 1 << 24);
+  number_option("--chunk", options.chunk_tokens, "most tokens of a prompt computed in one step", 1, 65536)->capture_default_str();
   number_option("-t,--threads", options.threads, "threads that compute; 0: all processors", 0, 256);
   std::string codecs;
-  for (const KvCodecFacts& codec : kv_codec_facts())
-    codecs += (codecs.empty() ? "" : ", ") + std::string(codec.name);
+  for (const KvCodecFacts& codec : kv_codec_facts()) codecs += (codecs.empty() ? "" : ", ") + std::string(codec.name);
   CLI::Option* both =
-      command
-          ->add_option("--kv", plan->kv,
-                       "codec of keys and values: " + codecs + ", k=CODEC,v=CODEC, or auto: the best that fits --ram")
+      command->add_option("--kv", plan->kv, "codec of keys and values: " + codecs + ", k=CODEC,v=CODEC, or auto: the best that fits --ram")
           ->type_name("CODEC")
           ->check(CLI::IsMember({"auto"}) | kv_codecs());
   command->add_option("--kv-local", options.kv_local, "codec of layers with a window")
@@ -200,32 +178,22 @@ void add_plan_command(CLI::App& program, Action& chosen) {
       ->excludes(both)
       ->capture_default_str();
   add_newest(*command, options.kv_newest_tokens);
-  command
-      ->add_option("--weights", options.weights,
-                   "another format for all matrices, such as q4_k_m, q8_0 or bf16")
-      ->type_name("FORMAT");
+  command->add_option("--weights", options.weights, "another format for all matrices, such as q4_k_m, q8_0 or bf16")->type_name("FORMAT");
   command->add_option("--quant", plan->quant, "a folder's matrices as they are with the same option of fovea run")->type_name("NAME");
   add_eviction(*command, plan->evict, options.eviction);
-  command
-      ->add_option("--cache", plan->cache,
-                   "also count what is kept for later requests, as with the same option of fovea run")
+  command->add_option("--cache", plan->cache, "also count what is kept for later requests, as with the same option of fovea run")
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(true))
       ->check(whole_number(0, EngineLimits::kMostCacheBytes));
   command->add_option("--ram", plan->ram, "memory to fit into, such as 16GiB; otherwise what is free here")
       ->type_name("SIZE")
       ->check(is_memory_size());
-  command->add_flag("--fit", plan->fit,
-                    "the longest context and the most sequences that fit, and what to change");
-  command->add_flag("--compare", plan->compare,
-                    "other ways to keep state (MHA, GQA, MLA, windows ...) for the same dimensions");
-  command->add_option("--ratio", plan->ratio, "what if: local to global layers, such as 5:1")
-      ->type_name("L:G")
-      ->check(is_ratio());
+  command->add_flag("--fit", plan->fit, "the longest context and the most sequences that fit, and what to change");
+  command->add_flag("--compare", plan->compare, "other ways to keep state (MHA, GQA, MLA, windows ...) for the same dimensions");
+  command->add_option("--ratio", plan->ratio, "what if: local to global layers, such as 5:1")->type_name("L:G")->check(is_ratio());
   number_option("--window", options.what_if.window, "what if: window of local layers", 1, 1 << 24);
   number_option("--kv-heads", options.what_if.kv_heads, "what if: K/V heads of every layer", 1, 4096);
-  number_option("--share-kv", options.what_if.shared_kv_layers,
-                "what if: the last N layers read the K/V of earlier ones", 0, 9999);
+  number_option("--share-kv", options.what_if.shared_kv_layers, "what if: the last N layers read the K/V of earlier ones", 0, 9999);
   command->add_option("--k-eq-v", plan->k_eq_v, "what if: global layers keep keys and values as one stream")
       ->type_name("on|off")
       ->check(CLI::IsMember({"on", "off"}));

@@ -35,17 +35,13 @@ std::string bar_of(double share, int width) {
 
 }  // namespace
 
-std::string progress_line(std::string_view stage, int64_t done, int64_t total, ProgressUnit unit,
-                          double seconds, int columns) {
-  const double share =
-      total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 0;
-  std::string facts =
-      fmt::format("{:3.0f} %  {} of {}", share * 100, amount_text(done, unit), amount_text(total, unit));
+std::string progress_line(std::string_view stage, int64_t done, int64_t total, ProgressUnit unit, double seconds, int columns) {
+  const double share = total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 0;
+  std::string facts = fmt::format("{:3.0f} %  {} of {}", share * 100, amount_text(done, unit), amount_text(total, unit));
   if (seconds > 0 && done > 0) {
     const double rate = static_cast<double>(done) / seconds;
     const std::string speed =
-        fmt::format("  {}  {} left", speed_text(rate, unit),
-                    seconds_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate));
+        fmt::format("  {}  {} left", speed_text(rate, unit), seconds_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate));
     if (static_cast<int>(text_columns(stage) + 2 + facts.size() + speed.size()) <= columns) facts += speed;
   }
   const int room = columns - static_cast<int>(text_columns(stage) + text_columns(facts)) - 4;

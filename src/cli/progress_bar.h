@@ -14,8 +14,7 @@ enum class ProgressUnit { bytes, tokens };
 
 // "reading weights  [=====>      ]  45 %  113 MB of 253 MB  512 MB/s  0:03 left", at most `columns` long: the
 // bar takes what is left, and goes when that is too little.
-std::string progress_line(std::string_view stage, int64_t done, int64_t total, ProgressUnit unit,
-                          double seconds, int columns);
+std::string progress_line(std::string_view stage, int64_t done, int64_t total, ProgressUnit unit, double seconds, int columns);
 
 // Draws at most ten times a second, only on a terminal, and not for work that ends within the first tenth;
 // its destructor leaves the line empty.

@@ -39,7 +39,7 @@ constexpr const char* kExamples =
     "  fovea run -m smollm2 -i --session talk.fovea\n";
 constexpr int kDefaultTokens = 128;
 constexpr int kRoomUntilTheEnd = 2048;  // for the answer, when neither -c nor -n says how much
-constexpr size_t kLongestEcho = 2000;  // bytes of prompt that are repeated on a terminal
+constexpr size_t kLongestEcho = 2000;   // bytes of prompt that are repeated on a terminal
 
 struct RunOptions {
   ModelOptions model;
@@ -84,13 +84,12 @@ int context_for(const RunOptions& options, int prompt, int tokens, int model_lim
 
 void warn_of_long_context(const ModelFacts& facts, int64_t tokens) {
   if (facts.context_tokens <= 0 || tokens <= facts.context_tokens) return;
-  write_error(
-      fmt::format("note: {} tokens are more than the {} this model was made for; it may lose the thread\n",
-                  count_text(tokens), count_text(facts.context_tokens)));
+  write_error(fmt::format("note: {} tokens are more than the {} this model was made for; it may lose the thread\n", count_text(tokens),
+                          count_text(facts.context_tokens)));
 }
 
-nlohmann::ordered_json report(const Model& model, const RunOptions& options,
-                              const std::vector<int32_t>& prompt, const Generated& generated) {
+nlohmann::ordered_json report(const Model& model, const RunOptions& options, const std::vector<int32_t>& prompt,
+                              const Generated& generated) {
   nlohmann::ordered_json object = {{"model", display_name(model.facts())}, {"prompt_tokens", prompt.size()}};
   object["text"] = generated.text;
   object["tokens"] = generated.tokens;
@@ -126,8 +125,8 @@ int run_once(const RunOptions& options) {
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
   if (!options.session) {
-    engine_options.context_tokens = context_for(options, static_cast<int>(request.prompt.size()), request.max_tokens,
-                                                model->facts().context_tokens);
+    engine_options.context_tokens =
+        context_for(options, static_cast<int>(request.prompt.size()), request.max_tokens, model->facts().context_tokens);
     if (!options.kv_report) {  // no other request will come
       engine_options.cache_bytes = 0;
       request.cache.keep = KeepLevel::none;
@@ -207,13 +206,10 @@ void add_run_command(CLI::App& program, Action& chosen) {
   const auto options = std::make_shared<RunOptions>();
   options->model.add_model(*command);
   command->add_option("-p,--prompt", options->prompt, "the text to continue")->type_name("TEXT");
-  command->add_option("-f,--file", options->file, "a file with it; - is stdin")
-      ->type_name("FILE")
-      ->excludes("--prompt");
+  command->add_option("-f,--file", options->file, "a file with it; - is stdin")->type_name("FILE")->excludes("--prompt");
   command->add_flag("-i,--interactive", options->interactive, "talk with a chat model, line by line");
   command->add_flag("--chat", options->chat, "the text is a question to a chat model, put into its template");
-  command->add_option("--system", options->system, "what the chat model is told before the conversation")
-      ->type_name("TEXT");
+  command->add_option("--system", options->system, "what the chat model is told before the conversation")->type_name("TEXT");
   command
       ->add_option("-n,--tokens", options->tokens,
                    "tokens to generate; 0: only read the prompt; -1: until the model\n"
@@ -249,8 +245,7 @@ void add_run_command(CLI::App& program, Action& chosen) {
       ->capture_default_str();
   options->sampling.add(*command);
   options->grammar.add(*command);
-  command->add_flag("--special", options->special,
-                    "control tokens in the text, such as <bos>, are meant as such");
+  command->add_flag("--special", options->special, "control tokens in the text, such as <bos>, are meant as such");
   command->add_flag("--ignore-end", options->ignore_end, "go on when the model wants to end");
   command->add_flag("--stats", options->stats, "one JSON line on stderr with what the engine did and holds");
   command

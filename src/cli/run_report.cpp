@@ -7,9 +7,7 @@
 namespace fovea::cli {
 namespace {
 
-double per_second(int64_t tokens, double seconds) {
-  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-}
+double per_second(int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
 
 std::string phase_text(const char* phase, int64_t tokens, double seconds) {
   const char* noun = tokens == 1 ? "token" : "tokens";
@@ -59,16 +57,13 @@ std::string loss_line(const LossReport& lost) {
 }
 
 nlohmann::ordered_json json_of(const RunTimes& times) {
-  nlohmann::ordered_json object = {
-      {"prefill_tokens", times.prefill_tokens},
-      {"prefill_seconds", times.prefill_seconds},
-      {"prefill_tokens_per_s", per_second(times.prefill_tokens, times.prefill_seconds)},
-      {"decode_tokens", times.decode_tokens},
-      {"decode_seconds", times.decode_seconds},
-      {"decode_tokens_per_s", per_second(times.decode_tokens, times.decode_seconds)}};
-  object["first_token_seconds"] = times.first_token_seconds
-                                      ? nlohmann::ordered_json(*times.first_token_seconds)
-                                      : nlohmann::ordered_json();
+  nlohmann::ordered_json object = {{"prefill_tokens", times.prefill_tokens},
+                                   {"prefill_seconds", times.prefill_seconds},
+                                   {"prefill_tokens_per_s", per_second(times.prefill_tokens, times.prefill_seconds)},
+                                   {"decode_tokens", times.decode_tokens},
+                                   {"decode_seconds", times.decode_seconds},
+                                   {"decode_tokens_per_s", per_second(times.decode_tokens, times.decode_seconds)}};
+  object["first_token_seconds"] = times.first_token_seconds ? nlohmann::ordered_json(*times.first_token_seconds) : nlohmann::ordered_json();
   return object;
 }
 

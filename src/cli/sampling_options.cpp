@@ -45,38 +45,28 @@ std::pair<int32_t, float> parse_logit_bias(const std::string& text) {
 }
 
 void SamplingArguments::add(CLI::App& command) {
-  const auto option = [&](const char* name, auto& value, const char* help, const CLI::Validator& check,
-                          const char* type) {
+  const auto option = [&](const char* name, auto& value, const char* help, const CLI::Validator& check, const char* type) {
     return command.add_option(name, value, help)->check(check)->type_name(type)->group("Sampling");
   };
-  option("--temp", temperature, "0: always the most likely token; higher: bolder (default 0; 0.7 in chat)",
-         number(0, kMostHeat), "T");
-  option("--top-k", options.top_k, "choose among the K most likely tokens; 0: all",
-         whole_number(0, kMostTokens), "K")
+  option("--temp", temperature, "0: always the most likely token; higher: bolder (default 0; 0.7 in chat)", number(0, kMostHeat), "T");
+  option("--top-k", options.top_k, "choose among the K most likely tokens; 0: all", whole_number(0, kMostTokens), "K")
       ->capture_default_str();
-  option("--top-p", top_p,
-         "choose among the fewest tokens whose probabilities reach P\n(default 1; 0.95 in chat)",
-         number_above(0, 1), "P");
-  option("--min-p", options.min_p, "drop tokens less likely than P times the most likely", number(0, 1), "P")
+  option("--top-p", top_p, "choose among the fewest tokens whose probabilities reach P\n(default 1; 0.95 in chat)", number_above(0, 1),
+         "P");
+  option("--min-p", options.min_p, "drop tokens less likely than P times the most likely", number(0, 1), "P")->capture_default_str();
+  option("--seed", options.seed, "the same seed gives the same text", whole_number(0, std::numeric_limits<long long>::max()), "S")
       ->capture_default_str();
-  option("--seed", options.seed, "the same seed gives the same text",
-         whole_number(0, std::numeric_limits<long long>::max()), "S")
-      ->capture_default_str();
-  option("--repeat-penalty", repetition_penalty,
-         "above 1: shun tokens of the newest --repeat-window\n(default 1; 1.1 in chat)",
+  option("--repeat-penalty", repetition_penalty, "above 1: shun tokens of the newest --repeat-window\n(default 1; 1.1 in chat)",
          number_above(0, kMostPenalty), "X");
-  option("--repeat-window", options.penalty_window, "tokens the repeat penalty looks back at; -1: all",
-         whole_number(-1, kMostTokens), "N")
+  option("--repeat-window", options.penalty_window, "tokens the repeat penalty looks back at; -1: all", whole_number(-1, kMostTokens), "N")
       ->capture_default_str();
   option("--presence-penalty", options.presence_penalty, "subtracted from the logit of what was generated",
          number(-kMostPenalty, kMostPenalty), "X")
       ->capture_default_str();
-  option("--frequency-penalty", options.frequency_penalty, "subtracted for each time it was generated",
-         number(-kMostPenalty, kMostPenalty), "X")
+  option("--frequency-penalty", options.frequency_penalty, "subtracted for each time it was generated", number(-kMostPenalty, kMostPenalty),
+         "X")
       ->capture_default_str();
-  option("--logit-bias", biases, "add VALUE to the logit of token ID; may be repeated", logit_bias(),
-         "ID:VALUE")
-      ->allow_extra_args(false);
+  option("--logit-bias", biases, "add VALUE to the logit of token ID; may be repeated", logit_bias(), "ID:VALUE")->allow_extra_args(false);
 }
 
 SamplingOptions SamplingArguments::resolved(bool conversation) const {

@@ -117,7 +117,8 @@ EngineOptions engine_options(const ServeOptions& options) {
 std::unique_ptr<Server> with_its_model(ServeOptions& options, const std::string& name) {
   options.model.model = options.models.front();
   const std::shared_ptr<const Model> model = options.model.load(std::max(1, options.context));
-  if (!model->has_tokenizer()) throw Error("has no tokenizer", model->facts().path, "put tokenizer.json or tokenizer.model beside the weights");
+  if (!model->has_tokenizer())
+    throw Error("has no tokenizer", model->facts().path, "put tokenizer.json or tokenizer.model beside the weights");
   options.server.model_name = name;
   return std::make_unique<Server>(model, engine_options(options), options.server);
 }
@@ -247,8 +248,7 @@ void add_serve_command(CLI::App& program, Action& chosen) {
       ->check(whole_number(1, EngineLimits::kMostSequences))
       ->capture_default_str();
   command
-      ->add_option("--api-key-file", options->key_file,
-                   "keys that clients need, one on each line; or FOVEA_API_KEYS with commas between")
+      ->add_option("--api-key-file", options->key_file, "keys that clients need, one on each line; or FOVEA_API_KEYS with commas between")
       ->type_name("FILE");
   command
       ->add_option("--prompt-lookup", options->server.prompt_lookup,

@@ -29,7 +29,10 @@ std::string group_table(const SessionFacts& session) {
   Table table({{"layers", left}, {"kind"}, {"window"}, {"codec"}, {"kv heads"}, {"head dim"}, {"positions"}, {"pages"}, {"bytes"}});
   for (const SessionGroupFacts& group : session.groups) {
     const bool state = group.kind == "state";
-    table.add_row({ranges_text(group.layers), group.kind, group.window ? count_text(*group.window) : state ? "-" : "all",
+    table.add_row({ranges_text(group.layers), group.kind,
+                   group.window ? count_text(*group.window)
+                   : state      ? "-"
+                                : "all",
                    state ? "-" : group.codec, state ? "-" : count_text(group.kv_heads), state ? "-" : count_text(group.head_dim),
                    positions_text(group), count_text(group.pages), size_text(group.bytes)});
   }
@@ -47,8 +50,8 @@ std::string session_text(const SessionFacts& session, const std::optional<std::s
   line("tokens", fmt::format("{}, {} of them held", count_text(session.tokens), count_text(session.held_tokens)));
   line("boundaries", session.held_tokens > 0 ? fmt::format("{}: the next request continues there", count_text(session.held_tokens))
                                              : "none: everything is computed again");
-  line("file", fmt::format("{}: {} needed, {} of earlier saves ({} in all)", size_text(session.file_bytes),
-                           size_text(session.needed_bytes), size_text(session.superseded_bytes), count_text(session.saves)));
+  line("file", fmt::format("{}: {} needed, {} of earlier saves ({} in all)", size_text(session.file_bytes), size_text(session.needed_bytes),
+                           size_text(session.superseded_bytes), count_text(session.saves)));
   line("note", session.note.empty() ? "none" : fmt::format("{}", size_text(static_cast<int64_t>(session.note.size()))));
   line("checksums", checksums_text(session));
   return text + "\n" + group_table(session);

@@ -41,8 +41,7 @@ std::string shape_names() {
 
 std::string quant_names() {
   std::string names;
-  for (const std::string_view name : synthetic_quants())
-    names += (names.empty() ? "" : ", ") + std::string(name);
+  for (const std::string_view name : synthetic_quants()) names += (names.empty() ? "" : ", ") + std::string(name);
   return names;
 }
 
@@ -62,8 +61,8 @@ int run(const SynthOptions& options) {
                 {"values", model.values},
                 {"file_bytes", model.file_bytes}});
   } else {
-    write_output(fmt::format("{}: {} values in {} tensors, {}\n", model.name, count_text(model.values),
-                             model.tensors, bytes_text(static_cast<double>(model.file_bytes))));
+    write_output(fmt::format("{}: {} values in {} tensors, {}\n", model.name, count_text(model.values), model.tensors,
+                             bytes_text(static_cast<double>(model.file_bytes))));
   }
   return 0;
 }
@@ -75,23 +74,15 @@ void add_synth_command(CLI::App& program, Action& chosen) {
   const auto options = std::make_shared<SynthOptions>();
   SyntheticOptions& model = options->model;
   command->add_option("--like", model.like, "the shape: " + shape_names())->type_name("NAME")->required();
-  command->add_option("--quant", model.quant, "formats of the matrices: " + quant_names())
-      ->type_name("NAME")
-      ->capture_default_str();
+  command->add_option("--quant", model.quant, "formats of the matrices: " + quant_names())->type_name("NAME")->capture_default_str();
   command->add_flag("--pure", model.pure, "every matrix in the base format of --quant");
-  command->add_option("--layers", model.layers, "layers; 0: as the original")
-      ->type_name("N")
-      ->check(whole_number(0, 10'000));
-  command->add_option("--vocabulary", model.vocabulary, "tokens; 0: as the original")
-      ->type_name("N")
-      ->check(whole_number(0, 1 << 24));
+  command->add_option("--layers", model.layers, "layers; 0: as the original")->type_name("N")->check(whole_number(0, 10'000));
+  command->add_option("--vocabulary", model.vocabulary, "tokens; 0: as the original")->type_name("N")->check(whole_number(0, 1 << 24));
   command->add_option("--seed", model.seed, "the same seed gives the same file")
       ->type_name("S")
       ->check(whole_number(0, std::numeric_limits<long long>::max()))
       ->capture_default_str();
-  command->add_option("-t,--threads", model.threads, "threads; 0: all processors")
-      ->type_name("N")
-      ->check(whole_number(0, 1024));
+  command->add_option("-t,--threads", model.threads, "threads; 0: all processors")->type_name("N")->check(whole_number(0, 1024));
   command->add_flag("--dry-run", options->dry_run, "say what would be written, and write nothing");
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("out", options->path, "the file to write")->type_name("OUT.gguf");

@@ -6,8 +6,7 @@
 namespace fovea::cli {
 
 size_t text_columns(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 void Table::add_row(std::vector<std::string> cells) {

@@ -31,9 +31,7 @@ bool colours_wanted(Stream stream) {
   return is_terminal(stream);
 }
 
-bool is_c0_control(unsigned char byte) {
-  return (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
-}
+bool is_c0_control(unsigned char byte) { return (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f; }
 
 }  // namespace
 

@@ -24,17 +24,14 @@ struct CloseFile {
 std::unique_ptr<std::FILE, CloseFile> open_text(const std::string& path) {
   if (path == "-") return std::unique_ptr<std::FILE, CloseFile>(stdin);
   std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (!file)
-    throw Error(std::string("cannot read: ") + std::strerror(errno), path, "check the path of the text file");
+  if (!file) throw Error(std::string("cannot read: ") + std::strerror(errno), path, "check the path of the text file");
   return std::unique_ptr<std::FILE, CloseFile>(file);
 }
 
 // Length of the sequence that starts at `text[i]` by Unicode's table of well-formed sequences; 0: none does.
 size_t sequence_length(std::string_view text, size_t i) {
   const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-  const auto continues = [&](size_t at, unsigned low = 0x80, unsigned high = 0xBF) {
-    return byte(at) >= low && byte(at) <= high;
-  };
+  const auto continues = [&](size_t at, unsigned low = 0x80, unsigned high = 0xBF) { return byte(at) >= low && byte(at) <= high; };
   const unsigned lead = byte(i);
   if (lead < 0x80) return 1;
   if (lead >= 0xC2 && lead <= 0xDF) return continues(i + 1) ? 2 : 0;
@@ -65,9 +62,9 @@ std::optional<size_t> first_invalid_utf8(std::string_view text) {
 void require_utf8(std::string_view text, const std::string& where) {
   const std::optional<size_t> bad = first_invalid_utf8(text);
   if (!bad) return;
-  throw Error(fmt::format("the text is not UTF-8: byte {:#04x} at offset {}",
-                          static_cast<unsigned>(static_cast<unsigned char>(text[*bad])), *bad),
-              where, "convert it first, for example with iconv -t UTF-8");
+  throw Error(
+      fmt::format("the text is not UTF-8: byte {:#04x} at offset {}", static_cast<unsigned>(static_cast<unsigned char>(text[*bad])), *bad),
+      where, "convert it first, for example with iconv -t UTF-8");
 }
 
 std::string read_text_file(const std::string& path) {
@@ -84,8 +81,7 @@ std::string read_text_file(const std::string& path) {
   return text;
 }
 
-std::optional<std::string> read_text_input(const std::optional<std::string>& text,
-                                           const std::optional<std::string>& file) {
+std::optional<std::string> read_text_input(const std::optional<std::string>& text, const std::optional<std::string>& file) {
   if (text) {
     require_utf8(*text, "argument of -p");
     return text;

@@ -9,8 +9,7 @@ namespace fovea::cli {
 
 // `text` if given, else the file ("-" is stdin), else stdin when it is not a terminal; none when there is
 // nothing. errors: Error when the file cannot be read, or the text is not UTF-8 (with the byte offset)
-std::optional<std::string> read_text_input(const std::optional<std::string>& text,
-                                           const std::optional<std::string>& file);
+std::optional<std::string> read_text_input(const std::optional<std::string>& text, const std::optional<std::string>& file);
 
 std::string read_text_file(const std::string& path);  // "-" is stdin
 

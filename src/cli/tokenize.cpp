@@ -85,15 +85,12 @@ void add_tokenize_command(CLI::App& program, Action& chosen) {
   const auto options = std::make_shared<TokenizeOptions>();
   options->model.add_model(*command);
   command->add_option("-p,--prompt", options->text, "the text")->type_name("TEXT");
-  command->add_option("-f,--file", options->file, "a file with it; - is stdin")
-      ->type_name("FILE")
-      ->excludes("--prompt");
+  command->add_option("-f,--file", options->file, "a file with it; - is stdin")->type_name("FILE")->excludes("--prompt");
   command->add_flag("--special", options->special,
                     "control tokens written in the text, such as <bos>, are meant as such;\n"
                     "with --detokenize: show them");
   command->add_flag("--no-bos", options->no_bos, "no token for the beginning of the text");
-  command->add_flag("--detokenize", options->detokenize,
-                    "token ids to text, exactly; ids from arguments, -f or stdin");
+  command->add_flag("--detokenize", options->detokenize, "token ids to text, exactly; ids from arguments, -f or stdin");
   command->add_option("ids", options->ids, "token ids, for --detokenize")
       ->type_name("ID")
       ->check(whole_number(0, std::numeric_limits<int32_t>::max()));

@@ -14,9 +14,9 @@ namespace {
 void refuse_what_is_lost(const conversion::GgufForm& form, const std::string& folder) {
   if (form.lost.empty()) return;
   const bool window = form.lost.find("window") != std::string::npos;
-  throw Error("a GGUF of the architecture '" + form.architecture + "' cannot say " + form.lost + ": it would compute something else", folder,
-              window ? "run the folder itself, or convert with --no-window, which is the same up to the window"
-                     : "run the folder itself");
+  throw Error("a GGUF of the architecture '" + form.architecture + "' cannot say " + form.lost + ": it would compute something else",
+              folder,
+              window ? "run the folder itself, or convert with --no-window, which is the same up to the window" : "run the folder itself");
 }
 
 files::GgufHeader header_of(const conversion::GgufForm& form, const std::optional<conversion::FolderVocabulary>& vocabulary) {
@@ -44,8 +44,8 @@ ConvertedModel convert_model(const std::string& folder, const std::string& path,
 
   files::GgufWriter file(path, header_of(form, vocabulary));
   ThreadPool pool(options.threads > 0 ? options.threads : usable_processors());
-  ConvertedModel made{form.name, form.architecture, vocabulary ? vocabulary->vocabulary.model : "", 0, 0,
-                      static_cast<int64_t>(file.file_bytes())};
+  ConvertedModel made{
+      form.name, form.architecture, vocabulary ? vocabulary->vocabulary.model : "", 0, 0, static_cast<int64_t>(file.file_bytes())};
   int64_t done = 0;
   for (const conversion::PlannedTensor& planned : form.tensors) {
     conversion::make_tensor(planned, pool, [&](std::span<const std::byte> bytes) {

@@ -38,7 +38,8 @@ void expect_as_the_package(const std::string& name) {
     const auto text = each["text"].get<std::string>();
     EXPECT_EQ(tokenizer.encode(text, {.add_bos = false}), each["plain"].get<std::vector<int32_t>>()) << name << ": " << text;
     if (!each.contains("parsed")) continue;
-    EXPECT_EQ(tokenizer.encode(text, {.add_bos = false, .parse_special = true}), each["parsed"].get<std::vector<int32_t>>()) << name << ": " << text;
+    EXPECT_EQ(tokenizer.encode(text, {.add_bos = false, .parse_special = true}), each["parsed"].get<std::vector<int32_t>>())
+        << name << ": " << text;
   }
 }
 

@@ -23,7 +23,8 @@ files::Value as_metadata(const files::GgufValue& value) {
       [&]<typename T>(const T& held) -> files::Value {
         if constexpr (std::is_arithmetic_v<T>) return plain(held);
         else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>> ||
-                           std::is_same_v<T, std::vector<bool>>) return held;
+                           std::is_same_v<T, std::vector<bool>>)
+          return held;
         else {
           std::vector<decltype(plain(held.front()))> list;
           for (const auto& one : held) list.push_back(plain(one));
@@ -117,7 +118,10 @@ GgufForm gguf_form(const files::ModelFiles& folder, const std::optional<synthesi
   for (const model::GgufOutline::Tensor& tensor : outline.tensors) {
     rows.push_back(one_row(tensor.values));
     form.tensors.push_back({{tensor.name, NumberFormat::f32, {static_cast<int64_t>(tensor.values.size())}},
-                            1, [values = tensor.values](int) { return one_row(values); }, 0, {}});
+                            1,
+                            [values = tensor.values](int) { return one_row(values); },
+                            0,
+                            {}});
   }
   model::complete_spec(file, as_table(form.tensors, rows));
   form.lost = first_difference(spec, file);

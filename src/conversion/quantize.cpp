@@ -77,26 +77,43 @@ void quantize_block(NumberFormat format, const float* x, uint8_t* to) {
   const auto small = [&] { return Values(x, 32); };
   const auto large = [&] { return std::span<const float, 256>(x, 256); };
   switch (format) {
-    case NumberFormat::f32: std::memcpy(to, x, sizeof *x); return;
-    case NumberFormat::f16: put_half(to, *x); return;
+    case NumberFormat::f32:
+      std::memcpy(to, x, sizeof *x);
+      return;
+    case NumberFormat::f16:
+      put_half(to, *x);
+      return;
     case NumberFormat::bf16: {
       const uint16_t half = bf16_from_float(*x);
       std::memcpy(to, &half, 2);
       return;
     }
-    case NumberFormat::q8_0: return to_q8_0(small(), to);
-    case NumberFormat::q4_0: return to_signed(small(), 8, to);
-    case NumberFormat::q5_0: return to_signed(small(), 16, to);
-    case NumberFormat::q4_1: return to_offset(small(), 15, to);
-    case NumberFormat::q5_1: return to_offset(small(), 31, to);
-    case NumberFormat::iq4_nl: return to_iq4_nl(small(), to);
-    case NumberFormat::q2_k: return to_q2_k(large(), to);
-    case NumberFormat::q3_k: return to_q3_k(large(), to);
-    case NumberFormat::q4_k: return to_q4_k(large(), to);
-    case NumberFormat::q5_k: return to_q5_k(large(), to);
-    case NumberFormat::q6_k: return to_q6_k(large(), to);
-    case NumberFormat::iq4_xs: return to_iq4_xs(large(), to);
-    case NumberFormat::mxfp4: break;
+    case NumberFormat::q8_0:
+      return to_q8_0(small(), to);
+    case NumberFormat::q4_0:
+      return to_signed(small(), 8, to);
+    case NumberFormat::q5_0:
+      return to_signed(small(), 16, to);
+    case NumberFormat::q4_1:
+      return to_offset(small(), 15, to);
+    case NumberFormat::q5_1:
+      return to_offset(small(), 31, to);
+    case NumberFormat::iq4_nl:
+      return to_iq4_nl(small(), to);
+    case NumberFormat::q2_k:
+      return to_q2_k(large(), to);
+    case NumberFormat::q3_k:
+      return to_q3_k(large(), to);
+    case NumberFormat::q4_k:
+      return to_q4_k(large(), to);
+    case NumberFormat::q5_k:
+      return to_q5_k(large(), to);
+    case NumberFormat::q6_k:
+      return to_q6_k(large(), to);
+    case NumberFormat::iq4_xs:
+      return to_iq4_xs(large(), to);
+    case NumberFormat::mxfp4:
+      break;
   }
   assert(false && "a format that is only read");
 }

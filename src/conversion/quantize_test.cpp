@@ -64,11 +64,11 @@ double relative_error(const std::vector<float>& expected, const std::vector<floa
 
 TEST(Quantize, ErrorsAreThoseOfTheFormat) {
   const std::vector<float> values = bell(1 << 16, 1);
-  const std::map<NumberFormat, double> most = {
-      {NumberFormat::f32, 0},       {NumberFormat::f16, 3e-4},   {NumberFormat::bf16, 2.5e-3}, {NumberFormat::q8_0, 6e-3},
-      {NumberFormat::q6_k, 0.02},   {NumberFormat::q5_k, 0.04},  {NumberFormat::q5_0, 0.05},   {NumberFormat::q5_1, 0.042},
-      {NumberFormat::q4_k, 0.078},  {NumberFormat::q4_0, 0.1},   {NumberFormat::q4_1, 0.085},  {NumberFormat::q3_k, 0.17},
-      {NumberFormat::q2_k, 0.33},   {NumberFormat::iq4_nl, 0.08}, {NumberFormat::iq4_xs, 0.08}};
+  const std::map<NumberFormat, double> most = {{NumberFormat::f32, 0},     {NumberFormat::f16, 3e-4},    {NumberFormat::bf16, 2.5e-3},
+                                               {NumberFormat::q8_0, 6e-3}, {NumberFormat::q6_k, 0.02},   {NumberFormat::q5_k, 0.04},
+                                               {NumberFormat::q5_0, 0.05}, {NumberFormat::q5_1, 0.042},  {NumberFormat::q4_k, 0.078},
+                                               {NumberFormat::q4_0, 0.1},  {NumberFormat::q4_1, 0.085},  {NumberFormat::q3_k, 0.17},
+                                               {NumberFormat::q2_k, 0.33}, {NumberFormat::iq4_nl, 0.08}, {NumberFormat::iq4_xs, 0.08}};
   for (const NumberFormat format : formats()) {
     const double error = relative_error(values, read_back(format, values));
     EXPECT_LE(error, most.at(format)) << facts(format).name;

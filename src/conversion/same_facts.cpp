@@ -21,7 +21,8 @@ bool close(const std::vector<double>& a, const std::vector<double>& b) {
 std::string window_text(int window) { return window == model::kWholePast ? "none" : std::to_string(window); }
 
 std::string difference_of(const AttentionSpec& a, AttentionSpec b) {
-  if (a.window != b.window) return fmt::format("the window ({} in the folder, {} in the file)", window_text(a.window), window_text(b.window));
+  if (a.window != b.window)
+    return fmt::format("the window ({} in the folder, {} in the file)", window_text(a.window), window_text(b.window));
   if (!close(a.score_scale, b.score_scale)) return fmt::format("the scale of scores ({:g}, not {:g})", a.score_scale, b.score_scale);
   b.score_scale = a.score_scale;
   return a == b ? "" : "attention";

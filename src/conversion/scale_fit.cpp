@@ -30,8 +30,7 @@ struct Sums {
 };
 
 // The largest number lands near `extreme`, in steps of a tenth of a level to both sides.
-template <typename Level>
-float best_scale(std::span<const float> x, float extreme, float step, Level level) {
+template <typename Level> float best_scale(std::span<const float> x, float extreme, float step, Level level) {
   constexpr int kSteps = 9;
   const float largest = largest_by_magnitude(x);
   if (!(std::abs(largest) > 1e-30f)) return 0;
@@ -100,7 +99,8 @@ ScaleAndOffset fit_scale_and_offset(std::span<const float> x, int most, bool any
 }
 
 int nearest_code(float x, std::span<const int8_t, 16> codes) {
-  const auto above = std::lower_bound(codes.begin(), codes.end(), x, [](int8_t code, float value) { return static_cast<float>(code) < value; });
+  const auto above =
+      std::lower_bound(codes.begin(), codes.end(), x, [](int8_t code, float value) { return static_cast<float>(code) < value; });
   if (above == codes.begin()) return 0;
   if (above == codes.end()) return static_cast<int>(codes.size()) - 1;
   const auto at = static_cast<int>(above - codes.begin());

@@ -47,9 +47,8 @@ class Converter {
     for (int64_t begin = 0; begin < part.outputs; begin += at_once) {
       const int64_t rows = std::min(at_once, part.outputs - begin);
       slice.resize(static_cast<size_t>(rows) * row_bytes);
-      pool_.run(static_cast<int>(rows), [&](int row, int) {
-        convert_row(part, begin + row, slice.data() + static_cast<size_t>(row) * row_bytes);
-      });
+      pool_.run(static_cast<int>(rows),
+                [&](int row, int) { convert_row(part, begin + row, slice.data() + static_cast<size_t>(row) * row_bytes); });
       if (broken_) {
         throw Error("holds numbers that are not finite", planned_.sources.front()->where, "the file is damaged: fetch it again");
       }

@@ -149,27 +149,51 @@ class Builder {
   }
 
   void layer(int i) {
-    constexpr Name kNorms[] = {&TensorNames::attn_norm,      &TensorNames::q_norm,        &TensorNames::k_norm,
-                               &TensorNames::attn_post_norm, &TensorNames::q_narrow_norm, &TensorNames::kv_narrow_norm,
-                               &TensorNames::ffn_norm,       &TensorNames::ffn_post_norm, &TensorNames::expert_norm,
-                               &TensorNames::dense_post_norm, &TensorNames::expert_post_norm, &TensorNames::layer_input_post_norm,
-                               &TensorNames::low_rank_norm,  &TensorNames::stream_router_norm, &TensorNames::step_norm,
-                               &TensorNames::b_norm,         &TensorNames::c_norm};
-    constexpr Name kNumbers[] = {&TensorNames::q_bias,       &TensorNames::k_bias,       &TensorNames::v_bias,
-                                 &TensorNames::attn_out_bias, &TensorNames::sinks,       &TensorNames::router,
-                                 &TensorNames::router_bias,  &TensorNames::choice_bias,  &TensorNames::router_scale,
-                                 &TensorNames::expert_scale, &TensorNames::output_scale, &TensorNames::stream_router,
+    constexpr Name kNorms[] = {&TensorNames::attn_norm,
+                               &TensorNames::q_norm,
+                               &TensorNames::k_norm,
+                               &TensorNames::attn_post_norm,
+                               &TensorNames::q_narrow_norm,
+                               &TensorNames::kv_narrow_norm,
+                               &TensorNames::ffn_norm,
+                               &TensorNames::ffn_post_norm,
+                               &TensorNames::expert_norm,
+                               &TensorNames::dense_post_norm,
+                               &TensorNames::expert_post_norm,
+                               &TensorNames::layer_input_post_norm,
+                               &TensorNames::low_rank_norm,
+                               &TensorNames::stream_router_norm,
+                               &TensorNames::step_norm,
+                               &TensorNames::b_norm,
+                               &TensorNames::c_norm};
+    constexpr Name kNumbers[] = {&TensorNames::q_bias,         &TensorNames::k_bias,         &TensorNames::v_bias,
+                                 &TensorNames::attn_out_bias,  &TensorNames::sinks,          &TensorNames::router,
+                                 &TensorNames::router_bias,    &TensorNames::choice_bias,    &TensorNames::router_scale,
+                                 &TensorNames::expert_scale,   &TensorNames::output_scale,   &TensorNames::stream_router,
                                  &TensorNames::stream_predict, &TensorNames::stream_correct, &TensorNames::stream_scale,
-                                 &TensorNames::conv_bias,    &TensorNames::step_bias};
-    constexpr std::pair<Name, Role> kMatrices[] = {
-        {&TensorNames::q, Role::q}, {&TensorNames::k, Role::k}, {&TensorNames::v, Role::v}, {&TensorNames::qkv, Role::v},
-        {&TensorNames::attn_out, Role::attn_out}, {&TensorNames::q_narrow, Role::q}, {&TensorNames::kv_narrow, Role::k},
-        {&TensorNames::gate, Role::gate}, {&TensorNames::up, Role::up}, {&TensorNames::gate_up, Role::up},
-        {&TensorNames::down, Role::down}, {&TensorNames::shared_gate, Role::gate}, {&TensorNames::shared_up, Role::up},
-        {&TensorNames::shared_down, Role::down}, {&TensorNames::layer_input_gate, Role::gate},
-        {&TensorNames::layer_input_up, Role::up}, {&TensorNames::low_rank_in, Role::gate}, {&TensorNames::low_rank_out, Role::up},
-        {&TensorNames::state_in, Role::gate}, {&TensorNames::state_projection, Role::gate}, {&TensorNames::step, Role::gate},
-        {&TensorNames::state_out, Role::up}};
+                                 &TensorNames::conv_bias,      &TensorNames::step_bias};
+    constexpr std::pair<Name, Role> kMatrices[] = {{&TensorNames::q, Role::q},
+                                                   {&TensorNames::k, Role::k},
+                                                   {&TensorNames::v, Role::v},
+                                                   {&TensorNames::qkv, Role::v},
+                                                   {&TensorNames::attn_out, Role::attn_out},
+                                                   {&TensorNames::q_narrow, Role::q},
+                                                   {&TensorNames::kv_narrow, Role::k},
+                                                   {&TensorNames::gate, Role::gate},
+                                                   {&TensorNames::up, Role::up},
+                                                   {&TensorNames::gate_up, Role::up},
+                                                   {&TensorNames::down, Role::down},
+                                                   {&TensorNames::shared_gate, Role::gate},
+                                                   {&TensorNames::shared_up, Role::up},
+                                                   {&TensorNames::shared_down, Role::down},
+                                                   {&TensorNames::layer_input_gate, Role::gate},
+                                                   {&TensorNames::layer_input_up, Role::up},
+                                                   {&TensorNames::low_rank_in, Role::gate},
+                                                   {&TensorNames::low_rank_out, Role::up},
+                                                   {&TensorNames::state_in, Role::gate},
+                                                   {&TensorNames::state_projection, Role::gate},
+                                                   {&TensorNames::step, Role::gate},
+                                                   {&TensorNames::state_out, Role::up}};
     for (const Name role : kNorms) norm(role, i);
     for (const Name role : kNumbers) numbers(role, i);
     numbers(&TensorNames::dense_weight, i, {from_.hidden});
@@ -186,12 +210,12 @@ class Builder {
     const model::AttentionSpec& attention = from_.layers[static_cast<size_t>(i)].attention;
     const model::LatentSpec& l = attention.latent;
     const int64_t per_head = l.plain_dim + l.value_dim;
-    add(target(&TensorNames::k_up, i, *both), format_of(Role::q, i, *both, l.plain_dim), {attention.q_heads, l.kv_rank, l.plain_dim},
-        *both, [both, per_head, l](int h) { return transposed(rows_of(model::whole(*both), h * per_head, l.plain_dim)); },
-        attention.q_heads);
-    add(target(&TensorNames::v_up, i, *both), format_of(Role::q, i, *both, l.kv_rank), {attention.q_heads, l.value_dim, l.kv_rank},
-        *both, [both, per_head, l](int h) { return rows_of(model::whole(*both), h * per_head + l.plain_dim, l.value_dim); },
-        attention.q_heads);
+    add(
+        target(&TensorNames::k_up, i, *both), format_of(Role::q, i, *both, l.plain_dim), {attention.q_heads, l.kv_rank, l.plain_dim}, *both,
+        [both, per_head, l](int h) { return transposed(rows_of(model::whole(*both), h * per_head, l.plain_dim)); }, attention.q_heads);
+    add(
+        target(&TensorNames::v_up, i, *both), format_of(Role::q, i, *both, l.kv_rank), {attention.q_heads, l.value_dim, l.kv_rank}, *both,
+        [both, per_head, l](int h) { return rows_of(model::whole(*both), h * per_head + l.plain_dim, l.value_dim); }, attention.q_heads);
   }
 
   // ---- experts
@@ -221,9 +245,9 @@ class Builder {
     const int count = from_.layers[static_cast<size_t>(i)].feed_forward.experts.count;
     const auto expert = each_expert(from, i, count, stored);
     const Tensor& source = *find(from, i);
-    PlannedTensor& planned =
-        add(target(to, i, source), format_of(use, i, source, inputs), {count, outputs, inputs}, source,
-            [=](int e) { return stored == outputs ? expert(e) : some_rows(expert(e), first, outputs, step); }, count);
+    PlannedTensor& planned = add(
+        target(to, i, source), format_of(use, i, source, inputs), {count, outputs, inputs}, source,
+        [=](int e) { return stored == outputs ? expert(e) : some_rows(expert(e), first, outputs, step); }, count);
     for (int e = 1; e < count && (names_.*from).find("%e") != std::string::npos; ++e) planned.sources.push_back(find(from, i, e));
   }
 
@@ -271,7 +295,8 @@ class Builder {
     numbers(&TensorNames::conv, i, {s.conv_channels(), s.conv});
     if (scalar) numbers(&TensorNames::state_norm, i, {s.groups, s.inner / s.groups});
     numbers(&TensorNames::skip, i, scalar ? std::vector<int64_t>{s.heads, 1} : std::vector<int64_t>{s.inner});
-    PlannedTensor* decay = numbers(&TensorNames::decay, i, scalar ? std::vector<int64_t>{s.heads, 1} : std::vector<int64_t>{s.inner, s.state});
+    PlannedTensor* decay =
+        numbers(&TensorNames::decay, i, scalar ? std::vector<int64_t>{s.heads, 1} : std::vector<int64_t>{s.inner, s.state});
     if (!decay || !names_.decay_is_log) return;
     decay->part = [source = decay->sources.front()](int) {
       std::vector<float> values = model::floats_of(*source);
@@ -288,7 +313,8 @@ class Builder {
     for (int e = 0; e < others; ++e) {
       if (const Tensor* tensor = find(role, 0, e)) all.push_back(tensor);
     }
-    add(target(role, 0, *first), format_of(Role::gate, -1, *first, from_.hidden), {others, from_.hidden, from_.hidden}, *first,
+    add(
+        target(role, 0, *first), format_of(Role::gate, -1, *first, from_.hidden), {others, from_.hidden, from_.hidden}, *first,
         [all](int e) { return model::whole(*all[static_cast<size_t>(e)]); }, others)
         .sources = all;
   }
@@ -296,7 +322,8 @@ class Builder {
   void refuse_leftovers() const {
     for (const auto& [name, tensor] : folder_.tensors.all()) {
       const auto begins = [&, &tensor_name = name](const std::string& prefix) { return tensor_name.starts_with(prefix); };
-      if (used_.contains(name) || !model::is_text_tensor(name) || std::any_of(names_.ignored.begin(), names_.ignored.end(), begins)) continue;
+      if (used_.contains(name) || !model::is_text_tensor(name) || std::any_of(names_.ignored.begin(), names_.ignored.end(), begins))
+        continue;
       throw Error(fmt::format("tensor {} has no place in a {} model as this engine computes it", name, from_.family), tensor.where,
                   "use a model without it: leaving it out would give wrong results");
     }

@@ -50,9 +50,7 @@ class TokenizerJson {
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& what, const std::string& mend) const {
-    throw Error("the tokenizer " + what, source_, mend);
-  }
+  [[noreturn]] void refuse(const std::string& what, const std::string& mend) const { throw Error("the tokenizer " + what, source_, mend); }
 
   static const json& part(const json& object, const char* name) {
     static const json kNone;
@@ -176,7 +174,8 @@ class TokenizerJson {
       if (type == "Split") splits.push_back(text_of(part(step, "pattern"), "Regex"));
       else if (type == "Digits") splits.push_back(step.value("individual_digits", false) ? kOneDigit : R"(\p{N}+)");
       else if (type == "ByteLevel" && step.value("use_regex", true)) splits.push_back(kByteLevelSplit);
-      else if (type != "ByteLevel") refuse("cuts texts by " + files::in_quotes(type), "name the pre-tokenizer that llama.cpp has for it: --pre");
+      else if (type != "ByteLevel")
+        refuse("cuts texts by " + files::in_quotes(type), "name the pre-tokenizer that llama.cpp has for it: --pre");
     }
     const std::string_view name = text::pre_tokenizer_name(splits, whole_words);
     if (name.empty()) refuse("cuts texts in a way that has no name here", "name the pre-tokenizer that llama.cpp has for it: --pre");

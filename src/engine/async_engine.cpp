@@ -174,8 +174,8 @@ RequestId AsyncEngine::submit(Request request, Sink sink, Deadline deadline) {
     const std::lock_guard lock(s.mutex);
     const int sequences = s.engine.options().sequences, most = sequences + s.async.most_waiting;
     if (s.unfinished >= most) {
-      throw QueueFull(fmt::format("{} requests run and {} wait, which is as many as may", sequences, s.unfinished - sequences),
-                      "request", "send it again later");
+      throw QueueFull(fmt::format("{} requests run and {} wait, which is as many as may", sequences, s.unfinished - sequences), "request",
+                      "send it again later");
     }
     ++s.unfinished;
     id = s.next_id++;

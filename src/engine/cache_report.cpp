@@ -13,10 +13,9 @@ constexpr size_t kReasons = 13;
 static_assert(kReasons == kv::kMissReasons);
 
 // In the order of ReuseReason, which is that of kv::MissReason.
-constexpr std::array<std::string_view, kReasons> kNames = {
-    "none",    "off",       "unknown",        "differs",        "ends",     "dropped",
-    "expired", "no_window", "window_dropped", "window_expired", "no_state", "state_dropped",
-    "state_expired"};
+constexpr std::array<std::string_view, kReasons> kNames = {"none",     "off",           "unknown",      "differs",        "ends",
+                                                           "dropped",  "expired",       "no_window",    "window_dropped", "window_expired",
+                                                           "no_state", "state_dropped", "state_expired"};
 
 std::string count(int tokens) { return fmt::format("{}", fmt::group_digits(tokens)); }
 
@@ -70,8 +69,7 @@ ReuseReport report_of(const kv::Reuse& found, int prompt_tokens) {
 }
 
 std::string text_of(const ReuseReport& report) {
-  std::string text =
-      fmt::format("reused {} of {} tokens", count(report.reused_tokens), count(report.prompt_tokens));
+  std::string text = fmt::format("reused {} of {} tokens", count(report.reused_tokens), count(report.prompt_tokens));
   if (report.replayed_tokens > 0) {
     text += fmt::format(", read {} again {}", count(report.replayed_tokens),
                         report.exact ? "to restore windows" : "to restore windows approximately");

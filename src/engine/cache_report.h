@@ -12,6 +12,6 @@ namespace fovea {
 
 ReuseReport report_of(const kv::Reuse& found, int prompt_tokens);
 KvGroupStats public_stats(const kv::GroupStats& group, const kv::GroupSpec& spec);  // kind and plan left open
-CacheMap public_map(const kv::CacheMap& map);  // without requests
+CacheMap public_map(const kv::CacheMap& map);                                       // without requests
 
 }  // namespace fovea

@@ -47,8 +47,7 @@ struct Engine::State {
         options(settled_options(wanted, *model)),
         pool(options.threads),
         cache(kv_groups(spec(), options), cache_options(options)),
-        compute(*model->state().kernels, pool,
-                compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
+        compute(*model->state().kernels, pool, compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
         scratch(spec(), options.chunk_tokens, seen_tokens(options)),
         scheduler(cache, options.chunk_tokens, options.eviction.policy != EvictionPolicy::none) {
     scheduler.on_full = [this](RunningRequest& request) { return forget(request); };
@@ -106,8 +105,7 @@ void Engine::State::shift_keys() {
   if (std::none_of(groups.begin(), groups.end(), scaled)) return;
   std::vector<int32_t> tokens = sample_tokens(*model);
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(model->facts().context_tokens)));
-  scratch.key_shifts =
-      measure_key_shifts(spec(), model->state().weights, groups, tokens, compute, scratch, options.chunk_tokens);
+  scratch.key_shifts = measure_key_shifts(spec(), model->state().weights, groups, tokens, compute, scratch, options.chunk_tokens);
 }
 
 int Engine::State::tokens_to_shift(kv::SequenceId sequence, int keep) const {
@@ -169,9 +167,7 @@ Event Engine::State::sample(RunningRequest& request, std::span<const float> logi
 
 namespace {
 
-kv::SessionModel session_model(const Model& model) {
-  return {fingerprint(model.state().spec, model.state().weights), model.facts().name};
-}
+kv::SessionModel session_model(const Model& model) { return {fingerprint(model.state().spec, model.state().weights), model.facts().name}; }
 
 bool wants_logits(const RunningRequest& request, int position) {
   return request.request.on_logits && position >= request.request.logits_from;
@@ -180,8 +176,7 @@ bool wants_logits(const RunningRequest& request, int position) {
 }  // namespace
 
 // One row of logits has been computed for `position` of the request.
-void Engine::State::take_row(RunningRequest& request, int position, std::span<const float> logits,
-                             std::vector<Event>& events) {
+void Engine::State::take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events) {
   if (wants_logits(request, position)) request.request.on_logits(position, logits);
   if (position + 1 < request.prompt_tokens()) return;
   if (position >= request.prompt_tokens() && position != request.computed + request.right) return;  // a guess before it was wrong
@@ -311,8 +306,8 @@ RequestId Engine::submit(Request request) {
   std::vector<int32_t> tokens = request.prompt;
   tokens.reserve(tokens.size() + static_cast<size_t>(std::min(request.max_tokens, s.options.context_tokens)));
   const RequestId id = s.next_id++;
-  s.scheduler.add(std::unique_ptr<RunningRequest>(
-      new RunningRequest{.id = id, .request = std::move(request), .tokens = std::move(tokens)}));
+  s.scheduler.add(
+      std::unique_ptr<RunningRequest>(new RunningRequest{.id = id, .request = std::move(request), .tokens = std::move(tokens)}));
   return id;
 }
 
@@ -382,9 +377,7 @@ FinishReason Engine::generate(Request request, const std::function<bool(int32_t)
 const Model& Engine::model() const { return *state_->model; }
 const EngineOptions& Engine::options() const { return state_->options; }
 
-Plan Engine::plan() const {
-  return state_->model->state().planner->plan(plan_options(state_->options));
-}
+Plan Engine::plan() const { return state_->model->state().planner->plan(plan_options(state_->options)); }
 
 EngineStats Engine::stats() const {
   EngineStats stats = state_->stats;
@@ -396,7 +389,8 @@ EngineStats Engine::stats() const {
   stats.scratch_bytes = static_cast<int64_t>(state_->compute.bytes() + state_->scratch.bytes());
   for (size_t i = 0; i < model::kParts; ++i) {
     const auto part = static_cast<model::Part>(i);
-    if (const double seconds = state_->scratch.times.seconds(part); seconds > 0) stats.part_seconds[std::string(model::name_of(part))] = seconds;
+    if (const double seconds = state_->scratch.times.seconds(part); seconds > 0)
+      stats.part_seconds[std::string(model::name_of(part))] = seconds;
   }
   stats.kv = state_->group_stats();
   return stats;

@@ -23,8 +23,7 @@ class Hash {
     add(matrix.inputs());
     const std::span<const std::byte> all(matrix.data(), matrix.bytes());
     const size_t length = std::min(kSampleBytes, all.size());
-    for (const size_t begin : {size_t{0}, (all.size() - length) / 2, all.size() - length})
-      add(all.subspan(begin, length));
+    for (const size_t begin : {size_t{0}, (all.size() - length) / 2, all.size() - length}) add(all.subspan(begin, length));
   }
   void add(const AlignedArray<float>& norm) {
     if (!norm.empty()) add(std::as_bytes(std::span<const float>(norm.data(), norm.size())));
@@ -43,8 +42,7 @@ uint64_t fingerprint(const model::ModelSpec& spec, const model::Weights& weights
   hash.add(weights.embedding);
   hash.add(weights.final_norm);
   for (const model::LayerWeights& layer : weights.layers) {
-    for (const auto* norm : {&layer.attn_norm, &layer.attn_post_norm, &layer.ffn_norm, &layer.ffn_post_norm})
-      hash.add(*norm);
+    for (const auto* norm : {&layer.attn_norm, &layer.attn_post_norm, &layer.ffn_norm, &layer.ffn_post_norm}) hash.add(*norm);
     for_each_matrix(layer, [&hash](const kernels::PackedMatrix& matrix) { hash.add(matrix); });
   }
   return hash.value();

@@ -9,15 +9,20 @@ namespace {
 
 text::GrammarKind kind_of(GrammarSource::Kind kind) {
   switch (kind) {
-    case GrammarSource::Kind::json_schema: return text::GrammarKind::json_schema;
-    case GrammarSource::Kind::lenient_json_schema: return text::GrammarKind::lenient_json_schema;
-    case GrammarSource::Kind::regex: return text::GrammarKind::regex;
-    default: return text::GrammarKind::lark;
+    case GrammarSource::Kind::json_schema:
+      return text::GrammarKind::json_schema;
+    case GrammarSource::Kind::lenient_json_schema:
+      return text::GrammarKind::lenient_json_schema;
+    case GrammarSource::Kind::regex:
+      return text::GrammarKind::regex;
+    default:
+      return text::GrammarKind::lark;
   }
 }
 
 const text::GrammarVocabulary& vocabulary_of(const Model::State& model) {
-  if (!model.tokenizer) throw Error("has no tokenizer, which grammars need", model.facts.path, "put tokenizer.json or tokenizer.model beside the weights");
+  if (!model.tokenizer)
+    throw Error("has no tokenizer, which grammars need", model.facts.path, "put tokenizer.json or tokenizer.model beside the weights");
   std::call_once(model.grammar_vocabulary_made,
                  [&] { model.grammar_vocabulary = std::make_unique<const text::GrammarVocabulary>(*model.tokenizer); });
   return *model.grammar_vocabulary;

@@ -65,8 +65,7 @@ ModelFacts model_facts(const model::ModelSpec& spec, const files::ModelFiles& fi
   facts.tied_embeddings = model::find_tensor(files.tensors, spec.names.head) == nullptr;
   for (size_t i = 0; i < spec.layers.size(); ++i) facts.layers.push_back(layer_facts(spec, static_cast<int>(i)));
   for (const auto& [name, tensor] : files.tensors.all()) {
-    for (TensorTotals* totals :
-         {&facts.tensors, &facts.tensors_by_format[std::string(fovea::facts(tensor.format).name)]}) {
+    for (TensorTotals* totals : {&facts.tensors, &facts.tensors_by_format[std::string(fovea::facts(tensor.format).name)]}) {
       totals->tensors += 1;
       totals->values += tensor.values();
       totals->bytes += static_cast<int64_t>(tensor.bytes.size());

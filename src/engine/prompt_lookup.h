@@ -22,16 +22,16 @@ class PromptLookup {
   // most_tokens: 1 to kMostTokens
   explicit PromptLookup(int most_tokens) : most_(most_tokens) {}
 
-  // What may follow `tokens`, prompt and output so far: part of them, at most `most`. Each call with the same tokens as the one before and more.
-  // rows: of the step without guesses. times: of steps
+  // What may follow `tokens`, prompt and output so far: part of them, at most `most`. Each call with the same tokens as the one before and
+  // more. rows: of the step without guesses. times: of steps
   std::span<const int32_t> guess(std::span<const int32_t> tokens, int most, int rows, const StepTimes& times);
   void took(int guessed, int right);  // of what was guessed; not to be told where nothing was
 
  private:
   static constexpr int kGram = 3;
-  static constexpr int kFirst = 2;  // guesses, before anything is known
+  static constexpr int kFirst = 2;                              // guesses, before anything is known
   static constexpr int kShortestPause = 2, kLongestPause = 64;  // steps
-  static constexpr double kMemory = 0.8;  // of what was right, from one guess to the next
+  static constexpr double kMemory = 0.8;                        // of what was right, from one guess to the next
 
   void index(std::span<const int32_t> tokens);
   static uint64_t gram_before(std::span<const int32_t> tokens, size_t end);
@@ -39,9 +39,9 @@ class PromptLookup {
   int length_or_pause(int best);
 
   int most_;
-  double right_ = 1.4, tried_ = 2;         // tokens, the older the less; at first as if somewhat more than half had been right
-  bool probe_ = false;                     // after a pause
-  int pause_ = kShortestPause, wait_ = 0;  // steps; wait_: that are left of the pause
+  double right_ = 1.4, tried_ = 2;              // tokens, the older the less; at first as if somewhat more than half had been right
+  bool probe_ = false;                          // after a pause
+  int pause_ = kShortestPause, wait_ = 0;       // steps; wait_: that are left of the pause
   std::unordered_map<uint64_t, int> follower_;  // hash of kGram tokens -> position behind their newest occurrence but the last
   size_t indexed_ = 0;                          // positions whose grams are in there
 };

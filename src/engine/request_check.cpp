@@ -37,9 +37,9 @@ void check_shift(const Request& request, const model::ModelSpec& spec, const Eng
   const int context = options.context_tokens, reached = widest == 0 ? context : context - widest + 1;
   const bool fits = keep >= 0 && keep < context - 2 * kernels::kPageTokens;
   if (fits && span_to_drop(context, reached, whole_pages(keep)) > 0) return;
-  throw Error(fmt::format("nothing can be dropped of a context of {} after {} tokens, before windows of {}",
-                          options.context_tokens, keep, widest),
-              "request", "ask for a longer context (-c), or keep fewer tokens");
+  throw Error(
+      fmt::format("nothing can be dropped of a context of {} after {} tokens, before windows of {}", options.context_tokens, keep, widest),
+      "request", "ask for a longer context (-c), or keep fewer tokens");
 }
 
 }  // namespace
@@ -49,8 +49,8 @@ void check_request(const Request& request, const Model& model, const EngineOptio
   if (request.prompt.empty()) throw Error("the prompt is empty", "request", "give at least one token");
   for (size_t i = 0; i < request.prompt.size(); ++i) {
     if (request.prompt[i] >= 0 && request.prompt[i] < spec.vocabulary) continue;
-    throw Error(fmt::format("token {} is {}, outside the vocabulary of {}", i, request.prompt[i], spec.vocabulary),
-                "request", "tokenize the text with this model's own tokenizer");
+    throw Error(fmt::format("token {} is {}, outside the vocabulary of {}", i, request.prompt[i], spec.vocabulary), "request",
+                "tokenize the text with this model's own tokenizer");
   }
   if (request.logits_from < 0) throw Error("logits_from is negative", "request", "give 0 or more");
   for (const int boundary : request.cache.boundaries) {
@@ -65,7 +65,8 @@ void check_request(const Request& request, const Model& model, const EngineOptio
     throw Error("an embedding is of a prompt alone", "request", "ask for no tokens and no logits");
   }
   if (request.prompt_lookup < 0 || request.prompt_lookup > PromptLookup::kMostTokens) {
-    throw Error(fmt::format("prompt_lookup is {}", request.prompt_lookup), "request", fmt::format("give 0 to {}", PromptLookup::kMostTokens));
+    throw Error(fmt::format("prompt_lookup is {}", request.prompt_lookup), "request",
+                fmt::format("give 0 to {}", PromptLookup::kMostTokens));
   }
   if (request.max_tokens < 0) throw Error("max_tokens is negative", "request", "give 0 or more");
   if (request.top_logprobs.value_or(0) < 0) throw Error("top_logprobs is negative", "request", "give 0 or more");

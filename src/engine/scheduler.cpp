@@ -9,7 +9,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kFewRows = 16;  // of a step: beyond, guesses of one request are paid for by the others
+constexpr int kFewRows = 16;       // of a step: beyond, guesses of one request are paid for by the others
 constexpr int kWorthWaiting = 16;  // tokens that another request is about to compute anyway
 
 int common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -98,8 +98,8 @@ Scheduler::Waiting::iterator Scheduler::next_to_start() {
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
     return std::tuple(-int64_t{a.priority}, a.running, a.place) < std::tuple(-int64_t{b.priority}, b.running, b.place);
   });
-  const auto found = std::find_if(candidates.begin(), candidates.end(),
-                                  [&](const Candidate& c) { return !follows_another(*waiting_[c.place]); });
+  const auto found =
+      std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) { return !follows_another(*waiting_[c.place]); });
   return found == candidates.end() ? waiting_.end() : waiting_.begin() + static_cast<ptrdiff_t>(found->place);
 }
 
@@ -137,7 +137,8 @@ void Scheduler::guess(RunningRequest& request, int most, int rows) {
   request.guessed.clear();
   request.right = 0;
   const Request& wanted = request.request;
-  if (wanted.prompt_lookup == 0 || wanted.on_logits || wanted.shift_after || (evicts_ && wanted.evict) || cache_.boundaries_end_steps()) return;
+  if (wanted.prompt_lookup == 0 || wanted.on_logits || wanted.shift_after || (evicts_ && wanted.evict) || cache_.boundaries_end_steps())
+    return;
   if (!request.lookup) request.lookup.emplace(wanted.prompt_lookup);
   most = std::min(most, wanted.max_tokens - request.generated - 1);
   const std::span<const int32_t> guessed = request.lookup->guess(request.tokens, most, rows, times_);
@@ -164,8 +165,7 @@ void Scheduler::add_prompts(int rows, model::Batch& batch, std::vector<RunningRe
   }
   if (prompts.empty()) return;
   RunningRequest* const oldest = prompts.front();  // of those in the queue of the running
-  std::sort(prompts.begin() + 1, prompts.end(),
-            [&](auto* a, auto* b) { return std::pair(left(*a), a->id) < std::pair(left(*b), b->id); });
+  std::sort(prompts.begin() + 1, prompts.end(), [&](auto* a, auto* b) { return std::pair(left(*a), a->id) < std::pair(left(*b), b->id); });
   std::rotate(prompts.begin(), prompts.begin() + 1, prompts.end());
   const int end = batch.rows() + rows;
   for (RunningRequest* prompt : prompts) {

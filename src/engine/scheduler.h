@@ -25,14 +25,14 @@ struct RunningRequest {
   RequestId id = 0;
   Request request = {};
   std::vector<int32_t> tokens = {};  // prompt and output
-  int computed = 0;             // of them, through the model
+  int computed = 0;                  // of them, through the model
   int generated = 0;
   kv::SequenceId sequence{};
-  std::optional<sampling::Sampler> sampler = {};  // from the first token on: those that wait cost little
+  std::optional<sampling::Sampler> sampler = {};   // from the first token on: those that wait cost little
   std::optional<TokenConstraint> constraint = {};  // likewise, where the request has a grammar
   ReuseReport reuse = {};
   LossReport lost = {};
-  MeanPooling pooled = {};  // of Request::embed
+  MeanPooling pooled = {};                  // of Request::embed
   std::optional<PromptLookup> lookup = {};  // from the first token on, where the request wants it
   std::vector<int32_t> guessed = {};        // of this step: what may follow tokens
   int right = 0;                            // of guessed, the first so many: what came

@@ -57,7 +57,8 @@ int newest_wanted(std::span<const kv::GroupSpec> groups) {
 std::string codecs_of(const SessionFacts& session) {
   std::string text;
   for (const SessionGroupFacts& group : session.groups) {
-    if (group.kind != "state" && group.kind != "newest") text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
+    if (group.kind != "state" && group.kind != "newest")
+      text += fmt::format("{}--kv-{} {}", text.empty() ? "" : " ", group.kind, group.codec);
   }
   return session.kv_newest_tokens == EngineOptions::kUsualNewest ? text : fmt::format("{} --kv-newest {}", text, session.kv_newest_tokens);
 }
@@ -75,8 +76,7 @@ SessionFacts inspect_session(const std::string& path) {
   facts.tokens = static_cast<int>(state.tokens.size());
   facts.held_tokens = state.held;
   facts.note = state.note;
-  for (size_t i = 0; i < state.groups.size(); ++i)
-    facts.groups.push_back(facts_of(file.groups()[i], state.groups[i], state.held));
+  for (size_t i = 0; i < state.groups.size(); ++i) facts.groups.push_back(facts_of(file.groups()[i], state.groups[i], state.held));
   facts.kv_newest_tokens = newest_wanted(file.groups());
   facts.saves = file.counts().states;
   facts.file_bytes = file.file_bytes();

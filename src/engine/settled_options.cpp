@@ -47,7 +47,7 @@ void require_turning_keys(const EngineOptions& options, const model::ModelSpec& 
 
 namespace {
 
-constexpr int kUsualStates = 16;  // kept beside those of running requests: one serves one position
+constexpr int kUsualStates = 16;                   // kept beside those of running requests: one serves one position
 constexpr int64_t kMostMemory = int64_t{1} << 60;  // where the system does not say what is free
 
 void check_range(std::string_view name, int value, int least, int most) {

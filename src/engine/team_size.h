@@ -26,11 +26,11 @@ class TeamSize {
 
   int most_, size_;
   int rows_ = 0;
-  double seconds_ = 0;  // of a step with size_ threads: a running mean; 0: not measured yet
-  double stalled_ = 0;  // likewise, as a share of the time
+  double seconds_ = 0;                    // of a step with size_ threads: a running mean; 0: not measured yet
+  double stalled_ = 0;                    // likewise, as a share of the time
   int trial_size_ = 0, trial_steps_ = 0;  // steps left; 0: no trial
   double trial_seconds_ = 0;
-  unsigned attempts_ = 0;  // at fewer threads
+  unsigned attempts_ = 0;       // at fewer threads
   int wait_ = 0, backoff_ = 0;  // steps before the next trial; what a failed trial sets it to
 };
 

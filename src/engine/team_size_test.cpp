@@ -12,8 +12,7 @@ struct Cost {
 };
 
 // Steps of one row whose cost depends on the number of threads; returns how often each number was used.
-template <typename CostOf>
-std::array<int, 9> run(TeamSize& team, int steps, CostOf cost_of) {
+template <typename CostOf> std::array<int, 9> run(TeamSize& team, int steps, CostOf cost_of) {
   std::array<int, 9> used{};
   for (int i = 0; i < steps; ++i) {
     const int threads = team.next();

@@ -18,9 +18,7 @@ std::vector<TokenKind> kinds_from(const std::vector<int>& types) {
   return kinds;
 }
 
-std::string config_of(const files::ModelFiles& model) {
-  return model.side_file("tokenizer_config.json").value_or("");
-}
+std::string config_of(const files::ModelFiles& model) { return model.side_file("tokenizer_config.json").value_or(""); }
 
 std::optional<std::string> template_source(const files::ModelFiles& model) {
   if (model.container == files::Container::gguf) {
@@ -80,11 +78,8 @@ std::optional<Tokenizer> load_tokenizer(const files::ModelFiles& model) {
 std::optional<ChatTemplate> load_chat_template(const files::ModelFiles& model, const Tokenizer& tokenizer) {
   auto source = template_source(model);
   if (!source) return std::nullopt;
-  const auto text_of = [&](std::optional<int32_t> id) {
-    return id ? tokenizer.token_bytes(*id, true) : std::string();
-  };
-  return ChatTemplate(std::move(*source), text_of(tokenizer.bos()), text_of(tokenizer.eos()),
-                      model.path + ", chat template");
+  const auto text_of = [&](std::optional<int32_t> id) { return id ? tokenizer.token_bytes(*id, true) : std::string(); };
+  return ChatTemplate(std::move(*source), text_of(tokenizer.bos()), text_of(tokenizer.eos()), model.path + ", chat template");
 }
 
 }  // namespace fovea::text

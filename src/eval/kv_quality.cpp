@@ -61,7 +61,9 @@ std::vector<KvQuality> measure_kv_quality(const std::shared_ptr<const Model>& mo
   const std::vector<int32_t> tokens = first_tokens(*model, job);
   const auto vocabulary = static_cast<size_t>(model->facts().vocabulary);
   std::vector<float> expected(static_cast<size_t>(kChunk) * vocabulary);
-  const auto row = [&](int position) { return std::span(expected).subspan(static_cast<size_t>(position % kChunk) * vocabulary, vocabulary); };
+  const auto row = [&](int position) {
+    return std::span(expected).subspan(static_cast<size_t>(position % kChunk) * vocabulary, vocabulary);
+  };
   Reader base(model, options_for(reference, {reference.kv_local, reference.kv_global}, job.context), tokens,
               [&](int position, std::span<const float> logits) { std::copy(logits.begin(), logits.end(), row(position).begin()); });
 

@@ -17,8 +17,7 @@ double log_probability(std::span<const float> logits, int32_t token) {
   bool any_nan = false;
   size_t i = 0;
   for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane)
-      sums[lane] += sampling::exp_nonpositive(logits[i + lane] - largest);
+    for (size_t lane = 0; lane < kLanes; ++lane) sums[lane] += sampling::exp_nonpositive(logits[i + lane] - largest);
   }
   for (; i < logits.size(); ++i) sums[0] += sampling::exp_nonpositive(logits[i] - largest);
   for (const float logit : logits) any_nan |= logit != logit;

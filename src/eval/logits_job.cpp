@@ -26,8 +26,7 @@ void run_request(Engine& engine, std::vector<int32_t> tokens, int from, files::N
 
 }  // namespace
 
-EngineStats write_logits(const std::shared_ptr<const Model>& model, EngineOptions options,
-                         const LogitsJob& job) {
+EngineStats write_logits(const std::shared_ptr<const Model>& model, EngineOptions options, const LogitsJob& job) {
   const std::vector<int32_t> tokens = files::read_npy_integers(job.tokens_path);
   const auto total = static_cast<int64_t>(tokens.size());
   if (total == 0) throw Error("there are no tokens", job.tokens_path, "give at least one token");

@@ -22,10 +22,9 @@ int chunk_count(const PerplexityJob& job, size_t tokens) {
   const size_t available = tokens / static_cast<size_t>(job.context);
   const size_t wanted = job.chunks > 0 ? static_cast<size_t>(job.chunks) : std::max<size_t>(available, 1);
   if (wanted > available) {
-    throw Error(fmt::format("the text has {} tokens: {} chunks of {}", tokens, available, job.context),
-                "text",
-                fmt::format("{} chunk{} wanted: give a longer text, a shorter context or fewer chunks",
-                            wanted, wanted == 1 ? " is" : "s are"));
+    throw Error(
+        fmt::format("the text has {} tokens: {} chunks of {}", tokens, available, job.context), "text",
+        fmt::format("{} chunk{} wanted: give a longer text, a shorter context or fewer chunks", wanted, wanted == 1 ? " is" : "s are"));
   }
   return static_cast<int>(wanted);
 }
@@ -38,13 +37,11 @@ std::optional<int32_t> leading_bos(const Model& model, const std::vector<int32_t
 
 void check_counted(const PerplexityJob& job, const EvictionOptions& fresh) {
   if (job.last_tokens < 0 || job.last_tokens >= job.context) {
-    throw Error(fmt::format("the last {} tokens are to be counted of {}", job.last_tokens, job.context), "perplexity",
-                "count fewer");
+    throw Error(fmt::format("the last {} tokens are to be counted of {}", job.last_tokens, job.context), "perplexity", "count fewer");
   }
   const bool fits = job.fresh_tokens > fresh.sinks + fresh.interval_tokens && job.fresh_tokens <= job.context - job.last_tokens;
   if (job.fresh_tokens == 0 || (fits && job.last_tokens > 0)) return;
-  throw Error(fmt::format("fresh contexts of {} tokens do not go with the last {} of {}", job.fresh_tokens, job.last_tokens,
-                          job.context),
+  throw Error(fmt::format("fresh contexts of {} tokens do not go with the last {} of {}", job.fresh_tokens, job.last_tokens, job.context),
               "perplexity", "give more than sinks and tokens at a time, and less than what comes before the last tokens");
 }
 
@@ -103,8 +100,7 @@ class ChunkMeter {
 
 }  // namespace
 
-Perplexity measure_perplexity(const std::shared_ptr<const Model>& model, EngineOptions options,
-                              const PerplexityJob& job) {
+Perplexity measure_perplexity(const std::shared_ptr<const Model>& model, EngineOptions options, const PerplexityJob& job) {
   const std::vector<int32_t> tokens = model->tokenize(job.text);
   const int chunks = chunk_count(job, tokens.size());
   const std::optional<int32_t> bos = leading_bos(*model, tokens);

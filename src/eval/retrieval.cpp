@@ -45,8 +45,10 @@ Tokens text_with_notes(const Model& model, const RetrievalJob& job) {
     const Tokens written = model.tokenize(note.question + note.answer, false);
     const int end = static_cast<int>(int64_t{job.context - kQuestion} * (i + 1) / notes);
     const int room = end - static_cast<int>(text.size() + written.size());
-    if (room < 0) throw Error(fmt::format("{} notes do not fit {} tokens", notes, job.context), "retrieval", "ask for fewer notes or a longer context");
-    if (used + static_cast<size_t>(room) > filler.size()) throw Error("the text is too short", "text", fmt::format("give {} tokens or more", job.context));
+    if (room < 0)
+      throw Error(fmt::format("{} notes do not fit {} tokens", notes, job.context), "retrieval", "ask for fewer notes or a longer context");
+    if (used + static_cast<size_t>(room) > filler.size())
+      throw Error("the text is too short", "text", fmt::format("give {} tokens or more", job.context));
     text.insert(text.end(), filler.begin() + static_cast<ptrdiff_t>(used), filler.begin() + static_cast<ptrdiff_t>(used) + room);
     used += static_cast<size_t>(room);
     append(text, written);

@@ -100,11 +100,18 @@ std::string roofline_figure(std::string_view model, const MachineLimits& limits,
   draw_roof(svg, plane, limits);
   for (size_t i = 0; i < rows.size(); ++i) draw_row(svg, plane, rows[i], i);
 
-  nlohmann::ordered_json data = {{"figure", "roofline"}, {"model", model}, {"threads", limits.threads},
-                                 {"read_gb_per_s", limits.read_gb_per_s}, {"int8_gmac_per_s", limits.int8_gmac_per_s}};
+  nlohmann::ordered_json data = {{"figure", "roofline"},
+                                 {"model", model},
+                                 {"threads", limits.threads},
+                                 {"read_gb_per_s", limits.read_gb_per_s},
+                                 {"int8_gmac_per_s", limits.int8_gmac_per_s}};
   for (const SpeedRow& row : rows) {
-    data["rows"].push_back({{"phase", row.phase}, {"depth", row.depth}, {"macs_per_byte", intensity(row)},
-                            {"gmac_per_s", row.gmac_per_s}, {"gb_per_s", row.gb_per_s}, {"share_of_limit", row.share_of_limit}});
+    data["rows"].push_back({{"phase", row.phase},
+                            {"depth", row.depth},
+                            {"macs_per_byte", intensity(row)},
+                            {"gmac_per_s", row.gmac_per_s},
+                            {"gb_per_s", row.gb_per_s},
+                            {"share_of_limit", row.share_of_limit}});
   }
   return svg.document(data);
 }

@@ -166,8 +166,8 @@ int SpeedJob::context_tokens(int chunk_tokens) const {
   return deepest + chunk_tokens + std::max(prompt_tokens, decode_tokens) + 2;
 }
 
-std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, EngineOptions options,
-                                    const SpeedJob& job, const MachineLimits& limits) {
+std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, EngineOptions options, const SpeedJob& job,
+                                    const MachineLimits& limits) {
   check(job);
   SpeedMeter meter(model, options, job);
   const eval::WorkEstimate estimate(model->facts(), model->bytes_per_token(), model->macs_per_token(), meter.options());
@@ -183,8 +183,7 @@ std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, E
       if (decode.tokens > 0) add_round(meter.decode(depth, decode.tokens), job.rounds, decode);
     }
     if (prefill.tokens > 0) {
-      derive(prefill, prefill_work(estimate, depth, prefill.tokens, meter.options().chunk_tokens), 0,
-             limits.int8_gmac_per_s);
+      derive(prefill, prefill_work(estimate, depth, prefill.tokens, meter.options().chunk_tokens), 0, limits.int8_gmac_per_s);
       rows.push_back(prefill);
     }
     if (decode.tokens > 0) {

@@ -46,8 +46,8 @@ class ByteReader {
   // them.
   void require_room(uint64_t count, size_t least_bytes_each, std::string_view what) const {
     if (count <= remaining() / least_bytes_each) return;
-    throw Error("claims " + std::to_string(count) + " " + std::string(what) + ", more than the " +
-                    std::to_string(remaining()) + " bytes left in the file can hold",
+    throw Error("claims " + std::to_string(count) + " " + std::string(what) + ", more than the " + std::to_string(remaining()) +
+                    " bytes left in the file can hold",
                 where(), kFetchAgain);
   }
 

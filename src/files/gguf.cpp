@@ -20,8 +20,7 @@ constexpr uint64_t kLeastAlignment = 8;
 constexpr uint64_t kLargestAlignment = 1 << 20;
 constexpr uint64_t kTensorNameBytes = 255;  // the specification says 64; longer names exist and do no harm
 constexpr uint32_t kMaxDimensions = 4;
-constexpr size_t kLeastTensorBytes =
-    8 + 1 + 4 + 8 + 4 + 8;  // name of one letter, one dimension, type, offset
+constexpr size_t kLeastTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name of one letter, one dimension, type, offset
 
 constexpr const char* kConvertAgain = "the file is damaged or badly written: fetch or convert it again";
 
@@ -40,17 +39,15 @@ struct TensorEntry {
 Header read_header(ByteReader& reader) {
   const auto magic = reader.take(sizeof kMagic, "the magic number");
   if (std::memcmp(magic.data(), kMagic, sizeof kMagic) != 0) {
-    throw Error("is not a GGUF file: it does not begin with 'GGUF'", reader.source(),
-                "name a .gguf model file");
+    throw Error("is not a GGUF file: it does not begin with 'GGUF'", reader.source(), "name a .gguf model file");
   }
   const auto version = reader.read<uint32_t>("the version");
   if (version != 0 && (version & 0xFFFFu) == 0) {
-    throw Error("is a big-endian GGUF file, which this engine does not read", reader.source(),
-                "use a little-endian file of the model");
+    throw Error("is a big-endian GGUF file, which this engine does not read", reader.source(), "use a little-endian file of the model");
   }
   if (version != 2 && version != 3) {
-    throw Error("is GGUF version " + std::to_string(version) + ", which this engine does not read",
-                reader.source(), "use a file of version 2 or 3");
+    throw Error("is GGUF version " + std::to_string(version) + ", which this engine does not read", reader.source(),
+                "use a file of version 2 or 3");
   }
   const auto tensors = reader.read<uint64_t>("the tensor count");
   const auto keys = reader.read<uint64_t>("the key count");
@@ -61,11 +58,9 @@ uint64_t alignment_of(const Metadata& metadata) {
   const Value* value = metadata.find("general.alignment");
   if (!value) return kDefaultAlignment;
   const auto* alignment = std::get_if<int64_t>(value);
-  if (!alignment || *alignment < static_cast<int64_t>(kLeastAlignment) ||
-      *alignment > static_cast<int64_t>(kLargestAlignment) ||
+  if (!alignment || *alignment < static_cast<int64_t>(kLeastAlignment) || *alignment > static_cast<int64_t>(kLargestAlignment) ||
       !std::has_single_bit(static_cast<uint64_t>(*alignment))) {
-    throw Error("is not a power of two from " + std::to_string(kLeastAlignment) + " to " +
-                    std::to_string(kLargestAlignment),
+    throw Error("is not a power of two from " + std::to_string(kLeastAlignment) + " to " + std::to_string(kLargestAlignment),
                 metadata.source() + ", key 'general.alignment'", kConvertAgain);
   }
   return static_cast<uint64_t>(*alignment);
@@ -83,25 +78,23 @@ NumberFormat format_of(uint32_t type, const Tensor& tensor) {
   if (const auto format = number_format_of_gguf_type(type)) return *format;
   const std::string_view name = gguf_type_name(type);
   const std::string stored = name.empty() ? "type " + std::to_string(type) : std::string(name);
-  throw Error(
-      "tensor " + in_quotes(tensor.name) + " is stored as " + stored + ", which this engine does not read",
-      tensor.where, "use a file of the model in one of: " + readable_formats());
+  throw Error("tensor " + in_quotes(tensor.name) + " is stored as " + stored + ", which this engine does not read", tensor.where,
+              "use a file of the model in one of: " + readable_formats());
 }
 
 // GGUF lists the innermost extent first.
 std::vector<int64_t> read_shape(ByteReader& reader, const Tensor& tensor) {
   const auto dimensions = reader.read<uint32_t>("the number of dimensions");
   if (dimensions < 1 || dimensions > kMaxDimensions) {
-    throw Error("tensor " + in_quotes(tensor.name) + " has " + std::to_string(dimensions) +
-                    " dimensions, expected 1 to " + std::to_string(kMaxDimensions),
+    throw Error("tensor " + in_quotes(tensor.name) + " has " + std::to_string(dimensions) + " dimensions, expected 1 to " +
+                    std::to_string(kMaxDimensions),
                 tensor.where, kConvertAgain);
   }
   std::vector<int64_t> shape(dimensions);
   for (uint32_t i = 0; i < dimensions; ++i) {
     const auto extent = reader.read<uint64_t>("a dimension");
     if (extent < 1 || extent > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      throw Error("tensor " + in_quotes(tensor.name) + " has an extent of " + std::to_string(extent),
-                  tensor.where, kConvertAgain);
+      throw Error("tensor " + in_quotes(tensor.name) + " has an extent of " + std::to_string(extent), tensor.where, kConvertAgain);
     }
     shape[dimensions - 1 - i] = static_cast<int64_t>(extent);
   }
@@ -112,8 +105,7 @@ uint64_t bytes_needed(const Tensor& tensor) {
   const NumberFormatFacts& format = facts(tensor.format);
   if (tensor.shape.back() % format.block_values != 0) {
     throw Error("tensor " + in_quotes(tensor.name) + " has rows of " + std::to_string(tensor.shape.back()) +
-                    " values, not a multiple of the " + std::to_string(format.block_values) +
-                    " of a block of " + std::string(format.name),
+                    " values, not a multiple of the " + std::to_string(format.block_values) + " of a block of " + std::string(format.name),
                 tensor.where, kConvertAgain);
   }
   int64_t bytes = format.block_bytes;
@@ -124,8 +116,7 @@ uint64_t bytes_needed(const Tensor& tensor) {
     overflow |= __builtin_mul_overflow(values, tensor.shape[i], &values);
   }
   if (overflow) {
-    throw Error("tensor " + in_quotes(tensor.name) + " has a shape whose size overflows", tensor.where,
-                kConvertAgain);
+    throw Error("tensor " + in_quotes(tensor.name) + " has a shape whose size overflows", tensor.where, kConvertAgain);
   }
   return static_cast<uint64_t>(bytes);
 }
@@ -151,9 +142,8 @@ void place(TensorEntry& entry, std::span<const std::byte> data, uint64_t alignme
                 tensor.where, kConvertAgain);
   }
   if (entry.offset > data.size() || entry.bytes > data.size() - entry.offset) {
-    throw Error("tensor " + in_quotes(tensor.name) + " needs " + std::to_string(entry.bytes) +
-                    " bytes at offset " + std::to_string(entry.offset) + " of the data, which has " +
-                    std::to_string(data.size()),
+    throw Error("tensor " + in_quotes(tensor.name) + " needs " + std::to_string(entry.bytes) + " bytes at offset " +
+                    std::to_string(entry.offset) + " of the data, which has " + std::to_string(data.size()),
                 tensor.where, ByteReader::kFetchAgain);
   }
   tensor.bytes = data.subspan(entry.offset, entry.bytes);
@@ -164,14 +154,12 @@ void refuse_overlaps(std::vector<TensorEntry>& entries) {
   for (size_t i = 1; i < entries.size(); ++i) {
     const TensorEntry& before = entries[i - 1];
     if (before.offset + before.bytes <= entries[i].offset) continue;
-    throw Error(
-        "tensors " + in_quotes(before.tensor.name) + " and " + in_quotes(entries[i].tensor.name) + " overlap",
-        entries[i].tensor.where, kConvertAgain);
+    throw Error("tensors " + in_quotes(before.tensor.name) + " and " + in_quotes(entries[i].tensor.name) + " overlap",
+                entries[i].tensor.where, kConvertAgain);
   }
 }
 
-TensorTable read_tensors(ByteReader& reader, uint64_t count, uint64_t alignment,
-                         std::span<const std::byte> file) {
+TensorTable read_tensors(ByteReader& reader, uint64_t count, uint64_t alignment, std::span<const std::byte> file) {
   reader.require_room(count, kLeastTensorBytes, "tensors");
   std::vector<TensorEntry> entries;
   entries.reserve(count);

@@ -13,11 +13,10 @@ namespace {
 enum class ValueType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
 constexpr uint32_t kValueTypes = 13;
 
-constexpr uint64_t kKeyBytes = 65535;       // the specification's limit
-constexpr size_t kLeastTextBytes = 8;       // an empty text is its length alone
-constexpr size_t kLeastArrayBytes = 4 + 8;  // element type and count
-constexpr size_t kLeastEntryBytes =
-    8 + 1 + 4 + 1;  // key length, key of one letter, type, a value of one byte
+constexpr uint64_t kKeyBytes = 65535;               // the specification's limit
+constexpr size_t kLeastTextBytes = 8;               // an empty text is its length alone
+constexpr size_t kLeastArrayBytes = 4 + 8;          // element type and count
+constexpr size_t kLeastEntryBytes = 8 + 1 + 4 + 1;  // key length, key of one letter, type, a value of one byte
 constexpr int kArrayDepth = 4;
 
 constexpr const char* kConvertAgain = "the file is damaged or badly written: fetch or convert it again";
@@ -25,8 +24,7 @@ constexpr const char* kConvertAgain = "the file is damaged or badly written: fet
 // Reads the values of one key.
 class ValueReader {
  public:
-  ValueReader(ByteReader& reader, const std::string& key)
-      : reader_(reader), what_("the value of key " + in_quotes(key)) {}
+  ValueReader(ByteReader& reader, const std::string& key) : reader_(reader), what_("the value of key " + in_quotes(key)) {}
 
   // Empty for an array of arrays.
   std::optional<Value> read() {
@@ -106,8 +104,7 @@ class ValueReader {
 
   void skip_arrays(uint64_t count, int depth_left) {
     if (depth_left == 0) {
-      throw Error(what_ + " is an array nested more than " + std::to_string(kArrayDepth) + " deep",
-                  reader_.where(), kConvertAgain);
+      throw Error(what_ + " is an array nested more than " + std::to_string(kArrayDepth) + " deep", reader_.where(), kConvertAgain);
     }
     for (uint64_t i = 0; i < count; ++i) {
       const ValueType element = read_type();
@@ -122,8 +119,7 @@ class ValueReader {
   ValueType read_type() {
     const auto number = reader_.read<uint32_t>(what_);
     if (number >= kValueTypes) {
-      throw Error(what_ + " has type " + std::to_string(number) + ", which GGUF does not define",
-                  reader_.where(), kConvertAgain);
+      throw Error(what_ + " has type " + std::to_string(number) + ", which GGUF does not define", reader_.where(), kConvertAgain);
     }
     return static_cast<ValueType>(number);
   }
@@ -137,8 +133,7 @@ class ValueReader {
   template <typename Stored> int64_t read_integer() {
     const auto value = reader_.read<Stored>(what_);
     if (std::cmp_greater(value, std::numeric_limits<int64_t>::max())) {
-      throw Error(what_ + " is " + std::to_string(value) + ", beyond the integers of 64 bits with sign",
-                  reader_.where(), kConvertAgain);
+      throw Error(what_ + " is " + std::to_string(value) + ", beyond the integers of 64 bits with sign", reader_.where(), kConvertAgain);
     }
     return static_cast<int64_t>(value);
   }
@@ -146,8 +141,7 @@ class ValueReader {
   bool read_boolean() {
     const auto value = reader_.read<uint8_t>(what_);
     if (value > 1) {
-      throw Error(what_ + " is the boolean " + std::to_string(value) + ", expected 0 or 1", reader_.where(),
-                  kConvertAgain);
+      throw Error(what_ + " is the boolean " + std::to_string(value) + ", expected 0 or 1", reader_.where(), kConvertAgain);
     }
     return value == 1;
   }
@@ -187,8 +181,7 @@ class ValueReader {
 std::string read_gguf_text(ByteReader& reader, const std::string& what, uint64_t limit_bytes) {
   const auto length = reader.read<uint64_t>(what);
   if (length > limit_bytes) {
-    throw Error(what + " claims " + std::to_string(length) + " bytes, more than the " +
-                    std::to_string(limit_bytes) + " allowed",
+    throw Error(what + " claims " + std::to_string(length) + " bytes, more than the " + std::to_string(limit_bytes) + " allowed",
                 reader.where(), ByteReader::kFetchAgain);
   }
   const auto bytes = reader.take(length, what);
@@ -204,8 +197,7 @@ Metadata read_gguf_metadata(ByteReader& reader, uint64_t count) {
     const std::string place = "key " + std::to_string(i);
     std::string key = read_gguf_text(reader, place, kKeyBytes);
     if (key.empty()) throw Error(place + " has an empty name", reader.where(), kConvertAgain);
-    if (metadata.has(key))
-      throw Error("key " + in_quotes(key) + " is there twice", reader.where(), kConvertAgain);
+    if (metadata.has(key)) throw Error("key " + in_quotes(key) + " is there twice", reader.where(), kConvertAgain);
     if (auto value = ValueReader(reader, key).read()) metadata.set(std::move(key), std::move(*value));
   }
   return metadata;

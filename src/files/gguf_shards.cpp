@@ -23,9 +23,8 @@ std::string shard_suffix(int number, int count) {
 std::string shard_path(const std::string& first, int number, int count) {
   const std::string suffix = shard_suffix(1, count);
   if (!first.ends_with(suffix)) {
-    throw Error(
-        "is the first of " + std::to_string(count) + " parts, but its name does not end in '" + suffix + "'",
-        first, "give the parts the names they were published under");
+    throw Error("is the first of " + std::to_string(count) + " parts, but its name does not end in '" + suffix + "'", first,
+                "give the parts the names they were published under");
   }
   return first.substr(0, first.size() - suffix.size()) + shard_suffix(number, count);
 }
@@ -38,9 +37,7 @@ GgufContents map_file(ModelFiles& model, const std::string& path) {
 void add_shard(ModelFiles& model, const std::string& path, int index, int count) {
   const GgufContents shard = map_file(model, path);
   if (shard.metadata.integer("split.no", -1) != index || shard.metadata.integer("split.count", -1) != count) {
-    throw Error(
-        "is not part " + std::to_string(index + 1) + " of " + std::to_string(count) + " as its name says",
-        path, kFetchAll);
+    throw Error("is not part " + std::to_string(index + 1) + " of " + std::to_string(count) + " as its name says", path, kFetchAll);
   }
   for (const auto& [name, tensor] : shard.tensors.all()) model.tensors.add(tensor);
 }
@@ -51,9 +48,8 @@ void add_other_shards(ModelFiles& model, int count) {
   }
   const int tensors = model.metadata.integer("split.tensors.count");
   if (std::cmp_not_equal(tensors, model.tensors.size())) {
-    throw Error("the parts hold " + std::to_string(model.tensors.size()) + " tensors, expected " +
-                    std::to_string(tensors),
-                model.path, kFetchAll);
+    throw Error("the parts hold " + std::to_string(model.tensors.size()) + " tensors, expected " + std::to_string(tensors), model.path,
+                kFetchAll);
   }
 }
 
@@ -68,14 +64,12 @@ ModelFiles open_gguf(const std::string& path) {
   model.tensors = std::move(first.tensors);
   const int count = model.metadata.integer("split.count", 1);
   if (count < 0 || count > kMostShards) {
-    throw Error("claims to be in " + std::to_string(count) + " parts", path + ", key 'split.count'",
-                kFetchAll);
+    throw Error("claims to be in " + std::to_string(count) + " parts", path + ", key 'split.count'", kFetchAll);
   }
   const int index = model.metadata.integer("split.no", 0);
   if (index != 0) {
-    throw Error("is part " + std::to_string(int64_t{index} + 1) + " of a model in " + std::to_string(count) +
-                    " parts",
-                path, "name the first part, whose name ends in '" + shard_suffix(1, count) + "'");
+    throw Error("is part " + std::to_string(int64_t{index} + 1) + " of a model in " + std::to_string(count) + " parts", path,
+                "name the first part, whose name ends in '" + shard_suffix(1, count) + "'");
   }
   if (count > 1) add_other_shards(model, count);
   return model;

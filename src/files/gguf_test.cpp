@@ -160,8 +160,7 @@ TEST(Gguf, PartOfAnotherSplitIsRefused) {
 }
 
 TEST(Gguf, UnknownTensorTypeIsNamedWithTheTensorAndWhatWouldWork) {
-  const std::string message =
-      refusal([] { open_model(kTestFiles / "malformed" / "gguf-tensor-type-iq2-xs.gguf"); });
+  const std::string message = refusal([] { open_model(kTestFiles / "malformed" / "gguf-tensor-type-iq2-xs.gguf"); });
   EXPECT_TRUE(holds(message, "tensor 'row' is stored as iq2_xs")) << message;
   EXPECT_TRUE(holds(message, "q4_k, q5_k, q6_k")) << message;
 }

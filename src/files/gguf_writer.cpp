@@ -39,9 +39,7 @@ template <typename T> constexpr uint32_t type_number() {
   if constexpr (std::is_same_v<T, double>) return 12;
 }
 
-uint64_t padded(uint64_t bytes, uint32_t alignment) {
-  return (bytes + alignment - 1) / alignment * alignment;
-}
+uint64_t padded(uint64_t bytes, uint32_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
 
 class HeaderBytes {
  public:
@@ -79,19 +77,15 @@ class HeaderBytes {
   std::string bytes_;
 };
 
-[[noreturn]] void refuse(const std::string& what, const std::string& where, const std::string& mend) {
-  throw Error(what, where, mend);
-}
+[[noreturn]] void refuse(const std::string& what, const std::string& where, const std::string& mend) { throw Error(what, where, mend); }
 
-void check_name(const std::string& name, const std::string& kind, size_t limit,
-                std::set<std::string_view>& seen) {
+void check_name(const std::string& name, const std::string& kind, size_t limit, std::set<std::string_view>& seen) {
   if (name.empty()) refuse("a " + kind + " has no name", "GGUF to be written", "give it one");
   const std::string where = kind + " " + in_quotes(name);
   if (!is_utf8(name)) refuse("its name is not UTF-8", where, "rename it");
   if (name.size() > limit) {
-    refuse("its name has " + std::to_string(name.size()) + " bytes, at most " + std::to_string(limit) +
-               " are allowed",
-           where, "shorten it");
+    refuse("its name has " + std::to_string(name.size()) + " bytes, at most " + std::to_string(limit) + " are allowed", where,
+           "shorten it");
   }
   if (!seen.insert(name).second) refuse("is there twice", where, "leave one out");
 }
@@ -108,16 +102,14 @@ void check_text(const GgufKey& key) {
 
 void check(const GgufHeader& header) {
   if (!std::has_single_bit(header.alignment) || header.alignment < 8) {
-    refuse("is " + std::to_string(header.alignment) + ", expected a power of two from 8", kAlignmentKey,
-           "use 32");
+    refuse("is " + std::to_string(header.alignment) + ", expected a power of two from 8", kAlignmentKey, "use 32");
   }
   std::set<std::string_view> keys = {kAlignmentKey}, tensors;
   for (const GgufKey& key : header.keys) {
     check_name(key.name, "key", kKeyBytes, keys);
     check_text(key);
   }
-  for (const GgufTensor& tensor : header.tensors)
-    check_name(tensor.name, "tensor", kTensorNameBytes, tensors);
+  for (const GgufTensor& tensor : header.tensors) check_name(tensor.name, "tensor", kTensorNameBytes, tensors);
 }
 
 std::string header_bytes(const GgufHeader& header) {
@@ -165,14 +157,12 @@ uint64_t data_bytes(const GgufHeader& header) {
 uint64_t bytes_of(const GgufTensor& tensor) {
   const std::string where = "tensor " + in_quotes(tensor.name);
   if (tensor.shape.empty() || tensor.shape.size() > kDimensions) {
-    refuse("has " + std::to_string(tensor.shape.size()) + " dimensions, expected 1 to 4", where,
-           "reshape it");
+    refuse("has " + std::to_string(tensor.shape.size()) + " dimensions, expected 1 to 4", where, "reshape it");
   }
   const NumberFormatFacts& format = facts(tensor.format);
   if (tensor.shape.back() % format.block_values != 0) {
-    refuse("has rows of " + std::to_string(tensor.shape.back()) +
-               " values, no whole number of the blocks of " + std::to_string(format.block_values) + " of " +
-               std::string(format.name),
+    refuse("has rows of " + std::to_string(tensor.shape.back()) + " values, no whole number of the blocks of " +
+               std::to_string(format.block_values) + " of " + std::string(format.name),
            where, "store it in another format");
   }
   int64_t values = 1, bytes = 0;
@@ -186,9 +176,7 @@ uint64_t bytes_of(const GgufTensor& tensor) {
   return static_cast<uint64_t>(bytes);
 }
 
-uint64_t gguf_file_bytes(const GgufHeader& header) {
-  return header_bytes(header).size() + data_bytes(header);
-}
+uint64_t gguf_file_bytes(const GgufHeader& header) { return header_bytes(header).size() + data_bytes(header); }
 
 GgufWriter::GgufWriter(const std::string& path, const GgufHeader& header)
     : alignment_(header.alignment), file_bytes_(gguf_file_bytes(header)), file_(path, file_bytes_) {

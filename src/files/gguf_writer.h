@@ -15,12 +15,10 @@ namespace fovea::files {
 
 // One value in one of the types that the format has; unlike metadata.h's Value it keeps the width, which
 // other readers insist on.
-using GgufValue =
-    std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, uint64_t, int64_t, float, double,
-                 bool, std::string, std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>,
-                 std::vector<int16_t>, std::vector<uint32_t>, std::vector<int32_t>, std::vector<uint64_t>,
-                 std::vector<int64_t>, std::vector<float>, std::vector<double>, std::vector<bool>,
-                 std::vector<std::string>>;
+using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, uint64_t, int64_t, float, double, bool, std::string,
+                               std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
+                               std::vector<uint32_t>, std::vector<int32_t>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<float>,
+                               std::vector<double>, std::vector<bool>, std::vector<std::string>>;
 
 struct GgufKey {
   std::string name;

@@ -17,9 +17,7 @@ std::vector<std::byte> pattern(size_t size, int first) {
 GgufHeader small_header() {
   GgufHeader header;
   header.keys = {{"general.architecture", std::string("tiny")}};
-  header.tensors = {{"odd", NumberFormat::f32, {3}},
-                    {"blocks", NumberFormat::q4_0, {2, 64}},
-                    {"halves", NumberFormat::f16, {2, 3, 5}}};
+  header.tensors = {{"odd", NumberFormat::f32, {3}}, {"blocks", NumberFormat::q4_0, {2, 64}}, {"halves", NumberFormat::f16, {2, 3, 5}}};
   return header;
 }
 
@@ -102,32 +100,31 @@ TEST(GgufWriter, EveryValueTypeIsReadBack) {
   const Metadata metadata = parse_gguf_metadata(bytes_of(file), "x.gguf");
   using Integers = std::vector<int64_t>;
   using Numbers = std::vector<double>;
-  const std::map<std::string, Value, std::less<>> expected = {
-      {"u8", int64_t{255}},
-      {"i8", int64_t{-128}},
-      {"u16", int64_t{65535}},
-      {"i16", int64_t{-32768}},
-      {"u32", int64_t{4294967295}},
-      {"i32", int64_t{INT32_MIN}},
-      {"u64", int64_t{INT64_MAX}},
-      {"i64", int64_t{INT64_MIN}},
-      {"f32", 0.5},
-      {"f64", -0.1},
-      {"yes", true},
-      {"text", std::string("Grüße 🌍")},
-      {"u8s", Integers{1, 255}},
-      {"i8s", Integers{-1, 2}},
-      {"u16s", Integers{1, 65535}},
-      {"i16s", Integers{-1}},
-      {"u32s", Integers{7, 8}},
-      {"i32s", Integers{-7}},
-      {"u64s", Integers{1}},
-      {"i64s", Integers{-1}},
-      {"f32s", Numbers{1.5, -2}},
-      {"f64s", Numbers{0.1}},
-      {"flags", std::vector<bool>{true, false, true}},
-      {"texts", std::vector<std::string>{"a", "", "▁b"}},
-      {"empty", Integers{}}};
+  const std::map<std::string, Value, std::less<>> expected = {{"u8", int64_t{255}},
+                                                              {"i8", int64_t{-128}},
+                                                              {"u16", int64_t{65535}},
+                                                              {"i16", int64_t{-32768}},
+                                                              {"u32", int64_t{4294967295}},
+                                                              {"i32", int64_t{INT32_MIN}},
+                                                              {"u64", int64_t{INT64_MAX}},
+                                                              {"i64", int64_t{INT64_MIN}},
+                                                              {"f32", 0.5},
+                                                              {"f64", -0.1},
+                                                              {"yes", true},
+                                                              {"text", std::string("Grüße 🌍")},
+                                                              {"u8s", Integers{1, 255}},
+                                                              {"i8s", Integers{-1, 2}},
+                                                              {"u16s", Integers{1, 65535}},
+                                                              {"i16s", Integers{-1}},
+                                                              {"u32s", Integers{7, 8}},
+                                                              {"i32s", Integers{-7}},
+                                                              {"u64s", Integers{1}},
+                                                              {"i64s", Integers{-1}},
+                                                              {"f32s", Numbers{1.5, -2}},
+                                                              {"f64s", Numbers{0.1}},
+                                                              {"flags", std::vector<bool>{true, false, true}},
+                                                              {"texts", std::vector<std::string>{"a", "", "▁b"}},
+                                                              {"empty", Integers{}}};
   EXPECT_EQ(metadata.values(), expected);
 }
 
@@ -209,8 +206,7 @@ TEST(GgufWriter, HeadersThatBreakTheFormatAreRefused) {
 
 TEST(GgufWriter, PlacesThatCannotHoldAFileAreRefused) {
   const TemporaryFolder folder;
-  EXPECT_TRUE(
-      holds(refusal([&] { write_file(folder / "missing" / "x.gguf", small_header()); }), "No such file"));
+  EXPECT_TRUE(holds(refusal([&] { write_file(folder / "missing" / "x.gguf", small_header()); }), "No such file"));
   EXPECT_TRUE(holds(refusal([&] { write_file(folder.string(), small_header()); }), "not a plain file"));
   EXPECT_TRUE(holds(refusal([&] { write_file("/dev/null", small_header()); }), "not a plain file"));
   EXPECT_TRUE(names_in(folder).empty());

@@ -34,8 +34,8 @@ class Flattener {
     for (const auto& [name, value] : object.items()) {
       const std::string key = prefix + name;
       if (key.size() > kNameBytes) {
-        throw Error("the name " + in_quotes(key) + " is longer than " + std::to_string(kNameBytes) + " bytes",
-                    source_, "the file is no model's: fetch it again");
+        throw Error("the name " + in_quotes(key) + " is longer than " + std::to_string(kNameBytes) + " bytes", source_,
+                    "the file is no model's: fetch it again");
       }
       if (value.is_object()) {
         this->object(value, key + ".");
@@ -67,18 +67,15 @@ class Flattener {
   }
 
   int64_t integer(const std::string& key, const json& value) const {
-    if (value.is_number_unsigned() &&
-        value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      throw Error("is beyond the integers of 64 bits with sign", source_ + ", key " + in_quotes(key),
-                  "correct the value");
+    if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      throw Error("is beyond the integers of 64 bits with sign", source_ + ", key " + in_quotes(key), "correct the value");
     }
     return value.get<int64_t>();
   }
 
   void set(const std::string& key, Value value) {
     if (metadata_.has(key)) {
-      throw Error("the name " + in_quotes(key) + " stands twice: nested, and spelt with a dot", source_,
-                  "remove one of them");
+      throw Error("the name " + in_quotes(key) + " stands twice: nested, and spelt with a dot", source_, "remove one of them");
     }
     metadata_.set(key, std::move(value));
   }
@@ -87,9 +84,7 @@ class Flattener {
   Metadata& metadata_;
 };
 
-std::string_view text_of(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
+std::string_view text_of(const MappedFile& file) { return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}; }
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -113,8 +108,7 @@ void add_shards(ModelFiles& model, const fs::path& folder, const std::string& in
   for (const auto& [tensor, shard] : shard_of) shards.insert(shard);
   for (const std::string& shard : shards) {
     const std::string path = folder / shard;
-    if (!is_there(path))
-      throw Error("is named in the index, but is not there", path, "fetch all files of the model");
+    if (!is_there(path)) throw Error("is named in the index, but is not there", path, "fetch all files of the model");
     add_shard(model, path, byte_tensors);
   }
   for (const auto& [tensor, shard] : shard_of) {
@@ -126,8 +120,7 @@ void add_shards(ModelFiles& model, const fs::path& folder, const std::string& in
 }
 
 [[noreturn]] void refuse_without_weights(const fs::path& folder) {
-  const bool pickled =
-      is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json");
+  const bool pickled = is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json");
   throw Error("holds neither model.safetensors nor model.safetensors.index.json", folder,
               pickled ? "convert pytorch_model.bin to safetensors: save_pretrained of transformers does"
                       : "fetch the model's *.safetensors files into the folder");
@@ -135,8 +128,7 @@ void add_shards(ModelFiles& model, const fs::path& folder, const std::string& in
 
 }  // namespace
 
-void parse_config(std::string_view text, const std::string& source, const std::string& prefix,
-                  Metadata& metadata) {
+void parse_config(std::string_view text, const std::string& source, const std::string& prefix, Metadata& metadata) {
   Flattener(source, metadata).object(parse_json_object(text, source, kConfigBytes), prefix);
 }
 
@@ -149,8 +141,7 @@ Metadata read_config_file(const std::string& path) {
 Metadata read_folder_config(const std::string& folder) {
   const fs::path config = fs::path(folder) / "config.json";
   if (!is_there(config)) {
-    throw Error("holds no config.json", folder,
-                "name a .gguf file, or a folder with config.json and *.safetensors");
+    throw Error("holds no config.json", folder, "name a .gguf file, or a folder with config.json and *.safetensors");
   }
   Metadata metadata = read_config_file(config);
   const fs::path generation = fs::path(folder) / "generation_config.json";

@@ -15,8 +15,7 @@ namespace fovea::files {
 // messages errors  throws Error for what parse_json_object refuses, integers beyond int64, flattened names
 // that are too long
 //         or there twice
-void parse_config(std::string_view json, const std::string& source, const std::string& prefix,
-                  Metadata& metadata);
+void parse_config(std::string_view json, const std::string& source, const std::string& prefix, Metadata& metadata);
 
 ModelFiles open_hugging_face(const std::string& folder);
 

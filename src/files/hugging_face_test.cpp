@@ -15,9 +15,7 @@ Metadata flattened(const std::string& json) {
   return metadata;
 }
 
-std::string seed(const std::string& kind, const std::string& name) {
-  return read_text(kTestFiles / "seeds" / kind / name);
-}
+std::string seed(const std::string& kind, const std::string& name) { return read_text(kTestFiles / "seeds" / kind / name); }
 
 void add_single(const TemporaryFolder& folder) {
   write_text(folder / "config.json", R"({"model_type": "llama", "eos_token_id": 2})");

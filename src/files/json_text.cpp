@@ -19,8 +19,7 @@ class Watch {
   bool operator()(int depth, nlohmann::json::parse_event_t event, const nlohmann::json& parsed) {
     using Event = nlohmann::json::parse_event_t;
     if (depth > kDepth) {
-      throw Error("nests deeper than " + std::to_string(kDepth) + " levels", source_,
-                  "the file is no model's: fetch it again");
+      throw Error("nests deeper than " + std::to_string(kDepth) + " levels", source_, "the file is no model's: fetch it again");
     }
     if (event == Event::object_start) names_.emplace_back();
     if (event == Event::object_end) names_.pop_back();
@@ -43,9 +42,8 @@ class Watch {
 
 nlohmann::json parse_json_object(std::string_view text, const std::string& source, size_t limit_bytes) {
   if (text.size() > limit_bytes) {
-    throw Error("has " + std::to_string(text.size()) + " bytes of JSON, more than the " +
-                    std::to_string(limit_bytes) + " allowed",
-                source, "the file is no model's: fetch it again");
+    throw Error("has " + std::to_string(text.size()) + " bytes of JSON, more than the " + std::to_string(limit_bytes) + " allowed", source,
+                "the file is no model's: fetch it again");
   }
   nlohmann::json parsed;
   try {

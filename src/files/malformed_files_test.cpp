@@ -70,8 +70,7 @@ TEST(MalformedFile, OfEveryNameHasItsExpectedWords) {
   for (const auto& file : fs::directory_iterator(kMalformed)) {
     const std::string name = file.path().filename();
     if (name == "expected.tsv") continue;
-    const bool is_listed =
-        std::any_of(listed.begin(), listed.end(), [&](const Case& c) { return c.file == name; });
+    const bool is_listed = std::any_of(listed.begin(), listed.end(), [&](const Case& c) { return c.file == name; });
     EXPECT_TRUE(is_listed) << name;
   }
 }

@@ -9,13 +9,11 @@
 namespace fovea::files {
 namespace {
 
-constexpr const char* kMend =
-    "the file was written for another engine or is damaged: fetch or convert it again";
+constexpr const char* kMend = "the file was written for another engine or is damaged: fetch or convert it again";
 
 const char* kind_of(const Value& value) {
-  static constexpr const char* kNames[] = {
-      "an integer",         "a number",          "true or false",           "text",
-      "a list of integers", "a list of numbers", "a list of true or false", "a list of texts"};
+  static constexpr const char* kNames[] = {"an integer",         "a number",          "true or false",           "text",
+                                           "a list of integers", "a list of numbers", "a list of true or false", "a list of texts"};
   return kNames[value.index()];
 }
 
@@ -24,15 +22,11 @@ struct Fact {
   const Metadata& file;
   std::string_view key;
 
-  [[noreturn]] void refuse(const std::string& problem) const {
-    throw Error(problem, file.source() + ", key " + in_quotes(key), kMend);
-  }
+  [[noreturn]] void refuse(const std::string& problem) const { throw Error(problem, file.source() + ", key " + in_quotes(key), kMend); }
   [[noreturn]] void refuse_kind(const Value& value, const char* expected) const {
     refuse(std::string("holds ") + kind_of(value) + ", expected " + expected);
   }
-  [[noreturn]] void refuse_missing(const char* expected) const {
-    refuse(std::string("is missing, expected ") + expected);
-  }
+  [[noreturn]] void refuse_missing(const char* expected) const { refuse(std::string("is missing, expected ") + expected); }
 };
 
 int narrow_integer(int64_t value, const Fact& fact) {
@@ -45,8 +39,7 @@ int narrow_integer(int64_t value, const Fact& fact) {
 // A value that is not finite would spread through everything computed from it, so it is refused here.
 float narrow_number(double value, const Fact& fact) {
   const float narrow = static_cast<float>(value);
-  if (!std::isfinite(narrow))
-    fact.refuse("holds " + std::to_string(value) + ", expected a finite 32-bit number");
+  if (!std::isfinite(narrow)) fact.refuse("holds " + std::to_string(value) + ", expected a finite 32-bit number");
   return narrow;
 }
 
@@ -82,9 +75,7 @@ int Metadata::integer(std::string_view key) const {
   return *value;
 }
 
-int Metadata::integer(std::string_view key, int fallback) const {
-  return maybe_integer(key).value_or(fallback);
-}
+int Metadata::integer(std::string_view key, int fallback) const { return maybe_integer(key).value_or(fallback); }
 
 std::optional<int> Metadata::maybe_integer(std::string_view key) const {
   const Value* value = find(key);
@@ -98,9 +89,7 @@ float Metadata::number(std::string_view key) const {
   return *value;
 }
 
-float Metadata::number(std::string_view key, float fallback) const {
-  return maybe_number(key).value_or(fallback);
-}
+float Metadata::number(std::string_view key, float fallback) const { return maybe_number(key).value_or(fallback); }
 
 std::optional<float> Metadata::maybe_number(std::string_view key) const {
   const Value* value = find(key);
@@ -181,8 +170,7 @@ std::vector<int> Metadata::integer_per_layer(std::string_view key, int count) co
   }
   std::vector<int> list = integers(key);
   if (list.size() != static_cast<size_t>(count)) {
-    fact.refuse("lists " + std::to_string(list.size()) + " integers, expected one for each of " +
-                std::to_string(count) + " layers");
+    fact.refuse("lists " + std::to_string(list.size()) + " integers, expected one for each of " + std::to_string(count) + " layers");
   }
   return list;
 }

@@ -13,8 +13,8 @@ namespace fovea::files {
 
 // One metadata value. Integers of every width are int64 (an unsigned value beyond its range is refused at
 // load), floats are double. Arrays are of one kind.
-using Value = std::variant<int64_t, double, bool, std::string, std::vector<int64_t>, std::vector<double>,
-                           std::vector<bool>, std::vector<std::string>>;
+using Value = std::variant<int64_t, double, bool, std::string, std::vector<int64_t>, std::vector<double>, std::vector<bool>,
+                           std::vector<std::string>>;
 
 // Name -> value. GGUF keys are kept as written ("gemma3.block_count"). config.json is flattened with dots
 // ("rope_scaling.factor", "text_config.hidden_size"); null means absent; arrays that hold anything but

@@ -56,8 +56,7 @@ TEST(Metadata, AbsentValuesFallBack) {
 
 TEST(Metadata, MissingRequiredValueNamesFileKeyAndKind) {
   const Metadata metadata = sample();
-  EXPECT_TRUE(holds(refusal([&] { metadata.integer("absent"); }),
-                    "model.gguf, key 'absent': is missing, expected an integer"));
+  EXPECT_TRUE(holds(refusal([&] { metadata.integer("absent"); }), "model.gguf, key 'absent': is missing, expected an integer"));
   EXPECT_TRUE(holds(refusal([&] { metadata.number("absent"); }), "expected a number"));
   EXPECT_TRUE(holds(refusal([&] { metadata.text("absent"); }), "expected text"));
   EXPECT_TRUE(holds(refusal([&] { metadata.integer_per_layer("absent", 3); }), "one per layer"));

@@ -26,8 +26,7 @@ void refuse_without_tensors(const ModelFiles& model) {
   if (model.container == Container::hugging_face) {
     throw Error("holds no tensors in its safetensors files", model.path, "fetch the model's *.safetensors files again");
   }
-  throw Error("holds no tensors", model.path,
-              "name a file with the model's weights, not only its vocabulary");
+  throw Error("holds no tensors", model.path, "name a file with the model's weights, not only its vocabulary");
 }
 
 bool contains(const std::byte* whole, size_t size, std::span<const std::byte> part) {
@@ -37,8 +36,7 @@ bool contains(const std::byte* whole, size_t size, std::span<const std::byte> pa
 }  // namespace
 
 std::optional<std::string> ModelFiles::side_file(const std::string& name) const {
-  if (!is_plain_file_name(name))
-    throw Error(in_quotes(name) + " is not a plain file name", path, "name a file in the folder");
+  if (!is_plain_file_name(name)) throw Error(in_quotes(name) + " is not a plain file name", path, "name a file in the folder");
   if (container != Container::hugging_face) return std::nullopt;
   const fs::path file_path = fs::path(path) / name;
   std::error_code ignored;
@@ -46,9 +44,8 @@ std::optional<std::string> ModelFiles::side_file(const std::string& name) const 
   const MappedFile file(file_path);
   const auto bytes = file.bytes();
   if (bytes.size() > kSideFileBytes) {
-    throw Error("has " + std::to_string(bytes.size()) + " bytes, more than the " +
-                    std::to_string(kSideFileBytes) + " allowed",
-                file_path, "fetch the model's own file again");
+    throw Error("has " + std::to_string(bytes.size()) + " bytes, more than the " + std::to_string(kSideFileBytes) + " allowed", file_path,
+                "fetch the model's own file again");
   }
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }

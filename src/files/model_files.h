@@ -28,7 +28,7 @@ struct ModelFiles {
   Metadata metadata;  // GGUF: all keys. Folder: config.json, plus generation_config.json below
                       // "generation_config."
   TensorTable tensors;
-  std::vector<MappedFile> files;  // keep the bytes alive
+  std::vector<MappedFile> files;   // keep the bytes alive
   std::vector<LargeBytes> memory;  // likewise, of tensors that were made instead of read
 
   // Folders only: tokenizer.json, tokenizer.model, tokenizer_config.json, ... by name; empty when absent.

@@ -32,7 +32,9 @@ void join_mxfp4(const std::vector<ByteTensor>& parts, TensorTable& tensors) {
   for (const ByteTensor& part : parts) {
     const bool is_blocks = part.name.ends_with(kBlocks), is_scales = part.name.ends_with(kScales);
     const std::string name = part.name.substr(0, part.name.size() - (is_blocks ? kBlocks.size() : is_scales ? kScales.size() : 0));
-    const ByteTensor* partner = is_blocks ? find(parts, name + std::string(kScales)) : is_scales ? find(parts, name + std::string(kBlocks)) : nullptr;
+    const ByteTensor* partner = is_blocks   ? find(parts, name + std::string(kScales))
+                                : is_scales ? find(parts, name + std::string(kBlocks))
+                                            : nullptr;
     if (!partner) refuse(part, "is stored as 'U8', which this engine does not read");
     if (!is_blocks) continue;
     if (!fits(part, *partner)) refuse(part, "does not fit its _scales");

@@ -53,9 +53,7 @@ void NewFile::close_and_remove() {
   unlink(partial_.c_str());
 }
 
-void NewFile::fail(const std::string& what) const {
-  throw Error(what + ": " + std::strerror(errno), path_, kMend);
-}
+void NewFile::fail(const std::string& what) const { throw Error(what + ": " + std::strerror(errno), path_, kMend); }
 
 // A file of the name is not counted as free: it stays until the new one is whole.
 void NewFile::require_room(uint64_t bytes) const {

@@ -116,17 +116,14 @@ Header read_header(HeaderText text) {
 
 std::string_view read_header_text(ByteReader& reader) {
   const auto magic = reader.take(kMagic.size(), "the magic number");
-  if (std::memcmp(magic.data(), kMagic.data(), kMagic.size()) != 0)
-    throw Error("is not a .npy file", reader.source(), kMend);
+  if (std::memcmp(magic.data(), kMagic.data(), kMagic.size()) != 0) throw Error("is not a .npy file", reader.source(), kMend);
   const auto major = reader.read<uint8_t>("the format version");
   reader.read<uint8_t>("the format version");
   if (major < 1 || major > 3) {
     throw Error("is .npy version " + std::to_string(major) + ", expected 1 to 3", reader.source(), kMend);
   }
-  const uint32_t bytes =
-      major == 1 ? reader.read<uint16_t>("the header") : reader.read<uint32_t>("the header");
-  if (bytes > kHeaderBytes)
-    throw Error("claims a header of " + std::to_string(bytes) + " bytes", reader.source(), kMend);
+  const uint32_t bytes = major == 1 ? reader.read<uint16_t>("the header") : reader.read<uint32_t>("the header");
+  if (bytes > kHeaderBytes) throw Error("claims a header of " + std::to_string(bytes) + " bytes", reader.source(), kMend);
   const auto text = reader.take(bytes, "the header");
   return {reinterpret_cast<const char*>(text.data()), text.size()};
 }
@@ -141,9 +138,8 @@ template <typename Stored> std::vector<int32_t> read_integers(ByteReader& reader
   for (uint64_t i = 0; i < count; ++i) {
     const int64_t value = reader.read<Stored>("the integers");
     if (value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()) {
-      throw Error(
-          "holds " + std::to_string(value) + " at index " + std::to_string(i) + ", which 32 bits cannot hold",
-          reader.source(), "token ids are below 2^31: correct the array");
+      throw Error("holds " + std::to_string(value) + " at index " + std::to_string(i) + ", which 32 bits cannot hold", reader.source(),
+                  "token ids are below 2^31: correct the array");
     }
     values.push_back(static_cast<int32_t>(value));
   }
@@ -151,8 +147,7 @@ template <typename Stored> std::vector<int32_t> read_integers(ByteReader& reader
 }
 
 std::string float_header(int64_t rows, int64_t columns) {
-  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
-                     std::to_string(columns) + "), }";
+  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " + std::to_string(columns) + "), }";
   const size_t before_text = kMagic.size() + 2 + 2;  // version, length
   const size_t unpadded = before_text + text.size() + 1;
   text.append((kDataAlignment - unpadded % kDataAlignment) % kDataAlignment, ' ');
@@ -190,13 +185,11 @@ std::vector<int32_t> read_npy_integers(const std::string& path) {
   return parse_npy_integers(file.bytes(), path);
 }
 
-NpyRowWriter::NpyRowWriter(std::string path, int64_t rows, int64_t columns)
-    : path_(std::move(path)), rows_(rows), columns_(columns) {
+NpyRowWriter::NpyRowWriter(std::string path, int64_t rows, int64_t columns) : path_(std::move(path)), rows_(rows), columns_(columns) {
   assert(rows >= 0 && columns >= 0);
   refuse_special_file(path_);
   temporary_ = path_ + ".partial-" + std::to_string(getpid());
-  const int descriptor =
-      open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  const int descriptor = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor >= 0) file_ = fdopen(descriptor, "wb");
   if (!file_) throw Error("cannot create: " + reason(), temporary_, kMendWriting);
   const std::string header = float_header(rows, columns);

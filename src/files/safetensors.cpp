@@ -36,8 +36,7 @@ const json& member(const json& facts, const char* name, const Tensor& tensor) {
 }
 
 uint64_t unsigned_integer(const json& value, const char* what, const Tensor& tensor) {
-  if (!value.is_number_unsigned())
-    refuse(tensor, std::string("has ") + what + " that is not an integer >= 0");
+  if (!value.is_number_unsigned()) refuse(tensor, std::string("has ") + what + " that is not an integer >= 0");
   return value.get<uint64_t>();
 }
 
@@ -51,16 +50,14 @@ NumberFormat read_format(const json& facts, const Tensor& tensor, bool bytes_too
   if (name == "F32") return NumberFormat::f32;
   if (name == "F16") return NumberFormat::f16;
   if (name == "BF16") return NumberFormat::bf16;
-  throw Error("tensor " + in_quotes(tensor.name) + " is stored as " + in_quotes(name) +
-                  ", which this engine does not read",
-              tensor.where, "use a checkpoint of the model in one of: F32, F16, BF16");
+  throw Error("tensor " + in_quotes(tensor.name) + " is stored as " + in_quotes(name) + ", which this engine does not read", tensor.where,
+              "use a checkpoint of the model in one of: F32, F16, BF16");
 }
 
 std::vector<int64_t> read_shape(const json& facts, const Tensor& tensor) {
   const json& extents = member(facts, "shape", tensor);
   if (!extents.is_array() || extents.size() > kMostDimensions) {
-    refuse(tensor,
-           "has a 'shape' that is not a list of at most " + std::to_string(kMostDimensions) + " integers");
+    refuse(tensor, "has a 'shape' that is not a list of at most " + std::to_string(kMostDimensions) + " integers");
   }
   std::vector<int64_t> shape;
   for (const json& extent : extents) {
@@ -92,24 +89,21 @@ Entry read_entry(const std::string& name, const json& facts, const std::string& 
   tensor.shape = read_shape(facts, tensor);
 
   const json& offsets = member(facts, "data_offsets", tensor);
-  if (!offsets.is_array() || offsets.size() != 2)
-    refuse(tensor, "has 'data_offsets' that are not two integers");
+  if (!offsets.is_array() || offsets.size() != 2) refuse(tensor, "has 'data_offsets' that are not two integers");
   entry.begin = unsigned_integer(offsets[0], "an offset", tensor);
   entry.end = unsigned_integer(offsets[1], "an offset", tensor);
   if (entry.begin > entry.end || entry.end > data_bytes) {
-    refuse(tensor, "lies at " + std::to_string(entry.begin) + " to " + std::to_string(entry.end) +
-                       " of the data, which has " + std::to_string(data_bytes) + " bytes");
+    refuse(tensor, "lies at " + std::to_string(entry.begin) + " to " + std::to_string(entry.end) + " of the data, which has " +
+                       std::to_string(data_bytes) + " bytes");
   }
   if (const uint64_t needed = bytes_needed(tensor, entry.of_bytes); needed != entry.end - entry.begin) {
-    refuse(tensor, "has " + std::to_string(entry.end - entry.begin) + " bytes, its shape needs " +
-                       std::to_string(needed));
+    refuse(tensor, "has " + std::to_string(entry.end - entry.begin) + " bytes, its shape needs " + std::to_string(needed));
   }
   return entry;
 }
 
 void check_notes(const json& notes, const std::string& source) {
-  const bool texts = notes.is_object() && std::all_of(notes.begin(), notes.end(),
-                                                      [](const json& note) { return note.is_string(); });
+  const bool texts = notes.is_object() && std::all_of(notes.begin(), notes.end(), [](const json& note) { return note.is_string(); });
   if (!texts) throw Error("'__metadata__' is not a table of texts", source, kConvertAgain);
 }
 
@@ -123,22 +117,20 @@ void refuse_overlaps_and_holes(std::vector<Entry>& entries, uint64_t data_bytes,
     covered = entry.end;
   }
   if (covered != data_bytes) {
-    throw Error("holds " + std::to_string(data_bytes - covered) + " bytes that belong to no tensor", source,
-                kConvertAgain);
+    throw Error("holds " + std::to_string(data_bytes - covered) + " bytes that belong to no tensor", source, kConvertAgain);
   }
 }
 
 json read_header(ByteReader& reader) {
   const auto length = reader.read<uint64_t>("the length of the header");
   if (length > kHeaderBytes) {
-    throw Error("claims a header of " + std::to_string(length) + " bytes, more than the " +
-                    std::to_string(kHeaderBytes) + " allowed; it may be no safetensors file",
+    throw Error("claims a header of " + std::to_string(length) + " bytes, more than the " + std::to_string(kHeaderBytes) +
+                    " allowed; it may be no safetensors file",
                 reader.source(), ByteReader::kFetchAgain);
   }
   const auto bytes = reader.take(length, "the header");
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (!text.starts_with('{'))
-    throw Error("the header does not begin with '{'", reader.source(), kConvertAgain);
+  if (!text.starts_with('{')) throw Error("the header does not begin with '{'", reader.source(), kConvertAgain);
   return parse_json_object(text, reader.source() + ", header", kHeaderBytes);
 }
 
@@ -176,11 +168,9 @@ std::map<std::string, std::string> parse_safetensors_index(std::string_view text
   std::map<std::string, std::string> shard_of;
   for (const auto& [tensor, shard] : weight_map->items()) {
     if (!shard.is_string() || !is_plain_file_name(shard.get_ref<const std::string&>())) {
-      const std::string shown =
-          shard.is_string() ? in_quotes(shard.get_ref<const std::string&>()) : "something that is not text";
-      throw Error("the shard of tensor " + in_quotes(tensor) + " is " + shown +
-                      ", expected the name of a file in the same folder",
-                  source, "do not use this checkpoint, or fetch it again");
+      const std::string shown = shard.is_string() ? in_quotes(shard.get_ref<const std::string&>()) : "something that is not text";
+      throw Error("the shard of tensor " + in_quotes(tensor) + " is " + shown + ", expected the name of a file in the same folder", source,
+                  "do not use this checkpoint, or fetch it again");
     }
     shard_of.emplace(tensor, shard.get<std::string>());
   }

@@ -19,8 +19,7 @@ void read_file(std::span<const std::byte> file) {
   fovea::files::parse_safetensors(file, "fuzz.safetensors", tensors);
   for (const auto& [name, tensor] : tensors.all()) {
     const size_t needed = static_cast<size_t>(tensor.values()) * fovea::facts(tensor.format).block_bytes;
-    if (tensor.bytes.data() < file.data() || tensor.bytes.data() + needed > file.data() + file.size())
-      abort();
+    if (tensor.bytes.data() < file.data() || tensor.bytes.data() + needed > file.data() + file.size()) abort();
     if (tensor.bytes.size() != needed) abort();
   }
 }

@@ -22,8 +22,7 @@ TEST(Safetensors, EveryTypeHasItsShapeAndBytes) {
   const std::string file = read_text(kSeeds / "single.safetensors");
   TensorTable tensors;
   parse_safetensors(bytes_of(file), "x.safetensors", tensors);
-  const auto expect = [&](const char* name, NumberFormat format, std::vector<int64_t> shape, int begin,
-                          size_t size) {
+  const auto expect = [&](const char* name, NumberFormat format, std::vector<int64_t> shape, int begin, size_t size) {
     const Tensor* tensor = tensors.find(name);
     ASSERT_TRUE(tensor) << name;
     EXPECT_EQ(tensor->format, format) << name;

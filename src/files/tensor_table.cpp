@@ -10,8 +10,8 @@ void TensorTable::add(Tensor tensor) {
   const auto [known, added] = tensors_.try_emplace(std::move(name), std::move(tensor));
   if (added) return;
   // try_emplace leaves its arguments alone when the name is taken
-  throw Error("tensor " + in_quotes(tensor.name) + " is there twice; first as " + known->second.where,
-              tensor.where, "the file is damaged or badly written: fetch or convert it again");
+  throw Error("tensor " + in_quotes(tensor.name) + " is there twice; first as " + known->second.where, tensor.where,
+              "the file is damaged or badly written: fetch or convert it again");
 }
 
 const Tensor* TensorTable::find(std::string_view name) const {

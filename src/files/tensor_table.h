@@ -16,7 +16,7 @@ namespace fovea::files {
 struct Tensor {
   std::string name;
   NumberFormat format = NumberFormat::f32;
-  std::vector<int64_t> shape;  // outermost first, as in "[out, in]"; every entry >= 1; empty for a scalar
+  std::vector<int64_t> shape;        // outermost first, as in "[out, in]"; every entry >= 1; empty for a scalar
   std::span<const std::byte> bytes;  // exactly what format and shape need; valid while the file is open.
                                      // At any alignment (safetensors promises none): read with memcpy
   std::string where;                 // "model.gguf, tensor 41", for messages

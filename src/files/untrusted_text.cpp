@@ -15,10 +15,7 @@ size_t code_point_bytes(std::string_view text) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);
   if (lead < 0x80) return 1;
-  const size_t bytes = lead >= 0xC2 && lead <= 0xDF   ? 2
-                       : (lead & 0xF0u) == 0xE0       ? 3
-                       : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                      : 0;
+  const size_t bytes = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0u) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
   if (bytes == 0 || text.size() < bytes) return 0;
   for (size_t i = 1; i < bytes; ++i) {
     if (!is_continuation(at(i))) return 0;
@@ -57,8 +54,7 @@ std::string in_quotes(std::string_view text) {
     const size_t bytes = code_point_bytes(text.substr(i));
     const auto lead = static_cast<unsigned char>(text[i]);
     // C0 controls, DEL, and the C1 controls U+0080..U+009F, which terminals obey too
-    const bool control = lead < 0x20 || lead == 0x7F ||
-                         (bytes == 2 && lead == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0);
+    const bool control = lead < 0x20 || lead == 0x7F || (bytes == 2 && lead == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0);
     if (bytes == 0 || control) {
       shown += '?';
     } else {

@@ -25,8 +25,8 @@ TEST(Utf8, EveryCodePointButSurrogatesIsAccepted) {
 }
 
 TEST(Utf8, OverlongFormsAndWhatIsBeyondUnicodeAreRefused) {
-  for (const char* bad : {"\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF", "\xF0\x80\x80\x80",
-                          "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\x80"}) {
+  for (const char* bad : {"\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF", "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF",
+                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\x80"}) {
     EXPECT_FALSE(is_utf8(bad));
   }
 }
@@ -41,9 +41,7 @@ TEST(Utf8, DefectIsFoundAtEveryPlace) {
   }
 }
 
-TEST(InQuotes, ShowsPlainTextAsItIs) {
-  EXPECT_EQ(in_quotes("blk.0.ffn_up.weight ▁ä🌍"), "'blk.0.ffn_up.weight ▁ä🌍'");
-}
+TEST(InQuotes, ShowsPlainTextAsItIs) { EXPECT_EQ(in_quotes("blk.0.ffn_up.weight ▁ä🌍"), "'blk.0.ffn_up.weight ▁ä🌍'"); }
 
 TEST(InQuotes, LetsNoControlCharacterThrough) {
   EXPECT_EQ(in_quotes("a\x1b[31m\nb\x7f"), "'a?[31m?b?'");

@@ -20,7 +20,7 @@ inline constexpr int kFewRows = 12;
 // 32 activations as 8-bit integers with one scale, and what the kernels need to take offsets off:
 // value[i] = scale * q[i], scale = max|value| / 127. The sums are those of the unbiased numbers.
 struct QuantBlock {
-  int8_t q[kBlockInputs];      // biased: q[i] + 128 as an unsigned byte
+  int8_t q[kBlockInputs];  // biased: q[i] + 128 as an unsigned byte
   float scale;
   int32_t negative_sum;        // -(q[0] + .. + q[31])
   int32_t negative_sum_first;  // -(q[0] + .. + q[15])
@@ -33,8 +33,6 @@ inline constexpr float kLeastBlockMaximum = 1e-30f;
 constexpr size_t quant_tiles_bytes(int rows, int inputs) {
   return static_cast<size_t>(rows) * static_cast<size_t>(inputs / kBlockInputs) * sizeof(QuantBlock);
 }
-constexpr size_t plain_tiles_bytes(int rows, int inputs) {
-  return static_cast<size_t>(rows) * static_cast<size_t>(inputs) * sizeof(float);
-}
+constexpr size_t plain_tiles_bytes(int rows, int inputs) { return static_cast<size_t>(rows) * static_cast<size_t>(inputs) * sizeof(float); }
 
 }  // namespace fovea::kernels

@@ -24,8 +24,7 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodecs codec, int 
   for (size_t at = 0; at < memory.size(); at += layout.slice_bytes()) pages.push_back(memory.data() + at);
   for (int position = 0; position < kTokens; ++position) {
     const std::vector<float> key = random.floats(kHeadDim), value = random.floats(kHeadDim);
-    set.store_kv(layout, pages[static_cast<size_t>(position / kPageTokens)], position % kPageTokens,
-                 key.data(), value.data());
+    set.store_kv(layout, pages[static_cast<size_t>(position / kPageTokens)], position % kPageTokens, key.data(), value.data());
   }
 
   const std::vector<float> queries = random.floats(static_cast<size_t>(rows * kHeadDim));
@@ -33,19 +32,18 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodecs codec, int 
   for (int r = 0; r < rows; ++r) query_of_row.push_back(queries.data() + r * kHeadDim);
   const std::vector<int32_t> positions(static_cast<size_t>(rows), kTokens - 1);
   AttentionTile tile = {rows,
-                              query_of_row.data(),
-                              positions.data(),
-                              0,
-                              1.0f / 16,
-                              &layout,
-                              {pages.data(), 0, static_cast<int>(pages.size()), 0},
-                              0,
-                              0,
-                              0,
-                              {},
-                              nullptr};
-  std::vector<float> sums(static_cast<size_t>(rows * kHeadDim)), maxima(static_cast<size_t>(rows)),
-      weights(maxima);
+                        query_of_row.data(),
+                        positions.data(),
+                        0,
+                        1.0f / 16,
+                        &layout,
+                        {pages.data(), 0, static_cast<int>(pages.size()), 0},
+                        0,
+                        0,
+                        0,
+                        {},
+                        nullptr};
+  std::vector<float> sums(static_cast<size_t>(rows * kHeadDim)), maxima(static_cast<size_t>(rows)), weights(maxima);
   std::vector<float> part_sums(sums), part_maxima(maxima), part_weights(weights);
   const AttentionState part = {part_sums.data(), part_maxima.data(), part_weights.data()};
   const AttentionState merged = {sums.data(), maxima.data(), weights.data()};
@@ -71,11 +69,11 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodecs codec, int 
 
 const bool kRegistered = [] {
   for (const KernelSet* set : supported_kernel_sets()) {
-    for (const KvCodec codec : {KvCodec::f32, KvCodec::f16, KvCodec::bf16, KvCodec::fp8, KvCodec::int8, KvCodec::int4, KvCodec::tq3,
-                                KvCodec::tq2}) {
+    for (const KvCodec codec :
+         {KvCodec::f32, KvCodec::f16, KvCodec::bf16, KvCodec::fp8, KvCodec::int8, KvCodec::int4, KvCodec::tq3, KvCodec::tq2}) {
       for (const auto& [rows, tiles] : {std::pair{4, 1}, std::pair{kTileRows, kTilesTogether}}) {
-        const std::string name =
-            "attend/" + std::string(set->name) + "/" + std::string(name_of(codec)) + "/rows:" + std::to_string(rows) + "x" + std::to_string(tiles);
+        const std::string name = "attend/" + std::string(set->name) + "/" + std::string(name_of(codec)) + "/rows:" + std::to_string(rows) +
+                                 "x" + std::to_string(tiles);
         benchmark::RegisterBenchmark(name.c_str(), measure, *set, codec, rows, tiles);
       }
     }

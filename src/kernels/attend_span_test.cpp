@@ -23,10 +23,8 @@ TEST_P(StoreKv, WritesTheBytesOfTheSpecification) {
       for (const int kv_heads : {1, 3}) {
         const KvLayout layout = {codec, kv_heads, head_dim};
         RandomNumbers random(21), again(21);
-        const StoredSequence expected(scalar_kernels(), layout, 1, 43, random),
-            found(set(), layout, 1, 43, again);
-        EXPECT_EQ(expected.bytes(), found.bytes())
-            << name_of(codec) << " " << head_dim << " x " << kv_heads;
+        const StoredSequence expected(scalar_kernels(), layout, 1, 43, random), found(set(), layout, 1, 43, again);
+        EXPECT_EQ(expected.bytes(), found.bytes()) << name_of(codec) << " " << head_dim << " x " << kv_heads;
       }
     }
   }
@@ -59,8 +57,7 @@ TEST_P(StoreKv, RoundsToTheNearestStoredNumberEvenWhereItIsNone) {
 // States of a tile's rows, in memory of their exact size.
 struct States {
   std::vector<float> sums, maxima, weights;
-  States(int rows, int stride)
-      : sums(static_cast<size_t>(rows * stride)), maxima(static_cast<size_t>(rows)), weights(maxima.size()) {}
+  States(int rows, int stride) : sums(static_cast<size_t>(rows * stride)), maxima(static_cast<size_t>(rows)), weights(maxima.size()) {}
   AttentionState view() { return {sums.data(), maxima.data(), weights.data()}; }
 };
 
@@ -141,11 +138,21 @@ template <typename Check> void for_tiles(const KernelSet& set, Check check) {
           const int rows = random.integer(1, kTileRows + 1), heads = random.integer(1, 4);
           const int last = sequence.tokens() - (rows - 1) / heads;
           const Queries queries(rows, random.integer(0, last), heads, head_dim, random);
-          SCOPED_TRACE(testing::Message()
-                       << name_of(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads
-                       << " values in key " << values_in_key << " turned " << turned << " window " << window << " chunk " << chunk << " rows " << rows << " from " << queries.positions[0]);
-          check(AttentionTile{rows, queries.pointers.data(), queries.positions.data(), window, 0.3f, &layout,
-                              sequence.view(), random.integer(0, kv_heads), chunk, softcap, {}, nullptr,
+          SCOPED_TRACE(testing::Message() << name_of(codec) << " head_dim " << head_dim << " kv_heads " << kv_heads << " values in key "
+                                          << values_in_key << " turned " << turned << " window " << window << " chunk " << chunk << " rows "
+                                          << rows << " from " << queries.positions[0]);
+          check(AttentionTile{rows,
+                              queries.pointers.data(),
+                              queries.positions.data(),
+                              window,
+                              0.3f,
+                              &layout,
+                              sequence.view(),
+                              random.integer(0, kv_heads),
+                              chunk,
+                              softcap,
+                              {},
+                              nullptr,
                               turned > 0 ? &turning_view : nullptr,
                               random.integer(0, 3) == 0 ? random.integer(1, 200) : 0});
           if (testing::Test::HasFatalFailure()) return;
@@ -160,8 +167,7 @@ FOVEA_ON_EVERY_KERNEL_SET(AttendSpan);
 TEST_P(AttendSpan, GivesTheBitsOfTheSpecification) {
   for_tiles(set(), [&](const AttentionTile& tile) {
     for (int span = 0; span <= tile.positions[tile.rows - 1] / kSpanTokens; ++span) {
-      expect_same_states(attended(scalar_kernels(), tile, 0, tile.rows, span),
-                         attended(set(), tile, 0, tile.rows, span));
+      expect_same_states(attended(scalar_kernels(), tile, 0, tile.rows, span), attended(set(), tile, 0, tile.rows, span));
     }
   });
 }
@@ -191,8 +197,7 @@ TEST_P(AttendSpan, OfARowDoesNotDependOnTheRowsBesideIt) {
   for_tiles(set(), [&](const AttentionTile& tile) {
     const int span = tile.positions[0] / kSpanTokens;
     const States together = attended(set(), tile, 0, tile.rows, span);
-    for (int row = 0; row < tile.rows; ++row)
-      expect_same_states(attended(set(), tile, row, 1, span), together, row);
+    for (int row = 0; row < tile.rows; ++row) expect_same_states(attended(set(), tile, row, 1, span), together, row);
   });
 }
 
@@ -216,8 +221,7 @@ TEST_P(AttendSpan, GathersNothingWhereNoKeyIsSeen) {
   const KvLayout layout = {KvCodec::f16, 1, 24};
   const StoredSequence sequence(set(), layout, 0, 200, random);
   const Queries queries(2, 150, 1, 24, random);
-  const AttentionTile tile = {
-      2, queries.pointers.data(), queries.positions.data(), 10, 1, &layout, sequence.view(), 0, 0, 0, {}, nullptr};
+  const AttentionTile tile = {2, queries.pointers.data(), queries.positions.data(), 10, 1, &layout, sequence.view(), 0, 0, 0, {}, nullptr};
   const States states = attended(set(), tile, 0, 2, 0);
   for (const float weight : states.weights) EXPECT_EQ(weight, 0);
   for (const float largest : states.maxima) EXPECT_EQ(largest, -std::numeric_limits<float>::infinity());

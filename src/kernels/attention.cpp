@@ -43,7 +43,7 @@ struct Source {
 
 struct Call {
   const AttentionShape& shape;
-  const KvLayout& layout;  // what all sources have in common: the shape of heads
+  const KvLayout& layout;           // what all sources have in common: the shape of heads
   std::span<const Source> sources;  // in the order of merging
   std::span<const SequenceRows> sequences;
   const float* queries;
@@ -93,9 +93,20 @@ void make_tile(const Call& call, const Source& source, int index, Tile& tile) {
       tile.positions[r] = sequence.first_position + q;
     }
   }
-  tile.work = {rows,          tile.queries.data(), tile.positions.data(), source.window,           call.shape.scale,
-               source.layout, source.pages[s],     kv_head,               call.shape.chunk,        call.shape.softcap,
-               {},            nullptr,             call.shape.turning,    source.newest_apart};
+  tile.work = {rows,
+               tile.queries.data(),
+               tile.positions.data(),
+               source.window,
+               call.shape.scale,
+               source.layout,
+               source.pages[s],
+               kv_head,
+               call.shape.chunk,
+               call.shape.softcap,
+               {},
+               nullptr,
+               call.shape.turning,
+               source.newest_apart};
   tile.attended = call.attended.empty() ? AttendedPages{} : call.attended[s];
   tile.first_span = oldest_seen(source.window, call.shape.chunk, tile.positions[0]) / kSpanTokens;
   tile.end_span = std::max(tile.first_span, (tile.work.end_seen(rows - 1) + kSpanTokens - 1) / kSpanTokens);
@@ -308,12 +319,9 @@ SpanFetch fetch_of_span(const KvLayout& layout, int span, bool first, bool last)
 // The states of spans that are computed at once; the one that they are merged into stands behind them.
 class WaveStates {
  public:
-  WaveStates(Compute& compute, int stride)
-      : first_(compute.span_states()), stride_(stride), wave_(compute.span_state_count() - 1) {}
+  WaveStates(Compute& compute, int stride) : first_(compute.span_states()), stride_(stride), wave_(compute.span_state_count() - 1) {}
   int wave() const { return wave_; }
-  AttentionState operator()(int i) const {
-    return state_at(first_ + static_cast<size_t>(i) * span_state_floats(stride_), stride_);
-  }
+  AttentionState operator()(int i) const { return state_at(first_ + static_cast<size_t>(i) * span_state_floats(stride_), stride_); }
   AttentionState running() const { return (*this)(wave_); }
 
  private:
@@ -367,21 +375,20 @@ void attend_split_tiles(Compute& compute, const Call& call, int tiles) {
 
 }  // namespace
 
-void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
-            std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
-            float* out, std::span<const AttendedPages> attended, const NewestKeys& newest) {
+void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout, std::span<const SequenceRows> sequences,
+            std::span<const KvPages> pages, const float* queries, float* out, std::span<const AttendedPages> attended,
+            const NewestKeys& newest) {
   assert(sequences.size() == pages.size() && shape.q_heads % layout.kv_heads == 0);
   assert(attended.empty() || attended.size() == sequences.size());
   assert(layout.turned == (shape.turning ? 2 * shape.turning->pairs : 0));
   const bool apart = newest.tokens > 0;
-  assert(!apart || (newest.pages.size() == pages.size() && newest.layout->kv_heads == layout.kv_heads &&
-                    newest.layout->head_dim == layout.head_dim && newest.layout->values_in_key == layout.values_in_key &&
-                    newest.layout->turned == layout.turned));
+  assert(!apart ||
+         (newest.pages.size() == pages.size() && newest.layout->kv_heads == layout.kv_heads && newest.layout->head_dim == layout.head_dim &&
+          newest.layout->values_in_key == layout.values_in_key && newest.layout->turned == layout.turned));
   const int newest_window = shape.window > 0 ? std::min(shape.window, newest.tokens) : newest.tokens;
-  const std::array<Source, 2> sources = {{{&layout, pages, shape.window, newest.tokens},
-                                          {newest.layout, newest.pages, newest_window, 0}}};
-  const Call call = {shape, layout, std::span(sources).first(apart ? 2 : 1), sequences,
-                     queries, out, TileGrid(shape.q_heads, layout.kv_heads), attended};
+  const std::array<Source, 2> sources = {{{&layout, pages, shape.window, newest.tokens}, {newest.layout, newest.pages, newest_window, 0}}};
+  const Call call = {shape,   layout, std::span(sources).first(apart ? 2 : 1),  sequences,
+                     queries, out,    TileGrid(shape.q_heads, layout.kv_heads), attended};
   int tiles = 0;
   for (const SequenceRows& sequence : sequences) tiles += call.grid.tiles(sequence, layout.kv_heads);
   if (tiles >= 4 * compute.pool().threads() || compute.pool().threads() == 1) {

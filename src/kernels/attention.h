@@ -19,11 +19,11 @@ struct SequenceRows {
 
 struct AttentionShape {
   int q_heads = 0;
-  int window = 0;   // 0: whole past; else the query at i sees j with i - window < j <= i
-  float scale = 1;  // multiplies q.k
-  int chunk = 0;      // 0: none; else the query at i sees j only if j / chunk == i / chunk
-  float softcap = 0;  // 0: none; else scaled scores s become softcap * tanh(s / softcap)
-  const float* sinks = nullptr;  // [q_heads]: a score per head that takes part in the softmax and has no value; null: none
+  int window = 0;                       // 0: whole past; else the query at i sees j with i - window < j <= i
+  float scale = 1;                      // multiplies q.k
+  int chunk = 0;                        // 0: none; else the query at i sees j only if j / chunk == i / chunk
+  float softcap = 0;                    // 0: none; else scaled scores s become softcap * tanh(s / softcap)
+  const float* sinks = nullptr;         // [q_heads]: a score per head that takes part in the softmax and has no value; null: none
   const KeyTurning* turning = nullptr;  // where the layout has keys that are turned as they are read, of as many dimensions
 };
 
@@ -52,8 +52,8 @@ struct NewestKeys {
 //   out           [rows][q_heads * value_dim]
 //   pages         one per sequence, of this layer
 //   attended      likewise, or empty; REQUIRES it empty, or of null pages, where newest keys lie apart
-void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout,
-            std::span<const SequenceRows> sequences, std::span<const KvPages> pages, const float* queries,
-            float* out, std::span<const AttendedPages> attended = {}, const NewestKeys& newest = {});
+void attend(Compute& compute, const AttentionShape& shape, const KvLayout& layout, std::span<const SequenceRows> sequences,
+            std::span<const KvPages> pages, const float* queries, float* out, std::span<const AttendedPages> attended = {},
+            const NewestKeys& newest = {});
 
 }  // namespace fovea::kernels

@@ -35,8 +35,8 @@ struct Batch {
   struct Piece {
     int past, rows;
   };
-  Batch(const KernelSet& set, const AttentionShape& s, const KvLayout& l, std::vector<Piece> pieces,
-        RandomNumbers& random, int newest = 0, const Turning* t = nullptr)
+  Batch(const KernelSet& set, const AttentionShape& s, const KvLayout& l, std::vector<Piece> pieces, RandomNumbers& random, int newest = 0,
+        const Turning* t = nullptr)
       : shape(s), layout(l), turning(t), newest_tokens(newest), newest_layout(l) {
     newest_layout.codec = KvCodec::bf16;
     stored.reserve(pieces.size());
@@ -82,10 +82,8 @@ struct Batch {
 
   // The definition, in double.
   std::vector<double> oracle(size_t s, int row, int head) const {
-    const int position = sequences[s].first_position + row,
-              kv_head = head / (shape.q_heads / layout.kv_heads);
-    const float* query =
-        queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width() + head * layout.head_dim;
+    const int position = sequences[s].first_position + row, kv_head = head / (shape.q_heads / layout.kv_heads);
+    const float* query = queries.data() + static_cast<size_t>(sequences[s].first_row + row) * width() + head * layout.head_dim;
     const int oldest = oldest_seen(shape.window, shape.chunk, position);
     const auto source = [&](int j) -> const StoredSequence& { return j > position - newest_tokens ? newest_stored[s] : stored[s]; };
     std::vector<double> scores;
@@ -119,14 +117,11 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
   int number = 0;
   for (const KvCodecs codec : kAllCodecs) {
     for (const int window : {0, 1, 16, 100}) {
-      for (const auto& [q_heads, kv_heads, head_dim] :
-           {std::array{4, 1, 64}, std::array{6, 3, 24}, std::array{13, 1, 8}}) {
+      for (const auto& [q_heads, kv_heads, head_dim] : {std::array{4, 1, 64}, std::array{6, 3, 24}, std::array{13, 1, 8}}) {
         if (!is_taken(number++)) continue;
-        SCOPED_TRACE(testing::Message()
-                     << name_of(codec) << " window " << window << " heads " << q_heads << "/" << kv_heads);
+        SCOPED_TRACE(testing::Message() << name_of(codec) << " window " << window << " heads " << q_heads << "/" << kv_heads);
         const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
-                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
+        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
         const std::vector<float> sinks = random.floats(static_cast<size_t>(q_heads));
         const AttentionShape more = {q_heads, window, scale, 50, 0.7f, sinks.data()};
         check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random));
@@ -134,13 +129,12 @@ template <typename Check> void for_batches(const KernelSet& set, Check check) {
         const Turning turning(turned, random);
         const KeyTurning view = turning.view();
         const AttentionShape turning_keys = {q_heads, window, scale, 0, 0, nullptr, &view};
-        check(Batch(set, turning_keys, {codec, kv_heads, head_dim, head_dim, turned}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random,
-                    0, &turning));
+        check(Batch(set, turning_keys, {codec, kv_heads, head_dim, head_dim, turned}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, 0,
+                    &turning));
         if (!is_narrow(codec.keys) || window == 1 || head_dim == 8) continue;
         const int newest = std::array{1, 16, 40, 200}[static_cast<size_t>(random.integer(0, 4))];
         SCOPED_TRACE(testing::Message() << newest << " newest tokens apart");
-        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim},
-                    {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
+        check(Batch(set, {q_heads, window, scale}, {codec, kv_heads, head_dim}, {{300, 1}, {0, 30}, {130, 7}, {15, 2}}, random, newest));
         check(Batch(set, more, {codec, kv_heads, head_dim, head_dim - 3}, {{300, 1}, {7, 30}}, random, newest));
         check(Batch(set, turning_keys, {codec, kv_heads, head_dim, head_dim, turned}, {{300, 1}, {7, 30}}, random, newest, &turning));
       }
@@ -161,8 +155,7 @@ TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
           const std::vector<double> expected = batch.oracle(s, row, head);
           const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.out_width() +
                             static_cast<size_t>(head * batch.layout.value_dim());
-          for (size_t d = 0; d < expected.size(); ++d)
-            ASSERT_NEAR(out[at + d], expected[d], tolerance) << "sequence " << s;
+          for (size_t d = 0; d < expected.size(); ++d) ASSERT_NEAR(out[at + d], expected[d], tolerance) << "sequence " << s;
         }
       }
     }
@@ -172,8 +165,7 @@ TEST_P(Attend, IsCloseToTheDefinitionInDouble) {
 TEST_P(Attend, GivesTheSameBitsForAnyNumberOfThreads) {
   for_batches(set(), [&](const Batch& batch) {
     const std::vector<float> expected = batch.attended(set(), 1);
-    for (const int threads : {2, 3, 4})
-      ASSERT_TRUE(same_bits(expected, batch.attended(set(), threads))) << threads;
+    for (const int threads : {2, 3, 4}) ASSERT_TRUE(same_bits(expected, batch.attended(set(), threads))) << threads;
   });
 }
 
@@ -183,17 +175,14 @@ TEST_P(Attend, GivesTheSameBitsForARowAloneAndInAnyBatch) {
     for (size_t s = 0; s < batch.sequences.size(); ++s) {
       for (int row = 0; row < batch.sequences[s].rows; ++row) {
         const size_t at = static_cast<size_t>(batch.sequences[s].first_row + row) * batch.out_width();
-        ASSERT_TRUE(same_bits({together.data() + at, batch.out_width()}, batch.row_alone(set(), s, row)))
-            << s << " row " << row;
+        ASSERT_TRUE(same_bits({together.data() + at, batch.out_width()}, batch.row_alone(set(), s, row))) << s << " row " << row;
       }
     }
   });
 }
 
 TEST_P(Attend, GivesTheBitsOfTheSpecification) {
-  for_batches(set(), [&](const Batch& batch) {
-    ASSERT_TRUE(same_bits(batch.attended(scalar_kernels(), 1), batch.attended(set(), 2)));
-  });
+  for_batches(set(), [&](const Batch& batch) { ASSERT_TRUE(same_bits(batch.attended(scalar_kernels(), 1), batch.attended(set(), 2))); });
 }
 
 // The pages that a query attends to add up to all it attends to, in whole numbers that no order of additions can change.

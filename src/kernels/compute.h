@@ -15,8 +15,8 @@ inline constexpr int kTilesTogether = 4;
 
 // The largest shapes that will be asked for; they decide how much scratch memory is reserved.
 struct ComputeLimits {
-  int rows = 0;         // of activations in one step
-  int inputs = 0;       // of any matrix
+  int rows = 0;    // of activations in one step
+  int inputs = 0;  // of any matrix
   int head_dim = 0;
   bool quantized = true, plain = true;  // which forms of activations are needed
 };
@@ -43,8 +43,7 @@ class Compute {
   size_t bytes() const { return memory_.size(); }
 
   // Runs work(begin, end) over [0, rows), in pieces of at least `grain` rows, on this thread alone if that is all there is.
-  template <typename Work>
-  void for_rows(int rows, int grain, Work&& work) const {
+  template <typename Work> void for_rows(int rows, int grain, Work&& work) const {
     const int pieces = std::clamp(rows / std::max(1, grain), 1, 4 * pool_->threads());
     pool_->run(pieces, [&](int piece, int) {
       const auto at = [&](int i) { return static_cast<int>(static_cast<int64_t>(rows) * i / pieces); };
@@ -67,8 +66,6 @@ class Compute {
 };
 
 // Floats of one result of attending to a span: sums, maxima and weights of a tile's rows.
-constexpr size_t span_state_floats(int value_stride) {
-  return static_cast<size_t>(kTileRows) * (static_cast<size_t>(value_stride) + 2);
-}
+constexpr size_t span_state_floats(int value_stride) { return static_cast<size_t>(kTileRows) * (static_cast<size_t>(value_stride) + 2); }
 
 }  // namespace fovea::kernels

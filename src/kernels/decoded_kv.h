@@ -25,8 +25,7 @@ inline Matrix rotation_matrix(int n) {
       const int parity = __builtin_popcount(static_cast<unsigned>(row % width & column % width)) % 2;
       const double hadamard = (parity ? -1 : 1) / std::sqrt(width);
       const double reflection = (row / width == column / width ? 1.0 : 0.0) - (blocks > 1 ? 2.0 / blocks : 0.0);
-      matrix[static_cast<size_t>(row)][static_cast<size_t>(column)] =
-          hadamard * reflection * kSigns[static_cast<size_t>(column)];
+      matrix[static_cast<size_t>(row)][static_cast<size_t>(column)] = hadamard * reflection * kSigns[static_cast<size_t>(column)];
     }
   }
   return matrix;
@@ -72,7 +71,8 @@ inline unsigned narrow_code(KvCodec codec, bool of_key, const std::byte* base, i
   if (bits == 4) word = byte(group + 2 * lane) + 256 * byte(group + 2 * lane + 1);
   if (bits == 2) word = byte(group + lane);
   if (bits == 3) {
-    const unsigned upper = of_key ? byte(group + 32 + lane / 2) >> (lane % 2 ? 4 : 0) : byte(group + 32 + lane % 16) >> (lane >= 16 ? 4 : 0);
+    const unsigned upper =
+        of_key ? byte(group + 32 + lane / 2) >> (lane % 2 ? 4 : 0) : byte(group + 32 + lane % 16) >> (lane >= 16 ? 4 : 0);
     word = byte(group + lane) + 256 * (upper % 16);
   }
   return (word >> (bits * (vector % 4))) % (1u << bits);

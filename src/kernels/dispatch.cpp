@@ -39,8 +39,7 @@ const KernelSet& choose_kernels(std::string_view forced) {
   for (const KernelSet* set : kFastestFirst) {
     if ((forced.empty() || set->name == forced) && set->supported()) return *set;
   }
-  throw Error("no kernels named '" + std::string(forced) + "' on this machine", "kernels",
-              "choose one of " + supported_names());
+  throw Error("no kernels named '" + std::string(forced) + "' on this machine", "kernels", "choose one of " + supported_names());
 }
 
 }  // namespace fovea::kernels

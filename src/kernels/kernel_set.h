@@ -29,7 +29,7 @@ struct PanelProduct {
   const std::byte* panels = nullptr;  // of the whole matrix
   const void* tiles = nullptr;        // activations: quantized if the format is (biased as biased_tiles says), else plain
   int rows = 0;
-  float* out = nullptr;               // [rows][out_stride]
+  float* out = nullptr;  // [rows][out_stride]
   int64_t out_stride = 0;
 };
 
@@ -38,17 +38,17 @@ struct SpanFetch {
   // While scores are computed, of every page of `span`: part `part` of `parts` of its keys and values (the first half of the parts:
   // keys, the second: values).
   int span = 0;
-  int part = 0, parts = 0;   // parts 0: nothing
-  bool keys_ahead = false;   // also the keys of the span itself, some pages ahead
-  int keys_of = -1;          // while values are weighed, the keys of this span, if there is one
+  int part = 0, parts = 0;  // parts 0: nothing
+  bool keys_ahead = false;  // also the keys of the span itself, some pages ahead
+  int keys_of = -1;         // while values are weighed, the keys of this span, if there is one
 };
 
 // Rows of queries that read the same keys: row r belongs to query position positions[r].
 struct AttentionTile {
-  int rows = 0;                        // 1..kTileRows
+  int rows = 0;                           // 1..kTileRows
   const float* const* queries = nullptr;  // [rows] -> [head_dim]
-  const int32_t* positions = nullptr;  // [rows]; keys beyond are not seen, see end_seen
-  int window = 0;                      // 0: whole past; else keys j with position - window < j
+  const int32_t* positions = nullptr;     // [rows]; keys beyond are not seen, see end_seen
+  int window = 0;                         // 0: whole past; else keys j with position - window < j
   float scale = 1;
   const KvLayout* layout = nullptr;
   KvPages pages;
@@ -56,9 +56,9 @@ struct AttentionTile {
   int chunk = 0;      // 0: none; else keys j with j / chunk == position / chunk
   float softcap = 0;  // 0: none; else scores become softcap * tanh(score / softcap)
   SpanFetch fetch = {};
-  std::byte* unfolded = nullptr;  // narrow codecs and turned keys: what unfold_pages wrote of the span, as far as the tile sees it
+  std::byte* unfolded = nullptr;        // narrow codecs and turned keys: what unfold_pages wrote of the span, as far as the tile sees it
   const KeyTurning* turning = nullptr;  // of keys that are turned as they are read (KvLayout::turned), of as many dimensions
-  int newest_apart = 0;  // so many of the newest keys lie in other pages (attention.h, NewestKeys): not seen here
+  int newest_apart = 0;                 // so many of the newest keys lie in other pages (attention.h, NewestKeys): not seen here
 
   [[gnu::always_inline]] int end_seen(int row) const { return positions[row] + 1 - newest_apart; }  // first key that is not
 };
@@ -99,9 +99,9 @@ struct KernelSet {
   void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* out);
   // residual += rms_norm(x)
   void (*rms_norm_add)(const float* x, const float* weight, int n, float eps, float* residual);
-  void (*add)(const float* x, int n, float* sum);       // sum += x
-  void (*scale)(float factor, int n, float* x);         // x *= factor
-  void (*softcap)(float cap, int n, float* x);          // x = cap * tanh(x / cap)
+  void (*add)(const float* x, int n, float* sum);                                              // sum += x
+  void (*scale)(float factor, int n, float* x);                                                // x *= factor
+  void (*softcap)(float cap, int n, float* x);                                                 // x = cap * tanh(x / cap)
   void (*gate)(Activation activation, const float* gate, const float* up, int n, float* out);  // out = act(gate) * up
   // Turns pairs of a head: (a, b) -> (a cos - b sin, b cos + a sin). half: pairs (k, k + pairs); else (2k, 2k + 1).
   void (*rotate)(const float* cosines, const float* sines, int pairs, bool half, float* head);
@@ -113,8 +113,8 @@ struct KernelSet {
   // Of pages [begin_page, end_page) of one span and one head, for attend_span: what a narrow codec stores -> bf16 pairs without
   // scales; and dimensions of keys that are turned as they are read. turning: as AttentionTile has it
   // unfolded: unfolded_span_bytes(head_dim), on a cache line.
-  void (*unfold_pages)(const KvLayout& layout, const KeyTurning* turning, const KvPages& pages, int kv_head, int begin_page,
-                       int end_page, std::byte* unfolded);
+  void (*unfold_pages)(const KvLayout& layout, const KeyTurning* turning, const KvPages& pages, int kv_head, int begin_page, int end_page,
+                       std::byte* unfolded);
 
   // Arranges the tile's queries for attend_span, once for all spans; rotated, where the codec of the keys rotates them.
   // arranged: arranged_query_bytes(head_dim), on a cache line.
@@ -123,16 +123,15 @@ struct KernelSet {
   // A row that sees no key of the span gets max = -infinity and weight 0. Stored bf16 is multiplied in pairs by queries and
   // weights rounded to bf16: acc = fma(a[2i], b[2i], fma(a[2i + 1], b[2i + 1], acc)).
   // scratch: at least attention_scratch_bytes(), on a cache line.
-  void (*attend_span)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out,
-                      std::byte* scratch);
+  void (*attend_span)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& out, std::byte* scratch);
   // Rotates the weighted values of one head (value_dim numbers) back, where their codec has rotated them.
   void (*turn_back)(const KvLayout& layout, float* out);
   // state = state merged with part, `rows` rows of `stride` values. Spans are merged in ascending order.
   void (*merge)(int rows, int stride, const AttentionState& part, const AttentionState& state);
   // Which share of each row's softmax falls on each page of a span, now that `whole`, all spans merged, is known.
   // shares: [rows][kSpanTokens / kPageTokens]; scratch: as attend_span.
-  void (*page_shares)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& whole,
-                      float* shares, std::byte* scratch);
+  void (*page_shares)(const AttentionTile& tile, const std::byte* arranged, int span, const AttentionState& whole, float* shares,
+                      std::byte* scratch);
 };
 
 // Bytes of scratch for one panel widened to 8 bits with float scales.

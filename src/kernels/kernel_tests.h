@@ -18,15 +18,12 @@ class KernelSetTest : public testing::TestWithParam<const KernelSet*> {
   const KernelSet& set() const { return *GetParam(); }
 };
 
-inline std::string name_of_set(const testing::TestParamInfo<const KernelSet*>& info) {
-  return std::string(info.param->name);
-}
+inline std::string name_of_set(const testing::TestParamInfo<const KernelSet*>& info) { return std::string(info.param->name); }
 
 // Declares a fixture whose TEST_Ps run on every instruction set of this machine.
-#define FOVEA_ON_EVERY_KERNEL_SET(Fixture)                                                            \
-  class Fixture : public ::fovea::kernels::KernelSetTest {};                                          \
-  INSTANTIATE_TEST_SUITE_P(On, Fixture, testing::ValuesIn(::fovea::kernels::supported_kernel_sets()), \
-                           ::fovea::kernels::name_of_set)
+#define FOVEA_ON_EVERY_KERNEL_SET(Fixture)                   \
+  class Fixture : public ::fovea::kernels::KernelSetTest {}; \
+  INSTANTIATE_TEST_SUITE_P(On, Fixture, testing::ValuesIn(::fovea::kernels::supported_kernel_sets()), ::fovea::kernels::name_of_set)
 
 // Which cases of a long list are run: all, but under a sanitizer, which looks at addresses and not at numbers and takes ten times as
 // long, one in seven (prime, so that lists within lists all have their turns).
@@ -42,9 +39,8 @@ inline testing::AssertionResult same_bits(std::span<const float> expected, std::
   }
   for (size_t i = 0; i < expected.size(); ++i) {
     if (std::bit_cast<uint32_t>(expected[i]) != std::bit_cast<uint32_t>(found[i])) {
-      return testing::AssertionFailure()
-             << "number " << i << " of " << expected.size() << ": expected " << expected[i] << ", found "
-             << found[i] << " (difference " << found[i] - expected[i] << ")";
+      return testing::AssertionFailure() << "number " << i << " of " << expected.size() << ": expected " << expected[i] << ", found "
+                                         << found[i] << " (difference " << found[i] - expected[i] << ")";
     }
   }
   return testing::AssertionSuccess();

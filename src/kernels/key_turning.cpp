@@ -37,7 +37,8 @@ void KeyTurning::fill(std::span<const double> frequencies, float magnitude, floa
     }
   };
   for (int64_t k = 0; k < pairs; ++k) {
-    for (int i = 0; i < kNear; ++i) put(at.near(false), at.near(true), near_place(pairs, k, i), i * frequencies[static_cast<size_t>(k)], magnitude);
+    for (int i = 0; i < kNear; ++i)
+      put(at.near(false), at.near(true), near_place(pairs, k, i), i * frequencies[static_cast<size_t>(k)], magnitude);
   }
   put_far(at.step(false), at.step(true), kSteps, kNear);
   put_far(at.leap(false), at.leap(true), kLeaps, double{kNear} * kSteps);

@@ -27,7 +27,9 @@ struct KeyTurning {
   [[gnu::always_inline]] static constexpr int stride(int pairs) { return (pairs + 15) / 16 * 16; }
   [[gnu::always_inline]] const float* near(bool sines) const { return tables + sines * pairs * kNear; }
   [[gnu::always_inline]] const float* step(bool sines) const { return tables + 2 * pairs * kNear + sines * kSteps * stride(pairs); }
-  [[gnu::always_inline]] const float* leap(bool sines) const { return step(true) + kSteps * stride(pairs) + sines * kLeaps * stride(pairs); }
+  [[gnu::always_inline]] const float* leap(bool sines) const {
+    return step(true) + kSteps * stride(pairs) + sines * kLeaps * stride(pairs);
+  }
 
   static constexpr size_t floats(int pairs) {
     return 2 * (static_cast<size_t>(pairs) * kNear + static_cast<size_t>(kSteps + kLeaps) * static_cast<size_t>(stride(pairs)));

@@ -40,15 +40,21 @@ inline constexpr int kSpanPages = kSpanTokens / kPageTokens;
 // that the linker keeps for everybody.
 [[gnu::always_inline]] constexpr int code_bits(KvCodec codec) {
   switch (codec) {
-    case KvCodec::f32: return 32;
+    case KvCodec::f32:
+      return 32;
     case KvCodec::f16:
-    case KvCodec::bf16: return 16;
+    case KvCodec::bf16:
+      return 16;
     case KvCodec::fp8:
-    case KvCodec::int8: return 8;
+    case KvCodec::int8:
+      return 8;
     case KvCodec::int4:
-    case KvCodec::tq4: return 4;
-    case KvCodec::tq3: return 3;
-    case KvCodec::tq2: return 2;
+    case KvCodec::tq4:
+      return 4;
+    case KvCodec::tq3:
+      return 3;
+    case KvCodec::tq2:
+      return 2;
   }
   return 32;
 }
@@ -71,7 +77,7 @@ inline constexpr int kMostNarrowDim = 1024;  // head_dim of a narrow codec at mo
 // Dimensions of a key that share a scale and are rotated together: all of them; but where a value is part of the key, or a part
 // of the key is turned as it is read, this part and the other apart.
 struct KeyPart {
-  int begin, end;           // dimensions
+  int begin, end;             // dimensions
   int first_vector, vectors;  // of pairs; the last may stand for no dimension
 };
 

@@ -81,13 +81,12 @@ void multiply(Compute& compute, const RowSource& x, std::span<const Product> pro
     size_t i = 0;
     while (piece >= first_piece[i + 1]) ++i;
     const PackedMatrix& weights = *products[i].weights;
-    const void* tiles = is_quantized(weights.format()) ? static_cast<const void*>(compute.quant_tiles())
-                                                       : static_cast<const void*>(compute.plain_tiles());
-    const PanelProduct product = {weights.format(), weights.inputs(), weights.outputs(),     weights.data(),
-                                  tiles,            rows,             products[i].out, products[i].out_stride};
+    const void* tiles =
+        is_quantized(weights.format()) ? static_cast<const void*>(compute.quant_tiles()) : static_cast<const void*>(compute.plain_tiles());
+    const PanelProduct product = {weights.format(), weights.inputs(),      weights.outputs(), weights.data(), tiles, rows,
+                                  products[i].out,  products[i].out_stride};
     const int begin = (piece - first_piece[i]) * steps[i];
-    compute.set().multiply_panels(product, begin, std::min(begin + steps[i], weights.panels()),
-                                  compute.scratch(thread));
+    compute.set().multiply_panels(product, begin, std::min(begin + steps[i], weights.panels()), compute.scratch(thread));
   });
 }
 

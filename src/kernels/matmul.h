@@ -12,7 +12,7 @@ namespace fovea::kernels {
 
 struct Product {
   const PackedMatrix* weights = nullptr;
-  float* out = nullptr;    // [rows][out_stride], the first weights->outputs() of each row are written
+  float* out = nullptr;  // [rows][out_stride], the first weights->outputs() of each row are written
   int64_t out_stride = 0;
 };
 

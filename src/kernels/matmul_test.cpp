@@ -18,8 +18,7 @@ namespace {
 
 constexpr int kMostRows = 25;
 
-std::vector<QuantBlock> quantized(const KernelSet& set, const std::vector<float>& x, int rows, int inputs,
-                                  bool biased = false) {
+std::vector<QuantBlock> quantized(const KernelSet& set, const std::vector<float>& x, int rows, int inputs, bool biased = false) {
   std::vector<QuantBlock> tiles(static_cast<size_t>(rows) * static_cast<size_t>(inputs / kBlockInputs));
   for (int first = 0; first < rows; first += kTileRows) {
     set.quantize_tile(x.data() + first * inputs, inputs, std::min(kTileRows, rows - first), inputs, biased,
@@ -50,8 +49,7 @@ struct Problem {
   Problem(NumberFormat f, int n, int k, RandomNumbers& random) : format(f), outputs(n), inputs(k) {
     ThreadPool pool(1);
     PanelMemory memory;
-    const PackedMatrix packed =
-        PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), memory, pool);
+    const PackedMatrix packed = PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), memory, pool);
     panels.assign(packed.data(), packed.data() + packed.panel_size() * static_cast<size_t>(packed.panels()));
     x = random.floats(static_cast<size_t>(kMostRows * inputs));
   }
@@ -62,8 +60,7 @@ struct Problem {
   std::vector<float> product(const KernelSet& set, int rows, int step) const {
     const std::vector<QuantBlock> quant =
         is_quantized(format) ? quantized(set, x, rows, inputs, set.biased_tiles && rows > kFewRows) : std::vector<QuantBlock>{};
-    const std::vector<float> plain =
-        is_quantized(format) ? std::vector<float>{} : transposed(x, rows, inputs);
+    const std::vector<float> plain = is_quantized(format) ? std::vector<float>{} : transposed(x, rows, inputs);
     std::vector<float> out(static_cast<size_t>(rows * outputs));
     std::vector<std::byte> scratch(widened_panel_bytes(inputs));
     const void* tiles = is_quantized(format) ? static_cast<const void*>(quant.data()) : plain.data();
@@ -90,8 +87,7 @@ TEST_P(MultiplyPanels, GivesTheBitsOfTheSpecificationForAnyNumberOfRows) {
       for (const int outputs : {1, 15, 16, 17, 48, 100}) {
         SCOPED_TRACE(testing::Message() << facts(format).name << " " << outputs << " x " << inputs);
         const Problem problem(format, outputs, inputs, random);
-        const std::vector<float> expected =
-            problem.product(scalar_kernels(), kMostRows, problem.panel_count());
+        const std::vector<float> expected = problem.product(scalar_kernels(), kMostRows, problem.panel_count());
         for (const int rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 24, 25}) {
           const std::vector<float> found = problem.product(set(), rows, 1 + rows % 6);
           ASSERT_TRUE(same_bits({expected.data(), found.size()}, found)) << rows << " rows";
@@ -110,8 +106,7 @@ TEST_P(MultiplyPanels, LeavesWhatStandsBesideItsOutputsAlone) {
     std::vector<std::byte> scratch(widened_panel_bytes(32));
     std::vector<float> out(5 * 40, -77.0f);
     const void* tiles = is_quantized(format) ? static_cast<const void*>(quant.data()) : plain.data();
-    set().multiply_panels({format, 32, 17, problem.panels.data(), tiles, 5, out.data(), 40}, 0, 2,
-                          scratch.data());
+    set().multiply_panels({format, 32, 17, problem.panels.data(), tiles, 5, out.data(), 40}, 0, 2, scratch.data());
     for (size_t i = 0; i < out.size(); ++i) {
       if (i % 40 >= 17) {
         ASSERT_EQ(out[i], -77.0f) << facts(format).name << " " << i;
@@ -124,10 +119,8 @@ TEST_P(MultiplyPanels, OfNoRowsOrNoPanelsWritesNothing) {
   RandomNumbers random(4);
   const Problem problem(NumberFormat::q8_0, 16, 32, random);
   std::vector<std::byte> scratch(widened_panel_bytes(32));
-  set().multiply_panels({NumberFormat::q8_0, 32, 16, problem.panels.data(), nullptr, 0, nullptr, 16}, 0, 1,
-                        scratch.data());
-  set().multiply_panels({NumberFormat::q8_0, 32, 16, problem.panels.data(), nullptr, 4, nullptr, 16}, 0, 0,
-                        scratch.data());
+  set().multiply_panels({NumberFormat::q8_0, 32, 16, problem.panels.data(), nullptr, 0, nullptr, 16}, 0, 1, scratch.data());
+  set().multiply_panels({NumberFormat::q8_0, 32, 16, problem.panels.data(), nullptr, 4, nullptr, 16}, 0, 0, scratch.data());
 }
 
 FOVEA_ON_EVERY_KERNEL_SET(QuantizeTile);
@@ -167,8 +160,7 @@ TEST_P(QuantizeTile, KeepsItsOwnSumsAndRoundsToTheNearestStep) {
     int first = 0, all = 0;
     for (int i = 0; i < kBlockInputs; ++i) {
       (i < 16 ? first : all) += block.q[i];
-      EXPECT_NEAR(block.scale * static_cast<float>(block.q[i]), x[b * 32 + static_cast<size_t>(i)],
-                  0.50001f * block.scale);
+      EXPECT_NEAR(block.scale * static_cast<float>(block.q[i]), x[b * 32 + static_cast<size_t>(i)], 0.50001f * block.scale);
     }
     EXPECT_EQ(block.negative_sum_first, -first);
     EXPECT_EQ(block.negative_sum, -(all + first));
@@ -192,8 +184,7 @@ TEST_P(QuantizeTile, OfARowDoesNotDependOnTheRowsBesideIt) {
   const std::vector<float> x = random.floats(12 * 64);
   const std::vector<QuantBlock> together = quantized(set(), x, 12, 64);
   for (size_t row = 0; row < 12; ++row) {
-    const std::vector<float> one(x.begin() + static_cast<std::ptrdiff_t>(row * 64),
-                                 x.begin() + static_cast<std::ptrdiff_t>(row * 64 + 64));
+    const std::vector<float> one(x.begin() + static_cast<std::ptrdiff_t>(row * 64), x.begin() + static_cast<std::ptrdiff_t>(row * 64 + 64));
     expect_same_blocks(quantized(set(), one, 1, 64), {together[row], together[12 + row]});
   }
 }
@@ -222,8 +213,7 @@ TEST(Specification, IsTheProductOfWhatTheNumbersStandFor) {
         double sum = 0, magnitude = 0;
         for (size_t k = 0; k < kInputs; ++k) {
           const QuantBlock& block = blocks[k / kBlockInputs];
-          const double a =
-              is_quantized(format) ? static_cast<double>(block.scale) * block.q[k % kBlockInputs] : one[k];
+          const double a = is_quantized(format) ? static_cast<double>(block.scale) * block.q[k % kBlockInputs] : one[k];
           sum += row[k] * a;
           magnitude += std::fabs(row[k] * a);
         }
@@ -241,10 +231,10 @@ TEST_P(Multiply, GivesTheSameBitsForAnyNumberOfThreadsAndForRowsAlone) {
   ThreadPool single(1);
   PanelMemory memory;
   const std::vector<float> x = random.floats(kRows * kStride);
-  const PackedMatrix q4 = PackedMatrix::pack(NumberFormat::q4_k, 100, kInputs,
-                                             random.weights(NumberFormat::q4_k, 100, kInputs), memory, single);
-  const PackedMatrix half = PackedMatrix::pack(NumberFormat::f16, 50, kInputs,
-                                               random.weights(NumberFormat::f16, 50, kInputs), memory, single);
+  const PackedMatrix q4 =
+      PackedMatrix::pack(NumberFormat::q4_k, 100, kInputs, random.weights(NumberFormat::q4_k, 100, kInputs), memory, single);
+  const PackedMatrix half =
+      PackedMatrix::pack(NumberFormat::f16, 50, kInputs, random.weights(NumberFormat::f16, 50, kInputs), memory, single);
   const auto run = [&](ThreadPool& pool, int first, int rows) {
     Compute compute(set(), pool, {kRows, kInputs, 16});
     std::vector<float> out(static_cast<size_t>(rows) * 150);
@@ -269,8 +259,10 @@ TEST_P(Multiply, RowsMadeOnTheWayAreTheRowsMadeBefore) {
   ThreadPool pool(2);
   PanelMemory memory;
   std::vector<float> x = random.floats(kInputs * 40), up = random.floats(kInputs * 40), weight = random.floats(kInputs);
-  const PackedMatrix bytes = PackedMatrix::pack(NumberFormat::q8_0, 20, kInputs, random.weights(NumberFormat::q8_0, 20, kInputs), memory, pool);
-  const PackedMatrix plain = PackedMatrix::pack(NumberFormat::f32, 20, kInputs, random.weights(NumberFormat::f32, 20, kInputs), memory, pool);
+  const PackedMatrix bytes =
+      PackedMatrix::pack(NumberFormat::q8_0, 20, kInputs, random.weights(NumberFormat::q8_0, 20, kInputs), memory, pool);
+  const PackedMatrix plain =
+      PackedMatrix::pack(NumberFormat::f32, 20, kInputs, random.weights(NumberFormat::f32, 20, kInputs), memory, pool);
   for (const int rows : {1, 3, 12, 13, 40}) {
     Compute compute(set(), pool, {rows, kInputs, 16});
     const auto product_of = [&](const RowSource& source) {

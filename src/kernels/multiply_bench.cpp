@@ -13,13 +13,11 @@
 namespace fovea::kernels {
 namespace {
 
-void measure(benchmark::State& state, const KernelSet& set, NumberFormat format, int outputs, int inputs,
-             int rows) {
+void measure(benchmark::State& state, const KernelSet& set, NumberFormat format, int outputs, int inputs, int rows) {
   RandomNumbers random(1);
   ThreadPool pool(1);
   PanelMemory memory;
-  const PackedMatrix weights =
-      PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), memory, pool);
+  const PackedMatrix weights = PackedMatrix::pack(format, outputs, inputs, random.weights(format, outputs, inputs), memory, pool);
   const std::vector<float> x = random.floats(static_cast<size_t>(rows) * static_cast<size_t>(inputs));
   std::vector<float> out(static_cast<size_t>(rows) * static_cast<size_t>(outputs));
   Compute compute(set, pool, {rows, inputs, 16});
@@ -34,16 +32,14 @@ void measure(benchmark::State& state, const KernelSet& set, NumberFormat format,
 }
 
 const bool kRegistered = [] {
-  constexpr int kShapes[][2] = {{2048, 640},
-                                {640, 2048}};  // outputs, inputs: both ways through a feed-forward block
+  constexpr int kShapes[][2] = {{2048, 640}, {640, 2048}};  // outputs, inputs: both ways through a feed-forward block
   for (const KernelSet* set : supported_kernel_sets()) {
     for (const NumberFormat format : all_formats()) {
       for (const auto& [outputs, inputs] : kShapes) {
         if (inputs % static_cast<int>(facts(format).block_values) != 0) continue;
         for (const int rows : {1, 12, 512}) {
-          const std::string name = "multiply/" + std::string(set->name) + "/" +
-                                   std::string(facts(format).name) + "/" + std::to_string(outputs) + "x" +
-                                   std::to_string(inputs) + "/rows:" + std::to_string(rows);
+          const std::string name = "multiply/" + std::string(set->name) + "/" + std::string(facts(format).name) + "/" +
+                                   std::to_string(outputs) + "x" + std::to_string(inputs) + "/rows:" + std::to_string(rows);
           benchmark::RegisterBenchmark(name.c_str(), measure, *set, format, outputs, inputs, rows);
         }
       }

@@ -50,8 +50,7 @@ struct KvLevels {
   std::array<uint16_t, 32> stored = {};            // values in bf16, repeated: an index may have more bits than a code
 
   // From the upper half; the lower is its mirror image.
-  template <size_t kHalf>
-  static constexpr KvLevels mirrored(const float (&upper)[kHalf], const float (&upper_bounds)[kHalf]) {
+  template <size_t kHalf> static constexpr KvLevels mirrored(const float (&upper)[kHalf], const float (&upper_bounds)[kHalf]) {
     KvLevels book;
     book.levels = 2 * kHalf;
     for (size_t i = 0; i < kHalf; ++i) {
@@ -68,9 +67,8 @@ struct KvLevels {
 };
 
 // J. Max, "Quantizing for minimum distortion" (1960), table I: the best levels for a normal distribution of variance 1.
-inline constexpr KvLevels kNormal16 =
-    KvLevels::mirrored({0.1284f, 0.3881f, 0.6568f, 0.9424f, 1.256f, 1.618f, 2.069f, 2.733f},
-                       {0.0f, 0.2582f, 0.5224f, 0.7996f, 1.099f, 1.437f, 1.844f, 2.401f});
+inline constexpr KvLevels kNormal16 = KvLevels::mirrored({0.1284f, 0.3881f, 0.6568f, 0.9424f, 1.256f, 1.618f, 2.069f, 2.733f},
+                                                         {0.0f, 0.2582f, 0.5224f, 0.7996f, 1.099f, 1.437f, 1.844f, 2.401f});
 inline constexpr KvLevels kNormal8 = KvLevels::mirrored({0.2451f, 0.7560f, 1.344f, 2.152f}, {0.0f, 0.5006f, 1.050f, 1.748f});
 inline constexpr KvLevels kNormal4 = KvLevels::mirrored({0.4528f, 1.510f}, {0.0f, 0.9816f});
 // Of numbers divided by their largest.

@@ -76,12 +76,18 @@ struct Stored {
 TEST_P(NarrowCodec, KeepsAnyVectorAsCloselyAsItsBitsAllow) {
   const auto most = [](KvCodec codec) {  // mean relative error; single vectors may have twice as much
     switch (codec) {
-      case KvCodec::fp8: return 0.03;
-      case KvCodec::int8: return 0.009;
-      case KvCodec::int4: return 0.14;
-      case KvCodec::tq4: return 0.10;
-      case KvCodec::tq3: return 0.19;
-      default: return 0.37;
+      case KvCodec::fp8:
+        return 0.03;
+      case KvCodec::int8:
+        return 0.009;
+      case KvCodec::int4:
+        return 0.14;
+      case KvCodec::tq4:
+        return 0.10;
+      case KvCodec::tq3:
+        return 0.19;
+      default:
+        return 0.37;
     }
   };
   for (const KvCodec codec : kNarrow) {
@@ -167,7 +173,8 @@ TEST_P(NarrowCodec, APositionTouchesNoOther) {
         for (int slot = kPageTokens - 1; slot >= 0; --slot) {  // first something else, then the same
           again.put(set(), slot, keys[at(slot + kPageTokens)], values[at(slot + kPageTokens)]);
         }
-        for (int i = 0; i < kPageTokens; ++i) again.put(set(), i * 7 % kPageTokens, keys[at(i * 7 % kPageTokens)], values[at(i * 7 % kPageTokens)]);
+        for (int i = 0; i < kPageTokens; ++i)
+          again.put(set(), i * 7 % kPageTokens, keys[at(i * 7 % kPageTokens)], values[at(i * 7 % kPageTokens)]);
         EXPECT_EQ(once.slice, again.slice) << name_of(codec) << " " << dim << " values in key " << values_in_key;
       }
     }

@@ -78,8 +78,8 @@ void pack_plain_output(size_t value_bytes, int inputs, const std::byte* row, int
 
 }  // namespace
 
-PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
-                                PanelMemory& memory, ThreadPool& pool, const Packed& packed) {
+PackedMatrix PackedMatrix::pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored, PanelMemory& memory,
+                                ThreadPool& pool, const Packed& packed) {
   const NumberFormatFacts& stored_facts = facts(format);
   const size_t row_bytes = static_cast<size_t>(inputs) / stored_facts.block_values * stored_facts.block_bytes;
   assert(outputs > 0 && inputs > 0 && inputs % static_cast<int>(stored_facts.block_values) == 0);
@@ -130,8 +130,7 @@ void PackedMatrix::read_row(int output, std::span<float> out) const {
     read_panel_block(format_, from, b, lane, block);
     for (int k = 0; k < kBlockInputs; ++k) {
       const int h = k / scale_inputs;
-      out[static_cast<size_t>(b * kBlockInputs + k)] =
-          block.scales[h] * static_cast<float>(block.q[k]) - block.minima[h];
+      out[static_cast<size_t>(b * kBlockInputs + k)] = block.scales[h] * static_cast<float>(block.q[k]) - block.minima[h];
     }
   }
 }

@@ -25,8 +25,8 @@ class PackedMatrix {
   // REQUIRES inputs a multiple of the format's block, and stored.size() to match. Runs on all threads of the pool.
   // packed, if given, is told of each part of `stored` that is not needed any more, some megabytes at a time.
   using Packed = std::function<void(std::span<const std::byte> stored)>;
-  static PackedMatrix pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored,
-                           PanelMemory& memory, ThreadPool& pool, const Packed& packed = {});
+  static PackedMatrix pack(NumberFormat format, int outputs, int inputs, std::span<const std::byte> stored, PanelMemory& memory,
+                           ThreadPool& pool, const Packed& packed = {});
 
   // What pack() takes from the memory for a matrix of this shape.
   static size_t packed_bytes(NumberFormat format, int outputs, int inputs);

@@ -56,8 +56,7 @@ void read_k_scales(NumberFormat format, const uint8_t* header, int part, int out
 
 }  // namespace
 
-void read_panel_block(NumberFormat format, const std::byte* panel, int block, int output,
-                      PanelBlock& result) {
+void read_panel_block(NumberFormat format, const std::byte* panel, int block, int output, PanelBlock& result) {
   const PanelTraits t = panel_traits(format);
   assert(t.quantized && output < kPanelOutputs);
   const auto* base = reinterpret_cast<const uint8_t*>(panel);

@@ -13,12 +13,11 @@ namespace fovea::kernels {
 struct PanelBlock {
   int32_t q[kBlockInputs];  // the format's zero already taken off
   float scales[2];
-  float minima[2];          // 0 where the format has none
+  float minima[2];  // 0 where the format has none
 };
 
 // REQUIRES a quantized format, output in [0, 16).
-void read_panel_block(NumberFormat format, const std::byte* panel, int block, int output,
-                      PanelBlock& result);
+void read_panel_block(NumberFormat format, const std::byte* panel, int block, int output, PanelBlock& result);
 
 // A plain weight. REQUIRES f32, f16 or bf16.
 float read_panel_value(NumberFormat format, const std::byte* panel, int input, int output);

@@ -10,7 +10,8 @@
 // processor's prefetchers lost track between the two streams, and one row ran at half the speed of memory. Groups are
 // 256 inputs where those share a header, else as many blocks as fill a cache line with their headers; the last may be short of quants.
 //
-// with the bits above the low 8, 4 or 2 in lines of their own ahead of these, and nibbles, pairs and single bits folded so that a shift and a mask unfold a whole vector:
+// with the bits above the low 8, 4 or 2 in lines of their own ahead of these, and nibbles, pairs and single bits folded so that a shift and
+// a mask unfold a whole vector:
 //   8 bits    vector k4 as it is
 //   4 bits    line i (of 4):  low nibble -> vector i, high nibble -> vector i + 4
 //   2 bits    line i (of 2):  bits 2s, 2s+1 -> vector i + 2s
@@ -35,12 +36,10 @@ inline constexpr int kBlockInputs = 32;  // inputs that share one scale of the a
 enum class Codebook : uint8_t { none, iq4, e2m1 };
 
 // The numbers of a codebook, with the format's zero added to make them unsigned.
-inline constexpr uint8_t kIq4Codebook[16] = {128 - 127, 128 - 104, 128 - 83, 128 - 65, 128 - 49, 128 - 35,
-                                             128 - 22,  128 - 10,  128 + 1,  128 + 13, 128 + 25, 128 + 38,
-                                             128 + 53,  128 + 69,  128 + 89, 128 + 113};
+inline constexpr uint8_t kIq4Codebook[16] = {128 - 127, 128 - 104, 128 - 83, 128 - 65, 128 - 49, 128 - 35, 128 - 22, 128 - 10,
+                                             128 + 1,   128 + 13,  128 + 25, 128 + 38, 128 + 53, 128 + 69, 128 + 89, 128 + 113};
 inline constexpr uint8_t kE2m1Codebook[16] = {  // twice the sixteen numbers of e2m1
-    16 + 0, 16 + 1, 16 + 2, 16 + 3, 16 + 4, 16 + 6, 16 + 8, 16 + 12,
-    16 - 0, 16 - 1, 16 - 2, 16 - 3, 16 - 4, 16 - 6, 16 - 8, 16 - 12};
+    16 + 0, 16 + 1, 16 + 2, 16 + 3, 16 + 4, 16 + 6, 16 + 8, 16 + 12, 16 - 0, 16 - 1, 16 - 2, 16 - 3, 16 - 4, 16 - 6, 16 - 8, 16 - 12};
 [[gnu::always_inline]] constexpr const uint8_t* numbers_of(Codebook codebook) {
   return codebook == Codebook::iq4 ? kIq4Codebook : kE2m1Codebook;
 }
@@ -55,31 +54,43 @@ struct PanelTraits {
   int block_values = 1;  // inputs that share a header
   int header_bytes = 0;  // of 16 outputs
   Codebook codebook = Codebook::none;
-  int d_bytes = 2;       // of one output's d: an f16, or one byte e that stands for 2^(e - 128)
+  int d_bytes = 2;  // of one output's d: an f16, or one byte e that stands for 2^(e - 128)
 
   // Small scales (and minima) that an output has in a header, one byte each.
-  [[gnu::always_inline]] constexpr int small_scales() const {
-    return header_bytes / kPanelOutputs - d_bytes - (has_min ? 2 : 0);
-  }
+  [[gnu::always_inline]] constexpr int small_scales() const { return header_bytes / kPanelOutputs - d_bytes - (has_min ? 2 : 0); }
 };
 
 [[gnu::always_inline]] constexpr PanelTraits panel_traits(NumberFormat format) {
   // header: d [16], then min as f16 [16]; blocks of 256 add their small scales, one byte each: [scales][16]
   switch (format) {
-    case NumberFormat::q8_0: return {true, 8, 0, 32, false, 128, 32, 32};
-    case NumberFormat::q4_0: return {true, 4, 0, 32, false, 8, 32, 32};
-    case NumberFormat::q4_1: return {true, 4, 0, 32, true, 0, 32, 64};
-    case NumberFormat::q5_0: return {true, 4, 1, 32, false, 16, 32, 32};
-    case NumberFormat::q5_1: return {true, 4, 1, 32, true, 0, 32, 64};
-    case NumberFormat::q2_k: return {true, 2, 0, 16, true, 0, 256, 64 + 256};  // scale | min << 4 in one byte
-    case NumberFormat::q3_k: return {true, 2, 1, 16, false, 4, 256, 32 + 256};
-    case NumberFormat::q4_k: return {true, 4, 0, 32, true, 0, 256, 64 + 256};  // scales [8][16], then minima [8][16]
-    case NumberFormat::q5_k: return {true, 4, 1, 32, true, 0, 256, 64 + 256};
-    case NumberFormat::q6_k: return {true, 4, 2, 16, false, 32, 256, 32 + 256};
-    case NumberFormat::iq4_nl: return {true, 4, 0, 32, false, 128, 32, 32, Codebook::iq4};
-    case NumberFormat::iq4_xs: return {true, 4, 0, 32, false, 128, 256, 32 + 128, Codebook::iq4};
-    case NumberFormat::mxfp4: return {true, 4, 0, 32, false, 16, 32, 16, Codebook::e2m1, 1};
-    default: return {};
+    case NumberFormat::q8_0:
+      return {true, 8, 0, 32, false, 128, 32, 32};
+    case NumberFormat::q4_0:
+      return {true, 4, 0, 32, false, 8, 32, 32};
+    case NumberFormat::q4_1:
+      return {true, 4, 0, 32, true, 0, 32, 64};
+    case NumberFormat::q5_0:
+      return {true, 4, 1, 32, false, 16, 32, 32};
+    case NumberFormat::q5_1:
+      return {true, 4, 1, 32, true, 0, 32, 64};
+    case NumberFormat::q2_k:
+      return {true, 2, 0, 16, true, 0, 256, 64 + 256};  // scale | min << 4 in one byte
+    case NumberFormat::q3_k:
+      return {true, 2, 1, 16, false, 4, 256, 32 + 256};
+    case NumberFormat::q4_k:
+      return {true, 4, 0, 32, true, 0, 256, 64 + 256};  // scales [8][16], then minima [8][16]
+    case NumberFormat::q5_k:
+      return {true, 4, 1, 32, true, 0, 256, 64 + 256};
+    case NumberFormat::q6_k:
+      return {true, 4, 2, 16, false, 32, 256, 32 + 256};
+    case NumberFormat::iq4_nl:
+      return {true, 4, 0, 32, false, 128, 32, 32, Codebook::iq4};
+    case NumberFormat::iq4_xs:
+      return {true, 4, 0, 32, false, 128, 256, 32 + 128, Codebook::iq4};
+    case NumberFormat::mxfp4:
+      return {true, 4, 0, 32, false, 16, 32, 16, Codebook::e2m1, 1};
+    default:
+      return {};
   }
 }
 

@@ -22,10 +22,8 @@ template <typename Run> void expect_scalar_bits(const KernelSet& set, Run run) {
   RandomNumbers random(11);
   for (const int n : kWidths) {
     for (const float size : {1e-20f, 1.0f, 1e10f}) {
-      const std::vector<float> x = random.floats(static_cast<size_t>(n), size),
-                               w = random.floats(static_cast<size_t>(n));
-      ASSERT_TRUE(same_bits(run(scalar_kernels(), x, w, n), run(set, x, w, n)))
-          << n << " numbers of size " << size;
+      const std::vector<float> x = random.floats(static_cast<size_t>(n), size), w = random.floats(static_cast<size_t>(n));
+      ASSERT_TRUE(same_bits(run(scalar_kernels(), x, w, n), run(set, x, w, n))) << n << " numbers of size " << size;
     }
   }
 }
@@ -81,8 +79,7 @@ TEST_P(RowKernels, RotateGivesScalarBitsInBothPairings) {
   RandomNumbers random(12);
   for (const int pairs : {0, 1, 4, 5, 16, 17, 31, 64, 128}) {
     for (const bool half : {true, false}) {
-      const Floats cosines = random.floats(static_cast<size_t>(pairs)),
-                   sines = random.floats(static_cast<size_t>(pairs));
+      const Floats cosines = random.floats(static_cast<size_t>(pairs)), sines = random.floats(static_cast<size_t>(pairs));
       Floats head = random.floats(2 * static_cast<size_t>(pairs)), expected = head;
       scalar_kernels().rotate(cosines.data(), sines.data(), pairs, half, expected.data());
       set().rotate(cosines.data(), sines.data(), pairs, half, head.data());
@@ -137,8 +134,7 @@ TEST_P(RowKernels, ActivationsOfHugeNumbersAreFinite) {
   Floats out(6);
   for (const Activation activation : {Activation::silu, Activation::gelu_tanh}) {
     set().gate(activation, x.data(), ones.data(), 6, out.data());
-    for (size_t i = 0; i < 6;
-         ++i) {  // exp ends at kExpHighest, so what should vanish keeps about 1e-38 of its size
+    for (size_t i = 0; i < 6; ++i) {  // exp ends at kExpHighest, so what should vanish keeps about 1e-38 of its size
       EXPECT_NEAR(out[i], std::max(0.0f, x[i]), x[i] > 0 ? 1e-6 * x[i] : -1e-38 * x[i]) << x[i];
     }
   }

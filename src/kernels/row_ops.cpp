@@ -5,8 +5,7 @@
 
 namespace fovea::kernels {
 
-void embed(const Compute& compute, const PackedMatrix& embedding, std::span<const int32_t> tokens, float scale,
-           Rows out) {
+void embed(const Compute& compute, const PackedMatrix& embedding, std::span<const int32_t> tokens, float scale, Rows out) {
   assert(tokens.size() == static_cast<size_t>(out.rows) && embedding.inputs() == out.width);
   compute.for_rows(out.rows, row_grain(8 * out.width), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
@@ -49,8 +48,8 @@ void add_to_each(const Compute& compute, const float* x, Rows sum) {
   });
 }
 
-void rotation_tables(const Compute& compute, std::span<const double> frequencies, float magnitude,
-                     std::span<const int32_t> positions, float* cosines, float* sines) {
+void rotation_tables(const Compute& compute, std::span<const double> frequencies, float magnitude, std::span<const int32_t> positions,
+                     float* cosines, float* sines) {
   const size_t pairs = frequencies.size();
   const int grain = row_grain(16 * static_cast<int>(pairs));
   compute.for_rows(static_cast<int>(positions.size()), grain, [&](int begin, int end) {

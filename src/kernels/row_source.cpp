@@ -46,9 +46,12 @@ void RowSource::make(const KernelSet& set, int i, int width, float* out) const {
     case Making::nothing:
       if (out != row(i)) std::memcpy(out, row(i), static_cast<size_t>(width) * sizeof(float));
       return;
-    case Making::rms_norm: return set.rms_norm(row(i), weight, width, eps, out);
-    case Making::layer_norm: return layer_norm(set, row(i), weight, width, eps, out);
-    case Making::gate: return set.gate(activation, row(i), up + i * stride, width, out);
+    case Making::rms_norm:
+      return set.rms_norm(row(i), weight, width, eps, out);
+    case Making::layer_norm:
+      return layer_norm(set, row(i), weight, width, eps, out);
+    case Making::gate:
+      return set.gate(activation, row(i), up + i * stride, width, out);
   }
 }
 

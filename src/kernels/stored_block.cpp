@@ -135,7 +135,8 @@ void read_stored_block(NumberFormat format, const std::byte* bytes, StoredBlock&
   const auto* p = reinterpret_cast<const uint8_t*>(bytes);
   block.d_min = 0;
   switch (format) {
-    case NumberFormat::q8_0: return read_q8_0(p, block);
+    case NumberFormat::q8_0:
+      return read_q8_0(p, block);
     case NumberFormat::q4_0:
       block.d = u16_at(p);
       return read_nibbles(p + 2, block.q);
@@ -152,21 +153,28 @@ void read_stored_block(NumberFormat format, const std::byte* bytes, StoredBlock&
       block.d_min = u16_at(p + 2);
       read_nibbles(p + 8, block.q);
       return add_fifth_bits(u32_at(p + 4), block.q);
-    case NumberFormat::q2_k: return read_q2_k(p, block);
-    case NumberFormat::q3_k: return read_q3_k(p, block);
-    case NumberFormat::q4_k: return read_q4_k(p, block);
-    case NumberFormat::q5_k: return read_q5_k(p, block);
-    case NumberFormat::q6_k: return read_q6_k(p, block);
+    case NumberFormat::q2_k:
+      return read_q2_k(p, block);
+    case NumberFormat::q3_k:
+      return read_q3_k(p, block);
+    case NumberFormat::q4_k:
+      return read_q4_k(p, block);
+    case NumberFormat::q5_k:
+      return read_q5_k(p, block);
+    case NumberFormat::q6_k:
+      return read_q6_k(p, block);
     case NumberFormat::iq4_nl:
       block.d = u16_at(p);
       return read_nibbles(p + 2, block.q);
-    case NumberFormat::iq4_xs: return read_iq4_xs(p, block);
+    case NumberFormat::iq4_xs:
+      return read_iq4_xs(p, block);
     case NumberFormat::mxfp4:
       block.d = p[0];
       return read_nibbles(p + 1, block.q);
     case NumberFormat::f32:
     case NumberFormat::f16:
-    case NumberFormat::bf16: break;
+    case NumberFormat::bf16:
+      break;
   }
   assert(false && "plain formats have no blocks");
 }

@@ -8,8 +8,8 @@
 
 namespace fovea::kernels {
 
-// One block of one row. value[i] = scale * (q[i] - zero) - min, or scale * (codebook[q[i]] - zero), with the scales of its part of the block: how d, d_min and the
-// small scales make `scale` and `min` is in panel_layout.h and docs/formats.md.
+// One block of one row. value[i] = scale * (q[i] - zero) - min, or scale * (codebook[q[i]] - zero), with the scales of its part of the
+// block: how d, d_min and the small scales make `scale` and `min` is in panel_layout.h and docs/formats.md.
 struct StoredBlock {
   uint8_t q[256];     // unsigned, offset by the format's zero, or codes; the first block_values are used
   uint16_t d;         // f16; mxfp4: e of 2^(e - 128)

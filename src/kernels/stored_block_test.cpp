@@ -21,8 +21,7 @@ template <typename T> std::vector<T> read_all(const std::string& name) {
   std::ifstream file(std::string(FOVEA_TEST_DATA) + "/kernels/" + name, std::ios::binary | std::ios::ate);
   if (!file) return {};
   std::vector<T> content(static_cast<size_t>(file.tellg()) / sizeof(T));
-  file.seekg(0).read(reinterpret_cast<char*>(content.data()),
-                     static_cast<std::streamsize>(content.size() * sizeof(T)));
+  file.seekg(0).read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size() * sizeof(T)));
   return content;
 }
 
@@ -32,9 +31,7 @@ std::vector<NumberFormat> formats_with_data() {
   return formats;
 }
 
-std::string name_of_format(const testing::TestParamInfo<NumberFormat>& info) {
-  return std::string(facts(info.param).name);
-}
+std::string name_of_format(const testing::TestParamInfo<NumberFormat>& info) { return std::string(facts(info.param).name); }
 
 class StoredWeights : public testing::TestWithParam<NumberFormat> {};
 
@@ -61,14 +58,12 @@ TEST_P(StoredWeights, AreReadBackFromThePackedFormAsTheReferenceReadsThem) {
     matrix.read_row(output, row);
     for (int k = 0; k < kInputs; ++k) {
       const auto i = static_cast<size_t>(k);
-      ASSERT_EQ(row[i], values[static_cast<size_t>(output % kStoredRows) * kInputs + i])
-          << "output " << output << " input " << k;
+      ASSERT_EQ(row[i], values[static_cast<size_t>(output % kStoredRows) * kInputs + i]) << "output " << output << " input " << k;
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OfEveryFormat, StoredWeights, testing::ValuesIn(formats_with_data()),
-                         name_of_format);
+INSTANTIATE_TEST_SUITE_P(OfEveryFormat, StoredWeights, testing::ValuesIn(formats_with_data()), name_of_format);
 
 // Scales become whole bytes where 6 bits were stored, and the headers of a group fill cache lines.
 TEST(PackedWeights, AreAtMostSixPercentAndOneCacheLinePerPanelLargerThanStored) {
@@ -77,8 +72,7 @@ TEST(PackedWeights, AreAtMostSixPercentAndOneCacheLinePerPanelLargerThanStored) 
     for (int inputs = 256; inputs <= 8192; inputs += 256) {
       const auto stored = static_cast<double>(kPanelOutputs) * inputs / f.block_values * f.block_bytes;
       EXPECT_GE(static_cast<double>(panel_bytes(format, inputs)), stored) << f.name << " " << inputs;
-      EXPECT_LE(static_cast<double>(panel_bytes(format, inputs)), 1.06 * stored + 63)
-          << f.name << " " << inputs;
+      EXPECT_LE(static_cast<double>(panel_bytes(format, inputs)), 1.06 * stored + 63) << f.name << " " << inputs;
     }
   }
 }

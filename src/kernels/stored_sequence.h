@@ -14,10 +14,20 @@
 
 namespace fovea::kernels {
 
-inline const std::vector<KvCodecs> kAllCodecs = {
-    KvCodec::f32,  KvCodec::f16, KvCodec::bf16, KvCodec::fp8, KvCodec::int8, KvCodec::int4, KvCodec::tq4, KvCodec::tq3,
-    KvCodec::tq2,  {KvCodec::int8, KvCodec::int4}, {KvCodec::tq2, KvCodec::f32}, {KvCodec::f16, KvCodec::tq3},
-    {KvCodec::f32, KvCodec::bf16}, {KvCodec::fp8, KvCodec::tq2}};
+inline const std::vector<KvCodecs> kAllCodecs = {KvCodec::f32,
+                                                 KvCodec::f16,
+                                                 KvCodec::bf16,
+                                                 KvCodec::fp8,
+                                                 KvCodec::int8,
+                                                 KvCodec::int4,
+                                                 KvCodec::tq4,
+                                                 KvCodec::tq3,
+                                                 KvCodec::tq2,
+                                                 {KvCodec::int8, KvCodec::int4},
+                                                 {KvCodec::tq2, KvCodec::f32},
+                                                 {KvCodec::f16, KvCodec::tq3},
+                                                 {KvCodec::f32, KvCodec::bf16},
+                                                 {KvCodec::fp8, KvCodec::tq2}};
 
 // How keys of `dims` dimensions are turned.
 class Turning {
@@ -47,8 +57,7 @@ class Turning {
 // them.
 class StoredSequence {
  public:
-  StoredSequence(const KernelSet& set, const KvLayout& layout, int first_page, int tokens,
-                 RandomNumbers& random)
+  StoredSequence(const KernelSet& set, const KvLayout& layout, int first_page, int tokens, RandomNumbers& random)
       : layout_(layout), first_page_(first_page), tokens_(tokens) {
     for (int page = first_page; page * kPageTokens < tokens; ++page) {
       pages_.emplace_back(kLayerOffset + layout.slice_bytes());
@@ -57,15 +66,19 @@ class StoredSequence {
     const auto width = static_cast<size_t>(layout.kv_heads * layout.head_dim);
     for (int position = first_page * kPageTokens; position < tokens; ++position) {
       const std::vector<float> key = random.floats(width), value = random.floats(width);
-      set.store_kv(layout, view().slice(position / kPageTokens), position % kPageTokens, key.data(),
-                   value.data());
+      set.store_kv(layout, view().slice(position / kPageTokens), position % kPageTokens, key.data(), value.data());
     }
     for (size_t page = 0; page < pages_.size(); ++page) stand_at_.push_back(kPageTokens * random.integer(0, 1 << 16));
     pages_move_together_ = random.integer(0, 2) == 0;
   }
 
   KvPages view() const {
-    return {pointers_.data(), first_page_, static_cast<int>(pages_.size()), kLayerOffset, 0, (5 + (1 << 16)) * kPageTokens,
+    return {pointers_.data(),
+            first_page_,
+            static_cast<int>(pages_.size()),
+            kLayerOffset,
+            0,
+            (5 + (1 << 16)) * kPageTokens,
             pages_move_together_ ? nullptr : stand_at_.data()};
   }
   int tokens() const { return tokens_; }

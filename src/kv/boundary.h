@@ -45,8 +45,8 @@ struct Boundary {
   BoundaryKind kind = BoundaryKind::spaced;
   Keep keep = Keep::normal;
   int64_t expires_ms = kNever;
-  double wanted = 0;                // how often, a prior included
-  double age = 0;                   // Retention's clock when it was last wanted
+  double wanted = 0;                 // how often, a prior included
+  double age = 0;                    // Retention's clock when it was last wanted
   std::vector<LocalRun> runs = {};   // one per group with a window, in their order; empty: dropped
   std::vector<PageRef> states = {};  // one per group of states, in their order
 };

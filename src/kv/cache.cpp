@@ -146,8 +146,7 @@ Reuse Cache::begin(SequenceId id, const Prompt& prompt) {
   const auto begin = prompt.tokens.begin();
   sequence.tokens.assign(begin, begin + sequence.extent.length);
   for (const int position : prompt.boundaries) mark(id, position, BoundaryKind::message);
-  if (found.reuse.matched < static_cast<int>(prompt.tokens.size()))
-    mark(id, found.reuse.matched, BoundaryKind::branch);
+  if (found.reuse.matched < static_cast<int>(prompt.tokens.size())) mark(id, found.reuse.matched, BoundaryKind::branch);
   // A window serves the prompt without its last token too; a state serves one position.
   const int prompt_tokens = static_cast<int>(prompt.tokens.size());
   mark(id, states_.empty() ? prompt_tokens : prompt_tokens - 1, BoundaryKind::prompt);
@@ -166,8 +165,8 @@ void Cache::adopt(SequenceId id, const Found& found, int length) {
     const int first = first_readable(group->spec().window, length) / kPageTokens;
     PageTable& pages = group->begin(index_of(id), first);
     for (int page = first; page < end_page(length); ++page) {
-      const PageRef& known = group->has_window() ? page_served(found.runs[windowed], page, length)
-                                                 : page_on_path(found.match, whole, page, length);
+      const PageRef& known =
+          group->has_window() ? page_served(found.runs[windowed], page, length) : page_on_path(found.match, whole, page, length);
       pages.append(known.hold());
     }
     ++(group->has_window() ? windowed : whole);
@@ -180,15 +179,12 @@ void Cache::adopt(SequenceId id, const Found& found, int length) {
 // before the beginning is zeros, which is wrong and, where replay is long enough, without consequence.
 bool Cache::adopt_for_replay(SequenceId id, const Found& found) {
   const int from = found.replay_from, kept = from + found.reuse.replayed;
-  const auto first_of = [from](const Group& group) {
-    return first_readable(group.spec().window, from) / kPageTokens;
-  };
+  const auto first_of = [from](const Group& group) { return first_readable(group.spec().window, from) / kPageTokens; };
   size_t whole = 0;
   for (const auto& group : groups_) {  // first, so that making room cannot take them away
     if (group->has_window()) continue;
     PageTable& pages = group->begin(index_of(id), 0);
-    for (int page = 0; page < end_page(kept); ++page)
-      pages.append(page_on_path(found.match, whole, page, kept).hold());
+    for (int page = 0; page < end_page(kept); ++page) pages.append(page_on_path(found.match, whole, page, kept).hold());
     ++whole;
   }
   const auto missing = [&](size_t i) {
@@ -227,8 +223,7 @@ void Cache::pin(SequenceId id, int position, BoundaryKind kind) {
     (group->has_window() ? pages.windowed : pages.whole).push_back(&group->table(index_of(id)));
   }
   for (const auto& states : states_) pages.states.push_back(&states->page(index_of(id)));
-  index_.pin(sequence.salt, std::span(sequence.tokens).first(static_cast<size_t>(position)), pages, kind,
-             sequence.terms, now_ms());
+  index_.pin(sequence.salt, std::span(sequence.tokens).first(static_cast<size_t>(position)), pages, kind, sequence.terms, now_ms());
 }
 
 int Cache::tokens_to_boundary(SequenceId id) const {
@@ -250,8 +245,7 @@ void Cache::pin_passed(SequenceId id, int length) {
   const auto pin_if_true = [&](int position, BoundaryKind kind) {
     if (position >= sequence.extent.kept && (states_.empty() || position == length)) pin(id, position, kind);
   };
-  for (int spaced = next_spaced(before, spacing_tokens_); spaced <= length;
-       spaced = next_spaced(spaced, spacing_tokens_)) {
+  for (int spaced = next_spaced(before, spacing_tokens_); spaced <= length; spaced = next_spaced(spaced, spacing_tokens_)) {
     pin_if_true(spaced, BoundaryKind::spaced);
   }
   size_t passed = 0;
@@ -336,8 +330,7 @@ void Cache::advance(SequenceId id, int tokens) {
   assert(tokens >= 0 && tokens <= extent.reserved_end - extent.length);
   extent.length += tokens;
   extent.kept = std::max(extent.kept, extent.length);
-  for (const auto& group : groups_)
-    group->give_back_unreadable(index_of(id), extent.length - group->forgotten(index_of(id)));
+  for (const auto& group : groups_) group->give_back_unreadable(index_of(id), extent.length - group->forgotten(index_of(id)));
   if (options_.contiguous) sequence.restored = std::max(sequence.restored, extent.length - options_.rollback_tokens);
 }
 
@@ -345,8 +338,7 @@ void Cache::commit(SequenceId id, std::span<const int32_t> tokens) {
   Sequence& sequence = at(id);
   assert(sequence.has_prompt);
   sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
-  if (sequence.terms.keep != Keep::none)
-    pin_passed(id, sequence.extent.length + static_cast<int>(tokens.size()));
+  if (sequence.terms.keep != Keep::none) pin_passed(id, sequence.extent.length + static_cast<int>(tokens.size()));
   advance(id, static_cast<int>(tokens.size()));
 }
 
@@ -364,8 +356,7 @@ std::optional<SequenceId> Cache::fork(SequenceId id) {
   Sequence& copy = at(*child);
   copy = parent;
   copy.extent = {length, length, length};
-  for (const auto& group : groups_)
-    group->fork(index_of(id), index_of(*child), length - group->forgotten(index_of(id)));
+  for (const auto& group : groups_) group->fork(index_of(id), index_of(*child), length - group->forgotten(index_of(id)));
   for (const auto& states : states_) states->fork(index_of(id), index_of(*child));
   return child;
 }
@@ -388,8 +379,7 @@ bool Cache::roll_back(SequenceId id, int length) {
 
 kernels::KvPages Cache::view(SequenceId id, const LayerPlace& place) const {
   assert(at(id).live);
-  if (const StaticGroup* group = place.contiguous)
-    return group->view(place.member, at(id).extent.length, at(id).extent.reserved_end);
+  if (const StaticGroup* group = place.contiguous) return group->view(place.member, at(id).extent.length, at(id).extent.reserved_end);
   kernels::KvPages pages = place.group->view(index_of(id), place.offset);
   if (!place.group->has_window()) pages.first_writable = at(id).extent.kept - place.group->forgotten(index_of(id));
   return pages;
@@ -438,8 +428,7 @@ int64_t Cache::resident_bytes() const {
 int64_t Cache::now_ms() const {
   if (options_.clock_ms) return options_.clock_ms();
   using std::chrono::steady_clock;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
 const Cache::LayerPlace& Cache::place(int layer) const {

@@ -34,11 +34,9 @@ enum class SequenceId : int {};  // [0, CacheOptions::sequences); free for anoth
 // A prompt on its way into the cache.
 struct Prompt {
   std::span<const int32_t> tokens;
-  std::string_view salt = {};  // what is kept under another salt is not seen
-  int most_reused =
-      0;  // tokens that may be reused at most; < tokens.size() if the last one's output is wanted
-  std::span<const int> boundaries =
-      {};  // positions that are worth continuing from, such as beginnings of messages
+  std::string_view salt = {};            // what is kept under another salt is not seen
+  int most_reused = 0;                   // tokens that may be reused at most; < tokens.size() if the last one's output is wanted
+  std::span<const int> boundaries = {};  // positions that are worth continuing from, such as beginnings of messages
   KeepTerms terms = {};
   int approximate_windows = 0;  // > 0: replay of so many windows is good enough; nothing is kept then
   bool forgets = false;         // as CacheOptions::eviction says; nothing is kept then
@@ -148,11 +146,11 @@ class Cache {
   int boundaries() const { return index_.boundaries(); }
   std::vector<GroupSpec> group_specs() const;  // as stats()
   CacheMap map(int most_prefixes) const;       // the sequences, then known prefixes in the order of their tokens
-  void forget();  // what is kept for later
+  void forget();                               // what is kept for later
 
   // What is kept of these tokens goes into a file, or comes back from one and is kept from then on. The tokens may be more than those
-  // whose keys and values are kept; save() returns how many are, and writes nothing where those are fewer than least_held. errors: Error when the file cannot be written, or is not a session of this
-  // model and this form of cache
+  // whose keys and values are kept; save() returns how many are, and writes nothing where those are fewer than least_held. errors: Error
+  // when the file cannot be written, or is not a session of this model and this form of cache
   int save(const std::string& path, const SessionModel& model, std::string_view salt, std::span<const int32_t> tokens,
            std::string_view note, int least_held = 0);
   struct Restored {
@@ -182,11 +180,11 @@ class Cache {
     std::vector<Mark> marks;      // ascending, beyond length
   };
   struct LayerPlace {
-    const Group* group = nullptr;  // null: the layer keeps no K/V here
+    const Group* group = nullptr;        // null: the layer keeps no K/V here
     const StateGroup* states = nullptr;  // null: the layer carries no state
     const StaticGroup* contiguous = nullptr;
-    size_t offset = 0;             // bytes from a page's begin
-    size_t member = 0;             // number in its group
+    size_t offset = 0;  // bytes from a page's begin
+    size_t member = 0;  // number in its group
     const GroupSpec* spec = nullptr;
   };
 
@@ -211,13 +209,12 @@ class Cache {
   MapPath map_of(SequenceId id) const;
 
   CacheOptions options_;
-  std::vector<std::unique_ptr<Group>>
-      groups_;                      // in place for life: page references and places point into them
-  std::vector<std::unique_ptr<StateGroup>> states_;  // likewise
+  std::vector<std::unique_ptr<Group>> groups_;            // in place for life: page references and places point into them
+  std::vector<std::unique_ptr<StateGroup>> states_;       // likewise
   std::vector<std::unique_ptr<StaticGroup>> contiguous_;  // likewise; instead of groups_
-  std::vector<PagePool*> pools_;                     // of groups_, then of states_
-  std::vector<LayerPlace> places_;  // per layer of the model
-  std::vector<LayerPlace> newest_places_;  // likewise, of groups of the newest tokens
+  std::vector<PagePool*> pools_;                          // of groups_, then of states_
+  std::vector<LayerPlace> places_;                        // per layer of the model
+  std::vector<LayerPlace> newest_places_;                 // likewise, of groups of the newest tokens
   std::vector<Sequence> sequences_;
   std::vector<int> missing_;  // pages per pool, while room is made
   int64_t limit_bytes_ = 0;

@@ -13,10 +13,9 @@ void Cache::check() const {
   };
   for (const Sequence& sequence : sequences_) {
     const Extent& extent = sequence.extent;
-    require(sequence.live || (extent.length == 0 && extent.reserved_end == 0),
-            "a released sequence still has a length");
-    require(extent.length <= extent.reserved_end && extent.reserved_end <= options_.context_tokens &&
-                extent.kept >= extent.length && extent.kept <= options_.context_tokens,
+    require(sequence.live || (extent.length == 0 && extent.reserved_end == 0), "a released sequence still has a length");
+    require(extent.length <= extent.reserved_end && extent.reserved_end <= options_.context_tokens && extent.kept >= extent.length &&
+                extent.kept <= options_.context_tokens,
             "a sequence is longer than what was reserved, or than the context");
     require(!sequence.has_prompt || static_cast<int>(sequence.tokens.size()) == extent.length,
             "a sequence has not as many tokens as positions");

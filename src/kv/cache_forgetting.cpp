@@ -40,9 +40,7 @@ bool Cache::evict(SequenceId id) {
   assert(sequence.forgets && room_tokens(id) == 0 && sequence.extent.kept == sequence.extent.length);
   const int length = sequence.extent.length;
   const auto is_full = [&](const Group& group) { return group.is_full(index_of(id), length); };
-  const auto missing = [&](size_t i) {
-    return i < groups_.size() && is_full(*groups_[i]) ? groups_[i]->pages_to_evict(index_of(id)) : 0;
-  };
+  const auto missing = [&](size_t i) { return i < groups_.size() && is_full(*groups_[i]) ? groups_[i]->pages_to_evict(index_of(id)) : 0; };
   if (!make_room(missing)) return false;
   for (const auto& group : groups_) {
     if (is_full(*group)) group->evict(index_of(id), length);
@@ -51,9 +49,7 @@ bool Cache::evict(SequenceId id) {
   return true;
 }
 
-int Cache::forgotten(SequenceId id, int layer) const {
-  return place(layer).group ? place(layer).group->forgotten(index_of(id)) : 0;
-}
+int Cache::forgotten(SequenceId id, int layer) const { return place(layer).group ? place(layer).group->forgotten(index_of(id)) : 0; }
 
 int Cache::forgotten(SequenceId id) const {
   int most = 0;

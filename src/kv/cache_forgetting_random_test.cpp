@@ -20,8 +20,8 @@ using kernels::kPageTokens;
 
 // What one layer holds of a sequence, per slot, from the first that was ever held: positions, without the forgotten ones.
 struct Held {
-  std::vector<uint64_t> tags;  // what lies there
-  std::vector<int> stands_at;  // the position by which a query sees it
+  std::vector<uint64_t> tags;        // what lies there
+  std::vector<int> stands_at;        // the position by which a query sees it
   std::vector<uint64_t> sinks = {};  // what was computed, where it was moved since
   int forgotten = 0;
 };

@@ -65,8 +65,7 @@ std::vector<MapSpan> state_spans(const Way& way, size_t group) {
 
 void add_boundaries(const PrefixNode& node, bool windows, MapPath& path) {
   for (const Boundary& b : node.boundaries) {
-    path.boundaries.push_back(
-        {b.position, b.kind, b.keep == Keep::priority, !windows || !b.runs.empty(), b.wanted, b.expires_ms});
+    path.boundaries.push_back({b.position, b.kind, b.keep == Keep::priority, !windows || !b.runs.empty(), b.wanted, b.expires_ms});
   }
   for (const Dropped& loss : node.dropped) path.losses.push_back({loss.position, loss.token < 0, loss.expired});
 }

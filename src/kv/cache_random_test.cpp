@@ -135,8 +135,7 @@ class RandomOperations {
         for (int position = 0; position < plain.length; ++position) {
           if (!readable(group, position, plain.length)) continue;
           const uint64_t tag = plain.tags[array_of(group, layer)][static_cast<size_t>(position)];
-          ASSERT_TRUE(Slot(cache_, plain.id, group, layer, position).holds(tag))
-              << "layer " << layer << ", position " << position;
+          ASSERT_TRUE(Slot(cache_, plain.id, group, layer, position).holds(tag)) << "layer " << layer << ", position " << position;
         }
       }
     }
@@ -185,22 +184,20 @@ TEST(PagedCache, BehavesLikeOneBigArrayWithLocalAndGlobalLayers) {
 }
 
 TEST(PagedCache, BehavesLikeOneBigArrayWithTwoWindows) {
-  RandomOperations(
-      {{.window = 1, .layers = {1}, .layout = kEven}, {.window = 33, .layers = {0, 2}, .layout = kOdd}},
-      {.context_tokens = 200, .chunk_tokens = 17, .sequences = 3}, 2)
+  RandomOperations({{.window = 1, .layers = {1}, .layout = kEven}, {.window = 33, .layers = {0, 2}, .layout = kOdd}},
+                   {.context_tokens = 200, .chunk_tokens = 17, .sequences = 3}, 2)
       .run(kOperations);
 }
 
 TEST(PagedCache, BehavesLikeOneBigArrayWithGlobalLayersOnly) {
-  RandomOperations({{.layers = {0, 1}, .layout = kEven}},
-                   {.context_tokens = 100, .chunk_tokens = 40, .sequences = 5, .total_tokens = 130}, 3)
+  RandomOperations({{.layers = {0, 1}, .layout = kEven}}, {.context_tokens = 100, .chunk_tokens = 40, .sequences = 5, .total_tokens = 130},
+                   3)
       .run(kOperations);
 }
 
 TEST(PagedCache, BehavesLikeOneBigArrayWithTwoWindowsThatRunOut) {
-  RandomOperations(
-      {{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 64, .layers = {1, 2}, .layout = kEven}},
-      {.context_tokens = 90, .chunk_tokens = 64, .sequences = 6, .total_tokens = 100}, 4)
+  RandomOperations({{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 64, .layers = {1, 2}, .layout = kEven}},
+                   {.context_tokens = 90, .chunk_tokens = 64, .sequences = 6, .total_tokens = 100}, 4)
       .run(kOperations);
 }
 

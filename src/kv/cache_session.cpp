@@ -39,8 +39,8 @@ std::vector<GroupSpec> Cache::group_specs() const {
   return specs;
 }
 
-int Cache::save(const std::string& path, const SessionModel& model, std::string_view salt,
-                std::span<const int32_t> tokens, std::string_view note, int least_held) {
+int Cache::save(const std::string& path, const SessionModel& model, std::string_view salt, std::span<const int32_t> tokens,
+                std::string_view note, int least_held) {
   if (options_.contiguous) throw Error("nothing is kept that could be saved", path, "run with a paged cache");
   Found found = index_.find(salt, tokens, static_cast<int>(tokens.size()));
   while (found.replay_from >= 0) found = index_.find(salt, tokens, found.replay_from);
@@ -52,9 +52,8 @@ int Cache::save(const std::string& path, const SessionModel& model, std::string_
     const int first = first_readable(group->spec().window, held) / kPageTokens;
     SessionGroup& pages = state.groups.emplace_back(SessionGroup{first, {}});
     for (int page = first; page < end_page(held); ++page) {
-      pages.pages.push_back((group->has_window() ? page_served(found.runs[windowed], page, held)
-                                                 : page_on_path(found.match, whole, page, held))
-                                .data());
+      pages.pages.push_back(
+          (group->has_window() ? page_served(found.runs[windowed], page, held) : page_on_path(found.match, whole, page, held)).data());
     }
     ++(group->has_window() ? windowed : whole);
   }
@@ -71,24 +70,20 @@ Cache::Restored Cache::restore(const std::string& path, const SessionModel& mode
   const SessionReader file(path, session_key(model.fingerprint, groups), groups);
   const SessionState& state = file.state();
   if (state.held > options_.context_tokens) {
-    throw Error(fmt::format("the session has {} tokens, more than the context of {}", state.held,
-                            options_.context_tokens),
-                path, "ask for a longer context (-c)");
+    throw Error(fmt::format("the session has {} tokens, more than the context of {}", state.held, options_.context_tokens), path,
+                "ask for a longer context (-c)");
   }
   Restored restored = {{state.tokens.begin(), state.tokens.end()}, state.held, std::string(state.note)};
   for (size_t i = 0; i < groups.size(); ++i) {
     const SessionPages needed(groups[i], state.held);
-    if (state.groups[i].first_page == needed.first && static_cast<int>(state.groups[i].pages.size()) == needed.count)
-      continue;
-    throw Error("the session lacks pages that its tokens need", path,
-                "delete the file or name another to begin anew");
+    if (state.groups[i].first_page == needed.first && static_cast<int>(state.groups[i].pages.size()) == needed.count) continue;
+    throw Error("the session lacks pages that its tokens need", path, "delete the file or name another to begin anew");
   }
   const std::optional<SequenceId> id = create();
   if (!id) throw Error("no sequence is free to restore into", path, "restore before requests run");
   if (!make_room([&](size_t i) { return SessionPages(groups[i], state.held).count; })) {
     release(*id);
-    throw Error("there is no room for the session", path,
-                "restore before requests run, or ask for a larger cache");
+    throw Error("there is no room for the session", path, "restore before requests run, or ask for a larger cache");
   }
   const auto copy_of = [](PagePool& pool, const std::byte* bytes) {
     std::optional<PageRef> page = pool.take();

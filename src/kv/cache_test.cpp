@@ -13,8 +13,7 @@ namespace {
 const kernels::KvLayout kSmall{KvCodec::f16, 1, 4};
 
 std::vector<GroupSpec> local_and_global() {
-  return {{.window = 20, .layers = {0, 1, 3}, .layout = kSmall},
-          {.layers = {2, 5}, .layout = {KvCodec::f32, 2, 3}}};
+  return {{.window = 20, .layers = {0, 1, 3}, .layout = kSmall}, {.layers = {2, 5}, .layout = {KvCodec::f32, 2, 3}}};
 }
 
 std::vector<int> held(const Cache& cache) {
@@ -36,8 +35,7 @@ TEST(Cache, SequencesRunOutAndComeBack) {
 
 TEST(Cache, ReserveTakesPagesInEveryGroupOrInNone) {
   // 48 positions are 3 pages of the global group: two sequences of 17 positions need 4.
-  Cache cache(local_and_global(),
-              {.context_tokens = 40, .chunk_tokens = 40, .sequences = 2, .total_tokens = 48});
+  Cache cache(local_and_global(), {.context_tokens = 40, .chunk_tokens = 40, .sequences = 2, .total_tokens = 48});
   const SequenceId a = *cache.create();
   const SequenceId b = *cache.create();
   ASSERT_TRUE(cache.reserve(a, 17));
@@ -58,8 +56,7 @@ TEST(Cache, ReserveTakesPagesInEveryGroupOrInNone) {
 TEST(Cache, AGroupThatIsFullStopsTheOthersFromTaking) {
   // Both groups have 4 pages. After 50 positions the local one has given 1 back, so only the global one is
   // full.
-  Cache cache(local_and_global(),
-              {.context_tokens = 64, .chunk_tokens = 64, .sequences = 2, .total_tokens = 64});
+  Cache cache(local_and_global(), {.context_tokens = 64, .chunk_tokens = 64, .sequences = 2, .total_tokens = 64});
   const SequenceId a = *cache.create();
   const SequenceId b = *cache.create();
   ASSERT_TRUE(cache.reserve(a, 50));
@@ -117,8 +114,7 @@ TEST(Cache, LayersOfAPageDoNotOverlap) {
   ASSERT_TRUE(cache.reserve(sequence, 32));
   EXPECT_EQ(cache.view(sequence, 0).layer_offset, 0u);
   EXPECT_GE(cache.view(sequence, 1).layer_offset, kSmall.slice_bytes());
-  EXPECT_GE(cache.view(sequence, 3).layer_offset,
-            cache.view(sequence, 1).layer_offset + kSmall.slice_bytes());
+  EXPECT_GE(cache.view(sequence, 3).layer_offset, cache.view(sequence, 1).layer_offset + kSmall.slice_bytes());
   EXPECT_EQ(cache.view(sequence, 2).layer_offset, 0u);
   EXPECT_EQ(cache.layout(5).codec, KvCodec::f32);
   EXPECT_EQ(cache.layout(3).codec, KvCodec::f16);
@@ -161,8 +157,7 @@ TEST(Cache, ReservesWhatTheFormulaSays) {
   const CacheOptions options{.context_tokens = 500, .chunk_tokens = 64, .sequences = 2};
   const Cache cache(local_and_global(), options);
   int64_t bytes = 0;
-  for (const GroupSpec& group : local_and_global())
-    bytes += 2 * pages_needed(group, options) * page_bytes(group);
+  for (const GroupSpec& group : local_and_global()) bytes += 2 * pages_needed(group, options) * page_bytes(group);
   EXPECT_EQ(cache.limit_bytes(), bytes);
 }
 

@@ -28,8 +28,7 @@ void check_parts(const EvictionOptions& options, const EvictionPages& pages) {
   const int left = goes_by_attention(options.policy) ? 0 : 1;  // page of the newest, where no others are named
   if (pages.sinks + pages.recent + pages.interval + left <= pages.budget) return;
   throw Error(fmt::format("{} sinks, {} recent tokens and {} forgotten at a time leave nothing of a budget of {} tokens",
-                          pages.sinks * kPageTokens, pages.recent * kPageTokens, pages.interval * kPageTokens,
-                          pages.budget * kPageTokens),
+                          pages.sinks * kPageTokens, pages.recent * kPageTokens, pages.interval * kPageTokens, pages.budget * kPageTokens),
               "eviction options", "give a larger budget, or less of the others");
 }
 

@@ -24,9 +24,7 @@ std::vector<int> going(EvictionPolicy policy, std::span<const int64_t> attended)
 
 void check(const EvictionOptions& options) { kv::check(options, std::vector<GroupSpec>{kWhole, kWindow}); }
 
-TEST(Eviction, StreamingForgetsTheOldestBehindTheSinks) {
-  EXPECT_EQ(going(EvictionPolicy::streaming, {}), (std::vector<int>{1, 2}));
-}
+TEST(Eviction, StreamingForgetsTheOldestBehindTheSinks) { EXPECT_EQ(going(EvictionPolicy::streaming, {}), (std::vector<int>{1, 2})); }
 
 TEST(Eviction, ByAttentionTheLeastAttendedGoesButNeitherSinksNorTheNewest) {
   const std::vector<int64_t> attended = {0, 9, 3, 9, 2, 9, 0, 0};

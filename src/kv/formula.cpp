@@ -42,9 +42,7 @@ std::vector<GroupSpec> with_newest(std::vector<GroupSpec> groups, int wanted) {
   return groups;
 }
 
-int first_readable(int window, int length) {
-  return window == kWholePast || length < window ? 0 : length - window + 1;
-}
+int first_readable(int window, int length) { return window == kWholePast || length < window ? 0 : length - window + 1; }
 
 int pages_needed(const GroupSpec& group, const CacheOptions& options) {
   if (group.state_bytes > 0) return 1;
@@ -71,8 +69,8 @@ int capacity_pages(const GroupSpec& group, const CacheOptions& options) {
   int64_t pages = int64_t{options.sequences} * pages_needed(group, options);
   if (options.total_tokens != 0 && group.state_bytes == 0) pages = std::min(pages, ceil_div(options.total_tokens, kPageTokens));
   if (pages > std::numeric_limits<int>::max()) {
-    throw Error(std::to_string(options.sequences) + " sequences of " +
-                    std::to_string(options.context_tokens) + " tokens are more than the cache can number",
+    throw Error(std::to_string(options.sequences) + " sequences of " + std::to_string(options.context_tokens) +
+                    " tokens are more than the cache can number",
                 "K/V cache", "ask for a shorter context or fewer sequences");
   }
   return static_cast<int>(pages);
@@ -83,9 +81,7 @@ size_t layer_stride_bytes(const GroupSpec& group) {
   return (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
 }
 
-int64_t page_bytes(const GroupSpec& group) {
-  return layer_count(group) * static_cast<int64_t>(layer_stride_bytes(group));
-}
+int64_t page_bytes(const GroupSpec& group) { return layer_count(group) * static_cast<int64_t>(layer_stride_bytes(group)); }
 
 int pool_pages(const GroupSpec& group, const CacheOptions& options) {
   const int64_t pages = capacity_pages(group, options) + options.retained_bytes / page_bytes(group);

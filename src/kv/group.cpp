@@ -83,9 +83,7 @@ void Group::replace_by_copy(int sequence, int page) {
   pages_of(sequence).replace(page, std::move(*own));
 }
 
-int Group::first_page(int length) const {
-  return first_readable(spec_.window, std::max(0, length - rollback_tokens_)) / kPageTokens;
-}
+int Group::first_page(int length) const { return first_readable(spec_.window, std::max(0, length - rollback_tokens_)) / kPageTokens; }
 
 void Group::give_back_unreadable(int sequence, int length) {
   pages_of(sequence).drop_before(std::min(first_page(length), table(sequence).end_page()));
@@ -100,8 +98,7 @@ void Group::roll_back(int sequence, int length) { pages_of(sequence).drop_from(e
 void Group::fork(int from, int to, int length) {
   const PageTable& source = table(from);
   PageTable& pages = begin(to, source.first_page());
-  for (int page = source.first_page(); page < end_page(length); ++page)
-    pages.append(source.page(page).hold());
+  for (int page = source.first_page(); page < end_page(length); ++page) pages.append(source.page(page).hold());
   forgotten_[static_cast<size_t>(to)] = forgotten(from);
   for (const PageRef& sink : sinks_[static_cast<size_t>(from)]) sinks_[static_cast<size_t>(to)].push_back(sink.hold());
   attended_[static_cast<size_t>(to)] = attended_[static_cast<size_t>(from)];
@@ -131,7 +128,12 @@ kernels::KvPages Group::view(int sequence, size_t layer_offset) const {
   const PageTable& pages = table(sequence);
   const std::vector<int32_t>& stand_at = stand_at_[static_cast<size_t>(sequence)];
   // Sinks too are turned to where they would be without the gap.
-  return {pages.addresses(), pages.first_page(), pages.page_count(), layer_offset, 0, forgotten(sequence),
+  return {pages.addresses(),
+          pages.first_page(),
+          pages.page_count(),
+          layer_offset,
+          0,
+          forgotten(sequence),
           stand_at.empty() ? nullptr : stand_at.data()};
 }
 
@@ -156,14 +158,12 @@ GroupStats Group::stats() const {
 void Group::check_sequence(int sequence, const Extent& extent) const {
   const PageTable& pages = table(sequence);
   const int newest = has_window() ? extent.reserved_end : std::max(extent.reserved_end, extent.kept);
-  require(pages.first_page() <= first_readable(spec_.window, extent.length) / kPageTokens,
-          "a sequence lacks a page that it can read");
+  require(pages.first_page() <= first_readable(spec_.window, extent.length) / kPageTokens, "a sequence lacks a page that it can read");
   require(pages.first_page() >= first_page(extent.length), "a sequence holds a page that it cannot read");
   require(pages.end_page() == end_page(newest), "a sequence does not end where it was reserved");
   for (int page = pages.first_page(); page < pages.end_page(); ++page) {
     require(pool_.holders(pages.page(page).id()) > 0, "a sequence holds a page that is free");
-    require(pages.addresses()[page - pages.first_page()] == pages.page(page).data(),
-            "an address is not that of its page");
+    require(pages.addresses()[page - pages.first_page()] == pages.page(page).data(), "an address is not that of its page");
   }
 }
 
@@ -179,8 +179,7 @@ void Group::check_pool(const std::vector<int>& kept) const {
     for (const PageRef& page : sinks) ++holders[static_cast<size_t>(page.id())];
   }
   for (int page = 0; page < pool_.capacity_pages(); ++page) {
-    require(holders[static_cast<size_t>(page)] == pool_.holders(page) &&
-                kept[static_cast<size_t>(page)] == pool_.keepers(page),
+    require(holders[static_cast<size_t>(page)] == pool_.holders(page) && kept[static_cast<size_t>(page)] == pool_.keepers(page),
             "a page is counted for holders that do not exist");
   }
 }

@@ -71,7 +71,9 @@ class Group {
   // Positions that are not there any more.
   int forgotten(int sequence) const { return forgotten_[static_cast<size_t>(sequence)]; }
   // Whether a sequence of this length holds its budget.
-  bool is_full(int sequence, int length) const { return forgetting_ && length - forgotten(sequence) == forgetting_->budget * kernels::kPageTokens; }
+  bool is_full(int sequence, int length) const {
+    return forgetting_ && length - forgotten(sequence) == forgetting_->budget * kernels::kPageTokens;
+  }
   // Pages that evict() needs beyond those held.
   int pages_to_evict(int sequence) const;
   // Of a full sequence, an interval goes. Copied sinks hold again what was computed, in copies of the sequence's own, for
@@ -121,9 +123,9 @@ class Group {
   EvictionPolicy policy_;
   std::optional<EvictionPages> forgetting_;
   PagePool pool_;
-  std::vector<PageTable> tables_;  // per sequence; after pool_, whose pages they hold
-  std::vector<int> forgotten_;                         // per sequence
-  std::vector<std::vector<PageRef>> sinks_;            // per sequence, as computed, once copies of them were moved
+  std::vector<PageTable> tables_;                       // per sequence; after pool_, whose pages they hold
+  std::vector<int> forgotten_;                          // per sequence
+  std::vector<std::vector<PageRef>> sinks_;             // per sequence, as computed, once copies of them were moved
   mutable std::vector<std::vector<int64_t>> attended_;  // per sequence and page; written by steps
   // Per sequence and page, the position that its first key was computed at, as KvPages::stand_at has it and as windows need to
   // know; empty where nobody asks.

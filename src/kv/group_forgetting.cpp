@@ -65,8 +65,7 @@ void Group::copy_sinks(int sequence) {
   for (int page = 0; page < forgetting_->copied_sinks; ++page) {
     if (page == static_cast<int>(sinks.size())) sinks.push_back(table(sequence).page(page).hold());
     if (table(sequence).page(page).shared()) replace_by_copy(sequence, page);
-    std::memcpy(table(sequence).page(page).data(), sinks[static_cast<size_t>(page)].data(),
-                static_cast<size_t>(pool_.page_bytes()));
+    std::memcpy(table(sequence).page(page).data(), sinks[static_cast<size_t>(page)].data(), static_cast<size_t>(pool_.page_bytes()));
   }
 }
 

@@ -59,8 +59,7 @@ int walk(const Walk& walk, Cache& cache) {
     most = std::max(most, held);
     cache.commit(sequence, chunk);
     length += chunk;
-    EXPECT_EQ(cache.stats()[0].held_pages,
-              pages_with_positions(oldest_key(walk.window, length), end_of_page(length)));
+    EXPECT_EQ(cache.stats()[0].held_pages, pages_with_positions(oldest_key(walk.window, length), end_of_page(length)));
     if (testing::Test::HasFailure()) break;
   }
   cache.check();
@@ -70,11 +69,9 @@ int walk(const Walk& walk, Cache& cache) {
 
 TEST(LocalGroup, NeverHoldsMoreThanWindowPlusChunkNeeds) {
   for (const int window : {1, 2, 16, 17, 100, 512}) {
-    for (const std::vector<int>& chunks :
-         {std::vector{1}, {7}, {64}, {512}, {1, 7, 64, 512}, {512, 1, 1, 1}, {64, 7, 7, 1}}) {
+    for (const std::vector<int>& chunks : {std::vector{1}, {7}, {64}, {512}, {1, 7, 64, 512}, {512, 1, 1, 1}, {64, 7, 7, 1}}) {
       SCOPED_TRACE("window " + std::to_string(window) + ", first chunk " + std::to_string(chunks[0]));
-      const CacheOptions options{.context_tokens = kWalkTokens,
-                                 .chunk_tokens = *std::max_element(chunks.begin(), chunks.end())};
+      const CacheOptions options{.context_tokens = kWalkTokens, .chunk_tokens = *std::max_element(chunks.begin(), chunks.end())};
       const GroupSpec local{.window = window, .layers = {0}, .layout = {KvCodec::f16, 1, 2}};
       Cache cache({local}, options);
       const int most = walk({window, chunks}, cache);
@@ -96,8 +93,7 @@ TEST(LocalGroup, ReachesTheWorstAlignmentThatItIsGivenPagesFor) {
 }
 
 TEST(LocalGroup, OfWindowOneHoldsNothingAtAPageBorder) {
-  Cache cache({{.window = 1, .layers = {0}, .layout = {KvCodec::f16, 1, 2}}},
-              {.context_tokens = 64, .chunk_tokens = 16});
+  Cache cache({{.window = 1, .layers = {0}, .layout = {KvCodec::f16, 1, 2}}}, {.context_tokens = 64, .chunk_tokens = 16});
   const SequenceId sequence = *cache.create();
   ASSERT_TRUE(cache.reserve(sequence, 16));
   cache.commit(sequence, 16);
@@ -110,8 +106,7 @@ TEST(LocalGroup, OfWindowOneHoldsNothingAtAPageBorder) {
 }
 
 TEST(GlobalGroup, HoldsThePastInWholePages) {
-  Cache cache({{.layers = {0}, .layout = {KvCodec::f16, 1, 2}}},
-              {.context_tokens = kWalkTokens, .chunk_tokens = 64});
+  Cache cache({{.layers = {0}, .layout = {KvCodec::f16, 1, 2}}}, {.context_tokens = kWalkTokens, .chunk_tokens = 64});
   const SequenceId sequence = *cache.create();
   for (int length = 0; length + 37 <= kWalkTokens; length += 37) {
     ASSERT_EQ(cache.stats()[0].held_pages, pages_with_positions(0, length));

@@ -16,8 +16,7 @@ int longest_served(int window, std::span<const UsableRun> runs, int most) {
   };
   std::vector<Stretch> stretches;
   for (const UsableRun& usable : runs) {
-    const Stretch stretch = {usable.run->begin_position(),
-                             std::min(usable.end, usable.run->end_page() * kPageTokens)};
+    const Stretch stretch = {usable.run->begin_position(), std::min(usable.end, usable.run->end_page() * kPageTokens)};
     if (stretch.begin < stretch.end) stretches.push_back(stretch);
   }
   std::ranges::sort(stretches, {}, &Stretch::begin);
@@ -30,8 +29,7 @@ int longest_served(int window, std::span<const UsableRun> runs, int most) {
       joined.end = std::max(joined.end, stretches[i].end);
     }
     const int length = std::min(joined.end, most);
-    if (length > joined.begin && first_readable(window, length) >= joined.begin)
-      longest = std::max(longest, length);
+    if (length > joined.begin && first_readable(window, length) >= joined.begin) longest = std::max(longest, length);
   }
   return longest;
 }

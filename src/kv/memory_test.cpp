@@ -68,9 +68,8 @@ TEST(Memory, HeldBytesAreTheFormulaAndOnePageOfRoundingPerGroup) {
         exact += needed;
       }
       if (context < 131'072) continue;
-      const int64_t all_global =
-          int64_t{context} * (shape.local_layers * groups[0].layout.bytes_per_token() +
-                              shape.global_layers * groups[1].layout.bytes_per_token());
+      const int64_t all_global = int64_t{context} * (shape.local_layers * groups[0].layout.bytes_per_token() +
+                                                     shape.global_layers * groups[1].layout.bytes_per_token());
       std::printf("%-32s %7d tokens: %8.3f GiB, all-global %8.3f GiB\n", shape.name.c_str(), context,
                   static_cast<double>(exact) / (1 << 30), static_cast<double>(all_global) / (1 << 30));
     }

@@ -14,9 +14,9 @@ namespace fovea::kv {
 namespace {
 
 [[noreturn]] void refuse(int64_t bytes_per_page, int64_t pages, const std::string& reason) {
-  throw Error("cannot set aside " + std::to_string(pages) + " pages of " + std::to_string(bytes_per_page) +
-                  " bytes for keys and values: " + reason,
-              "K/V cache", "ask for a shorter context or fewer sequences");
+  throw Error(
+      "cannot set aside " + std::to_string(pages) + " pages of " + std::to_string(bytes_per_page) + " bytes for keys and values: " + reason,
+      "K/V cache", "ask for a shorter context or fewer sequences");
 }
 
 }  // namespace

@@ -19,8 +19,7 @@ void require(bool holds, const char* invariant) {
 
 }  // namespace
 
-PagePool::PagePool(int64_t page_bytes, int capacity)
-    : page_bytes_(page_bytes), memory_(page_bytes, capacity) {
+PagePool::PagePool(int64_t page_bytes, int capacity) : page_bytes_(page_bytes), memory_(page_bytes, capacity) {
   assert(page_bytes > 0 && page_bytes % static_cast<int64_t>(kCacheLineBytes) == 0 && capacity > 0);
   counts_.resize(static_cast<size_t>(capacity));
   given_back_.reserve(static_cast<size_t>(capacity));
@@ -54,10 +53,8 @@ PageId PagePool::take_id() {
 
 void PagePool::count(PageId page, int by) {
   const Counts& counts = counts_[static_cast<size_t>(page)];
-  if (counts.holders > 0)
-    held_ += by;
-  else if (counts.keepers > 0)
-    idle_ += by;
+  if (counts.holders > 0) held_ += by;
+  else if (counts.keepers > 0) idle_ += by;
   if (counts.keepers > 0) kept_ += by;
 }
 
@@ -114,8 +111,7 @@ void PagePool::check() const {
   require(held == held_, "held pages were miscounted");
   require(idle == idle_, "idle pages were miscounted");
   require(kept == kept_, "kept pages were miscounted");
-  require(held_ <= peak_held_ && peak_held_ <= capacity_pages(),
-          "the peak is below what is held, or above capacity");
+  require(held_ <= peak_held_ && peak_held_ <= capacity_pages(), "the peak is below what is held, or above capacity");
 }
 
 }  // namespace fovea::kv

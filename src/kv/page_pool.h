@@ -85,8 +85,7 @@ class PagePool {
 // While it lives, the page is not lent to somebody else.
 class PageRef {
  public:
-  PageRef(PageRef&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), page_(other.page_), keeps_(other.keeps_) {}
+  PageRef(PageRef&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), page_(other.page_), keeps_(other.keeps_) {}
   PageRef& operator=(PageRef&& other) noexcept {
     std::swap(pool_, other.pool_);
     std::swap(page_, other.page_);
@@ -97,10 +96,8 @@ class PageRef {
     if (pool_) pool_->release(page_, keeps_);
   }
 
-  PageRef hold() const {
-    return PageRef(*pool_, page_, false);
-  }  // another reference to the same page, of a sequence
-  PageRef keep() const { return PageRef(*pool_, page_, true); }  // likewise, of somebody who keeps it
+  PageRef hold() const { return PageRef(*pool_, page_, false); }  // another reference to the same page, of a sequence
+  PageRef keep() const { return PageRef(*pool_, page_, true); }   // likewise, of somebody who keeps it
 
   PageId id() const { return page_; }
   std::byte* data() const { return pool_->data(page_); }  // page_bytes() bytes on a cache-line boundary
@@ -109,9 +106,7 @@ class PageRef {
 
  private:
   friend class PagePool;
-  PageRef(PagePool& pool, PageId page, bool keeps) : pool_(&pool), page_(page), keeps_(keeps) {
-    pool.retain(page, keeps);
-  }
+  PageRef(PagePool& pool, PageId page, bool keeps) : pool_(&pool), page_(page), keeps_(keeps) { pool.retain(page, keeps); }
 
   PagePool* pool_;
   PageId page_;

@@ -38,8 +38,7 @@ TEST(PagePool, ALentPageIsZeroEvenIfSomebodyWroteItBefore) {
   PagePool pool(kPageBytes, 1);
   for (int round = 0; round < 3; ++round) {
     const std::optional<PageRef> page = pool.take();
-    EXPECT_TRUE(
-        std::all_of(page->data(), page->data() + kPageBytes, [](std::byte b) { return b == std::byte{0}; }));
+    EXPECT_TRUE(std::all_of(page->data(), page->data() + kPageBytes, [](std::byte b) { return b == std::byte{0}; }));
     std::memset(page->data(), 0xff, kPageBytes);
   }
 }

@@ -22,12 +22,12 @@ class PageTable {
 
   void start_at(int page);  // REQUIRES an empty table
   void append(PageRef page);
-  void replace(int page, PageRef by);  // REQUIRES first_page <= page < end_page
-  void drop_from(int page);            // gives back [page, end_page)
-  void drop_before(int page);  // REQUIRES page <= end_page()
+  void replace(int page, PageRef by);      // REQUIRES first_page <= page < end_page
+  void drop_from(int page);                // gives back [page, end_page)
+  void drop_before(int page);              // REQUIRES page <= end_page()
   void erase(std::span<const int> pages);  // ascending, held; those behind move up
   void renumber(int first_page);           // the same pages, counted from here
-  void clear();                // gives everything back and starts over at page 0
+  void clear();                            // gives everything back and starts over at page 0
 
   int first_page() const { return first_page_; }
   int page_count() const { return static_cast<int>(refs_.size() - dropped_); }

@@ -49,8 +49,7 @@ const Boundary* before(const PrefixNode& node, const Boundary& boundary) {
 }
 
 MissReason why_no_further(const PrefixNode& last, int matched, int32_t next) {
-  const auto lost = std::ranges::find_if(
-      last.dropped, [&](const Dropped& loss) { return loss.token == next && loss.position == matched; });
+  const auto lost = std::ranges::find_if(last.dropped, [&](const Dropped& loss) { return loss.token == next && loss.position == matched; });
   if (matched < last.end()) return MissReason::differs;
   if (lost != last.dropped.end()) return lost->expired ? MissReason::expired : MissReason::dropped;
   if (matched == 0) return MissReason::unknown;
@@ -59,8 +58,7 @@ MissReason why_no_further(const PrefixNode& last, int matched, int32_t next) {
 
 }  // namespace
 
-void PrefixIndex::gather(const PrefixNode& node, const PrefixMatch& match, int reach, int& visits,
-                         Found& found) const {
+void PrefixIndex::gather(const PrefixNode& node, const PrefixMatch& match, int reach, int& visits, Found& found) const {
   for (const Boundary& boundary : node.boundaries) {
     if (boundary.runs.empty() || boundary.position >= match.tokens + reach) continue;
     for (size_t group = 0; group < boundary.runs.size(); ++group) {
@@ -97,8 +95,7 @@ MissReason PrefixIndex::reason_without(const Dropped* lost) const {
   return state ? MissReason::state_dropped : MissReason::window_dropped;
 }
 
-void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const PrefixNode& root,
-                          Found& found) const {
+void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const PrefixNode& root, Found& found) const {
   Reuse& reuse = found.reuse;
   const int known = std::min(reuse.matched, most);
   reuse.position = known;
@@ -114,8 +111,7 @@ void PrefixIndex::explain(std::span<const int32_t> tokens, int most, const Prefi
   }
 }
 
-Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, int most,
-                        int approximate_windows) {
+Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, int most, int approximate_windows) {
   Found found;
   found.runs.resize(shape_.windows.size());
   const auto tree = trees_.find(salt);
@@ -127,8 +123,7 @@ Found PrefixIndex::find(std::string_view salt, std::span<const int32_t> tokens, 
   found.reuse.matched = found.match.tokens;
   const int widest = shape_.windows.empty() ? 0 : std::ranges::max(shape_.windows);
   int visits = 0;
-  for (const PrefixNode* node : found.match.path)
-    gather(*node, found.match, widest + kPageTokens, visits, found);
+  for (const PrefixNode* node : found.match.path) gather(*node, found.match, widest + kPageTokens, visits, found);
 
   const int known = std::min(found.match.tokens, most);
   found.reuse.tokens = served_by_all(found, known);
@@ -160,16 +155,15 @@ void PrefixIndex::count_use(const Found& found) {
   if (found.state) retention_.want(*found.state);
 }
 
-void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, const SequencePages& pages,
-                      BoundaryKind kind, KeepTerms terms, int64_t now_ms) {
+void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, const SequencePages& pages, BoundaryKind kind,
+                      KeepTerms terms, int64_t now_ms) {
   auto tree = trees_.find(salt);
   if (tree == trees_.end()) tree = trees_.emplace(std::string(salt), PrefixTree()).first;
   PrefixNode& node = tree->second.insert(tokens, pages.whole);
   const int position = static_cast<int>(tokens.size());
   Boundary* boundary = node.find_boundary(position);
   if (!boundary) {
-    const auto later =
-        std::ranges::find_if(node.boundaries, [&](const Boundary& b) { return b.position > position; });
+    const auto later = std::ranges::find_if(node.boundaries, [&](const Boundary& b) { return b.position > position; });
     boundary = &*node.boundaries.insert(later, Boundary{.position = position, .kind = kind});
     retention_.begin(*boundary, before(node, *boundary));
     boundary->expires_ms = 0;
@@ -189,12 +183,10 @@ void PrefixIndex::pin(std::string_view salt, std::span<const int32_t> tokens, co
       // One position more than needed, so that the last token can be computed again.
       const int wanted = first_readable(shape_.windows[group], position - 1) / kPageTokens;
       LocalRun run = {std::max(wanted, table.first_page()), {}};
-      for (int page = run.first_page; page * kPageTokens < position; ++page)
-        run.pages.push_back(table.page(page).keep());
+      for (int page = run.first_page; page * kPageTokens < position; ++page) run.pages.push_back(table.page(page).keep());
       boundary->runs.push_back(std::move(run));
     }
-    std::erase_if(node.dropped,
-                  [&](const Dropped& loss) { return loss.token < 0 && loss.position == position; });
+    std::erase_if(node.dropped, [&](const Dropped& loss) { return loss.token < 0 && loss.position == position; });
   }
   if (boundary->states.empty()) {
     for (const PageRef* state : pages.states) boundary->states.push_back(state->keep());
@@ -229,13 +221,10 @@ bool PrefixIndex::drop_least(int64_t now_ms) {
 
 void PrefixIndex::drop_expired(PrefixNode& node, int64_t now_ms) {
   for (const Boundary& boundary : node.boundaries) {
-    if (boundary.expires_ms <= now_ms)
-      node.remember({boundary.position, -1, true});
-    else
-      next_expiry_ms_ = std::min(next_expiry_ms_, boundary.expires_ms);
+    if (boundary.expires_ms <= now_ms) node.remember({boundary.position, -1, true});
+    else next_expiry_ms_ = std::min(next_expiry_ms_, boundary.expires_ms);
   }
-  boundaries_ -= static_cast<int>(
-      std::erase_if(node.boundaries, [now_ms](const Boundary& b) { return b.expires_ms <= now_ms; }));
+  boundaries_ -= static_cast<int>(std::erase_if(node.boundaries, [now_ms](const Boundary& b) { return b.expires_ms <= now_ms; }));
   for (const auto& [token, child] : node.children) drop_expired(*child, now_ms);
 }
 
@@ -258,8 +247,7 @@ void visit_node(const PrefixNode& node, const PrefixIndex::Visitor& visit) {
     for (size_t group = 0; group < boundary.runs.size(); ++group) {
       for (const PageRef& page : boundary.runs[group].pages) visit(KeptIn::windows, group, page);
     }
-    for (size_t group = 0; group < boundary.states.size(); ++group)
-      visit(KeptIn::states, group, boundary.states[group]);
+    for (size_t group = 0; group < boundary.states.size(); ++group) visit(KeptIn::states, group, boundary.states[group]);
   }
   for (const auto& [token, child] : node.children) visit_node(*child, visit);
 }

@@ -23,7 +23,7 @@ struct IndexShape {
   // That restore every window exactly where global K/V are there: each layer with a window makes what follows
   // exact window - 1 tokens later than what it reads. 0: no group has a window.
   int replay_tokens = 0;
-  int state_groups = 0;  // whose state is known at boundaries only
+  int state_groups = 0;     // whose state is known at boundaries only
   int64_t limit_bytes = 0;  // of the cache
 };
 
@@ -40,8 +40,7 @@ enum class KeptIn : uint8_t { whole_past, windows, states };
 // What was found for a prompt. Dies with the next change of the index.
 struct Found {
   Reuse reuse;
-  int replay_from =
-      -1;  // reuse.matched positions have global K/V, windows have to be restored from here; -1: no replay
+  int replay_from = -1;  // reuse.matched positions have global K/V, windows have to be restored from here; -1: no replay
   PrefixMatch match;
   std::vector<std::vector<UsableRun>> runs;  // per group with a window
   std::vector<Boundary*> beyond;             // of reuse.tokens, with windows that reach back to it
@@ -52,8 +51,7 @@ struct Found {
 //   threads  one at a time
 class PrefixIndex {
  public:
-  explicit PrefixIndex(IndexShape shape)
-      : shape_(std::move(shape)), retention_(shape_.replay_tokens, shape_.limit_bytes) {}
+  explicit PrefixIndex(IndexShape shape) : shape_(std::move(shape)), retention_(shape_.replay_tokens, shape_.limit_bytes) {}
 
   // The longest prefix of `tokens`, `most` tokens at most, that every group can continue from.
   //   approximate_windows  0: exact; else replay of so many windows is good enough
@@ -61,8 +59,8 @@ class PrefixIndex {
   void count_use(const Found& found);
 
   // Whoever continues from tokens.size() of these tokens finds what it needs from now on.
-  void pin(std::string_view salt, std::span<const int32_t> tokens, const SequencePages& pages,
-           BoundaryKind kind, KeepTerms terms, int64_t now_ms);
+  void pin(std::string_view salt, std::span<const int32_t> tokens, const SequencePages& pages, BoundaryKind kind, KeepTerms terms,
+           int64_t now_ms);
 
   bool drop_least(int64_t now_ms);  // false: nothing is left that would free a byte
   void drop_all() {

@@ -19,8 +19,7 @@ int end_page(int end_position) { return (end_position + kPageTokens - 1) / kPage
 
 int common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
   const size_t most = std::min(a.size(), b.size());
-  return static_cast<int>(
-      std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(most), b.begin()).first - a.begin());
+  return static_cast<int>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(most), b.begin()).first - a.begin());
 }
 
 void require(bool holds, const char* invariant) {
@@ -31,12 +30,10 @@ void check_node(const PrefixNode& node) {
   for (const auto& [token, child] : node.children) {
     require(!child->tokens.empty() && child->tokens.front() == token, "a child is filed under another token");
     require(child->parent == &node && child->begin == node.end(), "a child does not continue its parent");
-    require(!child->children.empty() ||
-                (!child->boundaries.empty() && child->boundaries.back().position == child->end()),
+    require(!child->children.empty() || (!child->boundaries.empty() && child->boundaries.back().position == child->end()),
             "a leaf does not end at a boundary");
     for (const auto& pages : child->pages) {
-      require(static_cast<int>(pages.size()) == end_page(child->end()) - child->begin / kPageTokens,
-              "a node's pages do not cover it");
+      require(static_cast<int>(pages.size()) == end_page(child->end()) - child->begin / kPageTokens, "a node's pages do not cover it");
     }
     int before = child->begin;
     for (const Boundary& boundary : child->boundaries) {
@@ -80,8 +77,7 @@ void PrefixTree::append(PrefixNode& node, std::span<const int32_t> tokens, const
   for (size_t group = 0; group < source.size(); ++group) {
     std::vector<PageRef>& pages = node.pages[group];
     // A page that was not full is replaced by the one that goes on.
-    while (!pages.empty() && (first + static_cast<int>(pages.size())) * kPageTokens >
-                                 node.end() - static_cast<int>(tokens.size())) {
+    while (!pages.empty() && (first + static_cast<int>(pages.size())) * kPageTokens > node.end() - static_cast<int>(tokens.size())) {
       pages.pop_back();
     }
     for (int page = first + static_cast<int>(pages.size()); page < end_page(node.end()); ++page) {
@@ -103,12 +99,10 @@ void PrefixTree::split(std::unique_ptr<PrefixNode>& slot, int at) {
     std::vector<PageRef>& pages = lower.pages[group];
     const int first = lower.begin / kPageTokens;
     const auto begin_lower = static_cast<size_t>(at / kPageTokens - first);
-    for (size_t i = 0; i < static_cast<size_t>(end_page(at) - first); ++i)
-      upper->pages[group].push_back(pages[i].keep());
+    for (size_t i = 0; i < static_cast<size_t>(end_page(at) - first); ++i) upper->pages[group].push_back(pages[i].keep());
     pages.erase(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(begin_lower));
   }
-  const auto later =
-      std::ranges::find_if(lower.boundaries, [at](const Boundary& b) { return b.position > at; });
+  const auto later = std::ranges::find_if(lower.boundaries, [at](const Boundary& b) { return b.position > at; });
   std::move(lower.boundaries.begin(), later, std::back_inserter(upper->boundaries));
   lower.boundaries.erase(lower.boundaries.begin(), later);
   const auto stays = [at](const Dropped& loss) { return loss.token >= 0 || loss.position > at; };
@@ -137,8 +131,7 @@ PrefixNode& PrefixTree::insert(std::span<const int32_t> tokens, const PageSource
     if (done < node->end()) break;
   }
   if (rest().empty()) return *node;
-  std::erase_if(node->dropped,
-                [&](const Dropped& loss) { return loss.token == rest().front() && loss.position == done; });
+  std::erase_if(node->dropped, [&](const Dropped& loss) { return loss.token == rest().front() && loss.position == done; });
   if (node == root_.get() || !node->children.empty()) {
     auto leaf = std::make_unique<PrefixNode>();
     leaf->parent = node;
@@ -192,8 +185,7 @@ void PrefixTree::check() const { check_node(*root_); }
 const PageRef& page_on_path(const PrefixMatch& match, size_t group, int page, int tokens) {
   // The node that covers the last position wanted of the page has all of the page's earlier ones too.
   const int position = std::min((page + 1) * kPageTokens, tokens) - 1;
-  const auto node =
-      std::ranges::find_if(match.path, [position](const PrefixNode* n) { return position < n->end(); });
+  const auto node = std::ranges::find_if(match.path, [position](const PrefixNode* n) { return position < n->end(); });
   assert(node != match.path.end());
   return (*node)->pages[group][static_cast<size_t>(page - (*node)->begin / kPageTokens)];
 }

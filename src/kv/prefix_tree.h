@@ -27,7 +27,7 @@ struct PrefixNode {
   PrefixNode* parent = nullptr;
   int begin = 0;
   std::vector<int32_t> tokens;
-  std::vector<std::vector<PageRef>> pages;  // per group without a window: from page begin / kPageTokens on
+  std::vector<std::vector<PageRef>> pages;                  // per group without a window: from page begin / kPageTokens on
   std::map<int32_t, std::unique_ptr<PrefixNode>> children;  // by first token
   std::vector<Boundary> boundaries;                         // ascending, in (begin, end]
   std::vector<Dropped> dropped;                             // the newest few

@@ -10,11 +10,9 @@ namespace {
 using kernels::kPageTokens;
 
 constexpr double kPriorityFactor = 16;
-constexpr double kPassing =
-    0.5;                        // what running through a boundary says of it, where continuing from it says 1
-constexpr double kAging = 0.5;  // how fast what is wanted no more falls behind what is new
-constexpr double kInherited =
-    0.5;  // of what was wanted of a boundary, is expected of the one that follows it
+constexpr double kPassing = 0.5;    // what running through a boundary says of it, where continuing from it says 1
+constexpr double kAging = 0.5;      // how fast what is wanted no more falls behind what is new
+constexpr double kInherited = 0.5;  // of what was wanted of a boundary, is expected of the one that follows it
 
 double prior(BoundaryKind kind) {
   switch (kind) {
@@ -46,9 +44,7 @@ double idle_bytes(const std::vector<PageRef>& pages, size_t begin) {
 
 // What idle_bytes() is at the most, without looking at each page.
 double all_bytes(const std::vector<PageRef>& pages, size_t begin) {
-  return begin < pages.size() ? static_cast<double>(pages.size() - begin) *
-                                    static_cast<double>(pages.front().pool().page_bytes())
-                              : 0;
+  return begin < pages.size() ? static_cast<double>(pages.size() - begin) * static_cast<double>(pages.front().pool().page_bytes()) : 0;
 }
 
 // The pages that would go with a boundary: those of its windows and states, and where it is the last of a leaf, those
@@ -104,8 +100,7 @@ void Retention::visit(PrefixNode& node, int before, const Context& context, Vict
   for (const auto& [token, child] : node.children) visit(*child, before, context, least);
 }
 
-Victim Retention::judge(PrefixNode& node, size_t index, int before, const Context& context,
-                        const Victim& least) const {
+Victim Retention::judge(PrefixNode& node, size_t index, int before, const Context& context, const Victim& least) const {
   const Boundary& boundary = node.boundaries[index];
   Victim victim = {&node, index, false, 0};
   const bool last = node.children.empty() && index + 1 == node.boundaries.size();
@@ -120,8 +115,7 @@ Victim Retention::judge(PrefixNode& node, size_t index, int before, const Contex
   }
   const bool tail = last && !victim.window_only, expired = boundary.expires_ms <= context.now_ms;
   // Fewer bytes make it worth more: mostly this settles it, and its pages need not be looked at one by one.
-  if (!expired && least.node && worth_of(boundary, saved, bytes_of(node, index, tail, all_bytes)) >= least.worth)
-    return {};
+  if (!expired && least.node && worth_of(boundary, saved, bytes_of(node, index, tail, all_bytes)) >= least.worth) return {};
   victim.bytes = bytes_of(node, index, tail, idle_bytes);
   if (victim.bytes == 0) return {};
   victim.worth = expired ? -1 : worth_of(boundary, saved, victim.bytes);

@@ -27,8 +27,7 @@ class Retention {
  public:
   // replay_tokens: that restore every window exactly where global K/V are there (0: no group has a window).
   // limit_bytes: of the whole cache.
-  Retention(int replay_tokens, int64_t limit_bytes)
-      : replay_tokens_(replay_tokens), limit_bytes_(limit_bytes) {}
+  Retention(int replay_tokens, int64_t limit_bytes) : replay_tokens_(replay_tokens), limit_bytes_(limit_bytes) {}
 
   // A new boundary is thought to be wanted by its kind, and because the one before it on its path (null:
   // none) was.

@@ -26,9 +26,8 @@ struct Reuse {
   int tokens = 0;   // of the prompt, that need not be computed
   int matched = 0;  // that are known: at least `tokens`
   MissReason reason = MissReason::none;
-  int position = 0;  // where the reason applies
-  int replayed =
-      0;  // of the tokens computed, those that only restore the windows: global K/V are kept as they are
+  int position = 0;   // where the reason applies
+  int replayed = 0;   // of the tokens computed, those that only restore the windows: global K/V are kept as they are
   bool exact = true;  // false: windows were restored approximately, as the request allowed
 };
 

@@ -68,8 +68,8 @@ class ReuseOperations {
     EXPECT_GT(sessions_, 0);
     EXPECT_EQ(evictions_ > 0, options_.eviction.policy != EvictionPolicy::none);
     std::printf("%d operations: %ld tokens written, %ld reused, %d replays, %d forks, %d rollbacks, %d sessions, %d shifts, %d evictions\n",
-                operations, static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_, rollbacks_,
-                sessions_, shifts_, evictions_);
+                operations, static_cast<long>(written_), static_cast<long>(reused_), replays_, forks_, rollbacks_, sessions_, shifts_,
+                evictions_);
   }
 
  private:
@@ -110,8 +110,7 @@ class ReuseOperations {
     const int length = 2 + below(options_.context_tokens - 1), kind = below(3);
     std::vector<int32_t> tokens(static_cast<size_t>(length));
     for (int i = 0; i < length; ++i) tokens[static_cast<size_t>(i)] = (i * 7 + kind) % 50;
-    for (int changes = below(3); changes > 0; --changes)
-      tokens[static_cast<size_t>(below(length))] = 50 + below(3);
+    for (int changes = below(3); changes > 0; --changes) tokens[static_cast<size_t>(below(length))] = 50 + below(3);
     return tokens;
   }
 
@@ -233,8 +232,7 @@ class ReuseOperations {
       const uint64_t value = tag(live, layer, length + committed - 1);
       std::memcpy(cache_.state(live.id, layer.index), &value, sizeof value);
     }
-    cache_.commit(
-        live.id, std::span(live.tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(committed)));
+    cache_.commit(live.id, std::span(live.tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(committed)));
     written_ += committed;
     live.furthest = std::max(live.furthest, length + committed);
   }
@@ -329,20 +327,14 @@ const kernels::KvLayout kOdd{KvCodec::f32, 1, 3};
 
 TEST(ReusingCache, GivesWhatWasComputedWithLocalAndGlobalLayers) {
   ReuseOperations({{.window = 20, .layers = {0, 1, 3}, .layout = kOdd}, {.layers = {2, 5}, .layout = kEven}},
-                  {.context_tokens = 200,
-                   .chunk_tokens = 33,
-                   .sequences = 4,
-                   .retained_bytes = 40'000,
-                   .rollback_tokens = 5},
-                  1)
+                  {.context_tokens = 200, .chunk_tokens = 33, .sequences = 4, .retained_bytes = 40'000, .rollback_tokens = 5}, 1)
       .run(kOperations);
 }
 
 TEST(ReusingCache, GivesWhatWasComputedWithTwoWindowsAndGlobalLayers) {
-  ReuseOperations({{.window = 3, .layers = {0}, .layout = kEven},
-                   {.window = 17, .layers = {1, 2}, .layout = kOdd},
-                   {.layers = {3}, .layout = kEven}},
-                  {.context_tokens = 300, .chunk_tokens = 50, .sequences = 3, .retained_bytes = 25'000}, 2)
+  ReuseOperations(
+      {{.window = 3, .layers = {0}, .layout = kEven}, {.window = 17, .layers = {1, 2}, .layout = kOdd}, {.layers = {3}, .layout = kEven}},
+      {.context_tokens = 300, .chunk_tokens = 50, .sequences = 3, .retained_bytes = 25'000}, 2)
       .run(kOperations);
 }
 
@@ -353,9 +345,8 @@ TEST(ReusingCache, GivesWhatWasComputedWithGlobalLayersOnly) {
 }
 
 TEST(ReusingCache, GivesWhatWasComputedWithLocalLayersOnly) {
-  ReuseOperations(
-      {{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 40, .layers = {1}, .layout = kEven}},
-      {.context_tokens = 250, .chunk_tokens = 64, .sequences = 4, .retained_bytes = 30'000}, 4)
+  ReuseOperations({{.window = 16, .layers = {0}, .layout = kOdd}, {.window = 40, .layers = {1}, .layout = kEven}},
+                  {.context_tokens = 250, .chunk_tokens = 64, .sequences = 4, .retained_bytes = 30'000}, 4)
       .run(kOperations);
 }
 

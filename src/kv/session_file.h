@@ -88,7 +88,7 @@ class SessionReader {
   SessionState state_;
   SessionCounts counts_;
   std::string damage_;
-  std::vector<int32_t> tokens_;  // of the state; in the file they may lie on any byte
+  std::vector<int32_t> tokens_;                       // of the state; in the file they may lie on any byte
   std::vector<std::pair<uint64_t, uint32_t>> pages_;  // so far: offset of the payload, group
   std::vector<std::vector<uint64_t>> offsets_;
   int64_t valid_bytes_ = 0;
@@ -97,7 +97,6 @@ class SessionReader {
 // Saves the state: appended to `path` if that holds an earlier state of the same sequence and not mostly what
 // is not needed any more, else written aside and renamed. errors: Error when the file cannot be written or is
 // in use, or is there and no session of this model and these groups
-void write_session(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups,
-                   const SessionState& state);
+void write_session(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups, const SessionState& state);
 
 }  // namespace fovea::kv

@@ -23,17 +23,15 @@ struct GroupNumbers {
 };
 static_assert(sizeof(GroupNumbers) == 40);
 
-template <typename T> void append(std::string& bytes, const T& value) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
+template <typename T> void append(std::string& bytes, const T& value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); }
 
 void append(std::string& bytes, const GroupSpec& group) {
   const kernels::KvLayout& layout = group.layout;
-  append(bytes, GroupNumbers{static_cast<uint32_t>(group.window), static_cast<uint32_t>(layout.kv_heads),
-                             static_cast<uint32_t>(layout.head_dim), static_cast<uint32_t>(layout.values_in_key),
-                             static_cast<uint32_t>(layout.codec.keys), static_cast<uint32_t>(layout.codec.values),
-                             static_cast<uint32_t>(group.layers.size()), static_cast<uint16_t>(layout.turned),
-                             static_cast<uint16_t>(group.newest), static_cast<uint64_t>(group.state_bytes)});
+  append(bytes,
+         GroupNumbers{static_cast<uint32_t>(group.window), static_cast<uint32_t>(layout.kv_heads), static_cast<uint32_t>(layout.head_dim),
+                      static_cast<uint32_t>(layout.values_in_key), static_cast<uint32_t>(layout.codec.keys),
+                      static_cast<uint32_t>(layout.codec.values), static_cast<uint32_t>(group.layers.size()),
+                      static_cast<uint16_t>(layout.turned), static_cast<uint16_t>(group.newest), static_cast<uint64_t>(group.state_bytes)});
   for (const int layer : group.layers) append(bytes, static_cast<uint32_t>(layer));
 }
 
@@ -46,17 +44,20 @@ bool is_sane_beside_codes(const GroupNumbers& n) {
 
 bool is_sane(const GroupNumbers& n) {
   const bool pages = n.kv_heads > 0 && n.kv_heads <= kMostHeads && n.head_dim > 0 && n.head_dim <= kMostDims;
-  return n.window <= kMostWindow && n.values_in_key <= n.head_dim && n.key_codec <= kLastCodec &&
-         n.value_codec <= kLastCodec && n.layers > 0 && n.layers <= kMostLayers && is_sane_beside_codes(n) &&
-         n.state_bytes <= kMostStateBytes && (pages || n.state_bytes > 0);
+  return n.window <= kMostWindow && n.values_in_key <= n.head_dim && n.key_codec <= kLastCodec && n.value_codec <= kLastCodec &&
+         n.layers > 0 && n.layers <= kMostLayers && is_sane_beside_codes(n) && n.state_bytes <= kMostStateBytes &&
+         (pages || n.state_bytes > 0);
 }
 
 bool read_group(ByteReader& rest, GroupSpec& group) {
   GroupNumbers n;
   if (!rest.take(n) || !is_sane(n)) return false;
   group.window = static_cast<int>(n.window);
-  group.layout = {{static_cast<KvCodec>(n.key_codec), static_cast<KvCodec>(n.value_codec)}, static_cast<int>(n.kv_heads), static_cast<int>(n.head_dim),
-                  static_cast<int>(n.values_in_key), static_cast<int>(n.turned)};
+  group.layout = {{static_cast<KvCodec>(n.key_codec), static_cast<KvCodec>(n.value_codec)},
+                  static_cast<int>(n.kv_heads),
+                  static_cast<int>(n.head_dim),
+                  static_cast<int>(n.values_in_key),
+                  static_cast<int>(n.turned)};
   group.state_bytes = static_cast<int64_t>(n.state_bytes);
   group.newest = n.newest != 0;
   for (uint32_t i = 0; i < n.layers; ++i) {
@@ -83,8 +84,8 @@ bool read_form(std::span<const std::byte> payload, std::string& model_name, std:
   ByteReader rest(payload);
   uint32_t name_bytes = 0, count = 0;
   std::span<const std::byte> name;
-  if (!rest.take(name_bytes) || name_bytes > kMostNameBytes || !rest.take(name_bytes, name) || !rest.take(count) ||
-      count == 0 || count > kMostGroups) {
+  if (!rest.take(name_bytes) || name_bytes > kMostNameBytes || !rest.take(name_bytes, name) || !rest.take(count) || count == 0 ||
+      count > kMostGroups) {
     return false;
   }
   model_name.assign(reinterpret_cast<const char*>(name.data()), name.size());

@@ -42,8 +42,7 @@ void mend(std::vector<std::byte>& file, uint8_t mending) {
     SessionRecord record;
     std::memcpy(&record, file.data() + at, sizeof record);
     const size_t left = file.size() - at - sizeof record;
-    if (record.bytes <= left)
-      record.payload_checksum = checksum(std::span(file).subspan(at + sizeof record, record.bytes));
+    if (record.bytes <= left) record.payload_checksum = checksum(std::span(file).subspan(at + sizeof record, record.bytes));
     record.checksum = checksum_before(record, record.checksum);
     std::memcpy(file.data() + at, &record, sizeof record);
     if (record.bytes > left) return;

@@ -35,22 +35,18 @@ SessionReader::SessionReader(const std::string& path, const SessionKey& key, std
 }
 
 void SessionReader::refuse(const std::string& what) const {
-  throw Error(what, file_.path(),
-              "the session cannot be continued: delete the file or name another to begin anew");
+  throw Error(what, file_.path(), "the session cannot be continued: delete the file or name another to begin anew");
 }
 
 void SessionReader::read_header() {
   SessionHeader header;
-  if (!ByteReader(file_.bytes()).take(header) ||
-      std::memcmp(header.magic, kSessionMagic, sizeof kSessionMagic) != 0) {
+  if (!ByteReader(file_.bytes()).take(header) || std::memcmp(header.magic, kSessionMagic, sizeof kSessionMagic) != 0) {
     refuse("this is no session file");
   }
   if (header.version != kSessionVersion) {
-    refuse(fmt::format("the session has format {}, and this program reads format {}", header.version,
-                       kSessionVersion));
+    refuse(fmt::format("the session has format {}, and this program reads format {}", header.version, kSessionVersion));
   }
-  if (header.checksum != checksum_before(header, header.checksum))
-    refuse("the header of the session is damaged");
+  if (header.checksum != checksum_before(header, header.checksum)) refuse("the header of the session is damaged");
   key_ = {header.model, header.cache};
   if (wanted_key_ && wanted_key_->model != key_.model) refuse("the session was saved with another model");
   if ((wanted_key_ && wanted_key_->cache != key_.cache) || header.page_tokens != kernels::kPageTokens) {
@@ -65,8 +61,7 @@ void SessionReader::read_records() {
   SessionRecord record;
   std::span<const std::byte> payload;
   while (rest.take(record)) {
-    if (record.checksum != checksum_before(record, record.checksum))
-      refuse("a record of the session is damaged");
+    if (record.checksum != checksum_before(record, record.checksum)) refuse("a record of the session is damaged");
     if (!rest.take(record.bytes, payload)) break;
     if (record.payload_checksum != checksum(payload)) refuse("the contents of the session are damaged");
     if ((record.kind == RecordKind::form) != groups_.empty()) refuse("the session does not begin with its form");
@@ -110,14 +105,12 @@ void SessionReader::read_state(std::span<const std::byte> payload) {
   int64_t needed_bytes = 0;
   for (size_t group = 0; group < groups_.size(); ++group) {
     uint32_t first = 0, count = 0;
-    if (!rest.take(first) || !rest.take(count) || first + uint64_t{count} > kMostTokens)
-      refuse("a state of the session is too short");
+    if (!rest.take(first) || !rest.take(count) || first + uint64_t{count} > kMostTokens) refuse("a state of the session is too short");
     SessionGroup& pages = state.groups.emplace_back();
     pages.first_page = static_cast<int>(first);
     for (uint32_t i = 0; i < count; ++i) {
       uint64_t offset = 0;
-      if (!rest.take(offset) ||
-          !std::ranges::binary_search(pages_, std::pair(offset, static_cast<uint32_t>(group)))) {
+      if (!rest.take(offset) || !std::ranges::binary_search(pages_, std::pair(offset, static_cast<uint32_t>(group)))) {
         refuse("a state of the session refers to no page");
       }
       offsets[group].push_back(offset);
@@ -126,8 +119,7 @@ void SessionReader::read_state(std::span<const std::byte> payload) {
     needed_bytes += page_bytes_[group] * count;
   }
   std::span<const std::byte> tokens, note;
-  if (!rest.take(head.tokens * sizeof(int32_t), tokens) || !rest.take(head.note_bytes, note) ||
-      rest.left() != 0) {
+  if (!rest.take(head.tokens * sizeof(int32_t), tokens) || !rest.take(head.note_bytes, note) || rest.left() != 0) {
     refuse("a state of the session has another length than it says");
   }
   tokens_.resize(head.tokens);

@@ -58,8 +58,7 @@ void compute(Cache& cache, const std::vector<int32_t>& tokens) {
         const size_t bytes = cache.layout(layer).slice_bytes() / kernels::kPageTokens;
         std::byte* page = cache.view(id, layer).slice(position / kernels::kPageTokens);
         const int32_t value = position * 8 + layer;
-        std::memcpy(page + static_cast<size_t>(position % kernels::kPageTokens) * bytes, &value,
-                    sizeof value);
+        std::memcpy(page + static_cast<size_t>(position % kernels::kPageTokens) * bytes, &value, sizeof value);
       }
     }
     cache.commit(id, std::span(tokens).subspan(static_cast<size_t>(length), static_cast<size_t>(count)));
@@ -81,9 +80,7 @@ void expect_there(Cache& cache, const std::vector<int32_t>& tokens) {
       const size_t bytes = cache.layout(layer).slice_bytes() / kernels::kPageTokens;
       const std::byte* page = cache.view(id, layer).slice(position / kernels::kPageTokens);
       const int32_t value = position * 8 + layer;
-      ASSERT_EQ(std::memcmp(page + static_cast<size_t>(position % kernels::kPageTokens) * bytes, &value,
-                            sizeof value),
-                0)
+      ASSERT_EQ(std::memcmp(page + static_cast<size_t>(position % kernels::kPageTokens) * bytes, &value, sizeof value), 0)
           << "layer " << layer << ", position " << position;
     }
   }
@@ -96,9 +93,7 @@ std::string contents(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-void overwrite(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
+void overwrite(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
 
 TEST(Session, ComesBackAsItWasSavedThroughManyTurns) {
   const TemporaryFolder folder;
@@ -206,8 +201,7 @@ TEST(Session, DamagedFilesAreRefused) {
         break;
       case 3: {
         const size_t begin = random() % damaged.size();
-        for (size_t at = begin; at < std::min(begin + 64, damaged.size()); ++at)
-          damaged[at] = static_cast<char>(random());
+        for (size_t at = begin; at < std::min(begin + 64, damaged.size()); ++at) damaged[at] = static_cast<char>(random());
       }
     }
     if (damaged == whole) continue;

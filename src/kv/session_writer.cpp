@@ -68,12 +68,10 @@ class Log {
   // False: somebody renamed or replaced the file before we had it.
   bool is_at(const std::string& path) const {
     struct stat ours, there;
-    return fstat(file_, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
-           ours.st_dev == there.st_dev;
+    return fstat(file_, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
   }
   [[noreturn]] void fail(const char* what) const {
-    throw Error(fmt::format("the session {}: {}", what, std::strerror(errno)), path_,
-                "check the folder and the room on the disk");
+    throw Error(fmt::format("the session {}: {}", what, std::strerror(errno)), path_, "check the folder and the room on the disk");
   }
 
   std::string path_;
@@ -101,14 +99,10 @@ struct Earlier {
   }
 };
 
-void append_state(Log& log, const Earlier& earlier, std::span<const GroupSpec> groups,
-                  const SessionState& state) {
+void append_state(Log& log, const Earlier& earlier, std::span<const GroupSpec> groups, const SessionState& state) {
   std::vector<std::byte> payload;
-  const auto add = [&payload](std::span<const std::byte> bytes) {
-    payload.insert(payload.end(), bytes.begin(), bytes.end());
-  };
-  const SessionStateHead head = {state.tokens.size(), static_cast<uint64_t>(state.held), state.note.size(),
-                                 state.groups.size()};
+  const auto add = [&payload](std::span<const std::byte> bytes) { payload.insert(payload.end(), bytes.begin(), bytes.end()); };
+  const SessionStateHead head = {state.tokens.size(), static_cast<uint64_t>(state.held), state.note.size(), state.groups.size()};
   add(bytes_of(head));
   for (size_t group = 0; group < state.groups.size(); ++group) {
     const SessionGroup& pages = state.groups[group];
@@ -117,8 +111,7 @@ void append_state(Log& log, const Earlier& earlier, std::span<const GroupSpec> g
     for (size_t i = 0; i < pages.pages.size(); ++i) {
       std::optional<uint64_t> offset = earlier.find(group, pages.first_page + static_cast<int>(i));
       if (!offset) {
-        offset = log.write_record(RecordKind::page, group,
-                                  {pages.pages[i], static_cast<size_t>(page_bytes(groups[group]))});
+        offset = log.write_record(RecordKind::page, group, {pages.pages[i], static_cast<size_t>(page_bytes(groups[group]))});
       }
       add(bytes_of(*offset));
     }
@@ -139,8 +132,7 @@ int64_t live_bytes(std::span<const GroupSpec> groups, const SessionState& state)
 }
 
 // Written aside under one name, so that what a killed process left there is overwritten by the next.
-void write_anew(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups,
-                const SessionState& state) {
+void write_anew(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups, const SessionState& state) {
   const std::string aside = path + ".part";
   Log log(aside, O_RDWR | O_CREAT);
   try {
@@ -156,8 +148,7 @@ void write_anew(const std::string& path, const SessionModel& model, std::span<co
     std::filesystem::rename(aside, path);
   } catch (const std::filesystem::filesystem_error& error) {
     std::filesystem::remove(aside);
-    throw Error(fmt::format("the session cannot be put in its place: {}", error.code().message()), path,
-                "check the folder");
+    throw Error(fmt::format("the session cannot be put in its place: {}", error.code().message()), path, "check the folder");
   } catch (...) {
     std::error_code ignored;
     std::filesystem::remove(aside, ignored);
@@ -167,8 +158,7 @@ void write_anew(const std::string& path, const SessionModel& model, std::span<co
 
 }  // namespace
 
-void write_session(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups,
-                   const SessionState& state) {
+void write_session(const std::string& path, const SessionModel& model, std::span<const GroupSpec> groups, const SessionState& state) {
   std::error_code absent;
   const auto there = std::filesystem::file_size(path, absent);
   if (absent || there == 0) return write_anew(path, model, groups, state);

@@ -13,8 +13,8 @@ inline constexpr int kWholePast = 0;  // a window that never closes
 
 // Layers that keep state alike, and therefore share pages: a page holds kPageTokens positions of all of them.
 struct GroupSpec {
-  int window = kWholePast;   // tokens a query sees, itself included
-  std::vector<int> layers;   // layer indices of the model, ascending; a layer belongs to one group at most, beside one of `newest`
+  int window = kWholePast;        // tokens a query sees, itself included
+  std::vector<int> layers;        // layer indices of the model, ascending; a layer belongs to one group at most, beside one of `newest`
   kernels::KvLayout layout = {};  // the same for every layer of the group
   // > 0: the layers keep no keys and values but a state of so many bytes per sequence, whatever its length; zero where a
   // sequence begins. Window and layout mean nothing then.

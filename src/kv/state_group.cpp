@@ -10,15 +10,11 @@
 namespace fovea::kv {
 
 StateGroup::StateGroup(GroupSpec spec, const CacheOptions& options)
-    : spec_(std::move(spec)),
-      pool_(page_bytes(spec_), pool_pages(spec_, options)),
-      pages_(static_cast<size_t>(options.sequences)) {
+    : spec_(std::move(spec)), pool_(page_bytes(spec_), pool_pages(spec_, options)), pages_(static_cast<size_t>(options.sequences)) {
   assert(spec_.state_bytes > 0);
 }
 
-int StateGroup::pages_missing(int sequence) const {
-  return !has_state(sequence) || page(sequence).shared() ? 1 : 0;
-}
+int StateGroup::pages_missing(int sequence) const { return !has_state(sequence) || page(sequence).shared() ? 1 : 0; }
 
 void StateGroup::make_writable(int sequence) {
   if (pages_missing(sequence) == 0) return;
@@ -48,8 +44,7 @@ void StateGroup::check(const std::vector<int>& kept) const {
     if (page) ++holders[static_cast<size_t>(page->id())];
   }
   for (int page = 0; page < pool_.capacity_pages(); ++page) {
-    if (holders[static_cast<size_t>(page)] != pool_.holders(page) ||
-        kept[static_cast<size_t>(page)] != pool_.keepers(page)) {
+    if (holders[static_cast<size_t>(page)] != pool_.holders(page) || kept[static_cast<size_t>(page)] != pool_.keepers(page)) {
       throw std::logic_error("state group: a page is counted for holders that do not exist");
     }
   }

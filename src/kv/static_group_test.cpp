@@ -64,7 +64,8 @@ TEST(StaticCache, BehavesLikeOneBigArrayUnderRandomGrowthAndRollback) {
       for (int layer = 0; layer < 4; ++layer) {
         const int window = window_of(layer);
         for (int position = window == kWholePast ? 0 : std::max(0, length - window + 1); position < length; ++position) {
-          ASSERT_EQ(std::memcmp(slot_of(cache, id, layer, position), &tags[static_cast<size_t>(layer)][static_cast<size_t>(position)], 8), 0)
+          ASSERT_EQ(std::memcmp(slot_of(cache, id, layer, position), &tags[static_cast<size_t>(layer)][static_cast<size_t>(position)], 8),
+                    0)
               << "layer " << layer << ", position " << position;
         }
       }

@@ -112,8 +112,7 @@ void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights
   const Rows key = step.rows(s.stored_k, l.kv_rank + l.rope_dim), query = step.rows(s.stored_q, a.q_heads * key.width);
   if (l.q_rank > 0) {
     const Rows narrow = step.rows(s.q_narrow, l.q_rank);
-    const std::array<Product, 2> both = {{{&w.latent.q_narrow, narrow.data, narrow.width},
-                                          {&w.latent.kv_narrow, key.data, key.width}}};
+    const std::array<Product, 2> both = {{{&w.latent.q_narrow, narrow.data, narrow.width}, {&w.latent.kv_narrow, key.data, key.width}}};
     kernels::multiply(step.compute, in, both);
     step.project(RowSource::rms_normed(narrow, w.latent.q_narrow_norm.data(), kNarrowNormEps), w.q, q);
   } else {
@@ -174,8 +173,8 @@ void store(const Step& step, const kernels::KvLayout& layout, std::span<const ke
       for (int i = begin; i < end; ++i) {
         const int position = sequence.first_position + i, row = sequence.first_row + i;
         if (position < pages[s].first_writable) continue;
-        step.compute.set().store_kv(layout, pages[s].slice(position / kernels::kPageTokens), position % kernels::kPageTokens,
-                                    k.row(row), v.row(row));
+        step.compute.set().store_kv(layout, pages[s].slice(position / kernels::kPageTokens), position % kernels::kPageTokens, k.row(row),
+                                    v.row(row));
       }
     });
   }
@@ -211,9 +210,11 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
   if (own && newest.tokens > 0) store(step, *newest.layout, newest.pages, k, v);
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
-  const kernels::KeyTurning turning = {stored.pairs, step.s.key_weights, stored.pairs > 0 ? step.s.key_angles[static_cast<size_t>(step.facts(owner).attention.rope)] : nullptr};
-  const kernels::AttentionShape shape = {a.q_heads,       a.window,           a.score_scale, a.chunk,
-                                         a.score_softcap, weight_of(w.sinks), layout.turned > 0 ? &turning : nullptr};
+  const kernels::KeyTurning turning = {
+      stored.pairs, step.s.key_weights,
+      stored.pairs > 0 ? step.s.key_angles[static_cast<size_t>(step.facts(owner).attention.rope)] : nullptr};
+  const kernels::AttentionShape shape = {
+      a.q_heads, a.window, a.score_scale, a.chunk, a.score_softcap, weight_of(w.sinks), layout.turned > 0 ? &turning : nullptr};
   time.emplace(step.s.times, a.window > 0 || a.chunk > 0 ? Part::local_attention : Part::global_attention);
   kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, q.data, mix.data, step.s.attended, newest);
   time.emplace(step.s.times, Part::projections);

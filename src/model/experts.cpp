@@ -39,14 +39,13 @@ float group_score(ExpertsSpec::GroupScore kind, std::span<const float> group) {
 // Experts outside the best groups are not for choice.
 void keep_best_groups(const ExpertsSpec& facts, std::vector<float>& choice) {
   const int size = facts.count / facts.groups;
-  const auto group = [&](int g) {
-    return std::span(choice).subspan(static_cast<size_t>(g * size), static_cast<size_t>(size));
-  };
+  const auto group = [&](int g) { return std::span(choice).subspan(static_cast<size_t>(g * size), static_cast<size_t>(size)); };
   std::vector<float> scores;
   for (int g = 0; g < facts.groups; ++g) scores.push_back(group_score(facts.group_score, group(g)));
   std::vector<int> order(static_cast<size_t>(facts.groups));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return scores[static_cast<size_t>(a)] > scores[static_cast<size_t>(b)]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return scores[static_cast<size_t>(a)] > scores[static_cast<size_t>(b)]; });
   for (size_t i = static_cast<size_t>(facts.groups_used); i < order.size(); ++i) {
     std::ranges::fill(group(order[i]), -std::numeric_limits<float>::infinity());
   }

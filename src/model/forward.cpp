@@ -14,7 +14,8 @@ void embed(const Step& step, Rows x) {
   kernels::embed(step.compute, step.weights.embedding, step.batch.tokens, step.spec.embedding_scale, x);
   for (size_t i = 0; i < step.spec.ropes.size(); ++i) {
     const Rope& rope = step.spec.ropes[i];
-    kernels::rotation_tables(step.compute, frequencies_for(rope, step.s.context_tokens), rope.magnitude, step.batch.positions, step.s.cosines[i], step.s.sines[i]);
+    kernels::rotation_tables(step.compute, frequencies_for(rope, step.s.context_tokens), rope.magnitude, step.batch.positions,
+                             step.s.cosines[i], step.s.sines[i]);
   }
 }
 
@@ -93,8 +94,8 @@ void Batch::add(kv::SequenceId id, int position, std::span<const int32_t> more) 
   }
 }
 
-void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache,
-             kernels::Compute& compute, Scratch& s) {
+void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache, kernels::Compute& compute,
+             Scratch& s) {
   assert(batch.rows() <= s.x.rows);
   const Step step = {spec, weights, batch, cache, compute, s};
   const Rows x = step.hidden(s.x), h = step.hidden(s.h);
@@ -139,8 +140,7 @@ Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const
   return states;
 }
 
-void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute,
-                    Scratch& s) {
+void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& s) {
   const PartTimes::Scope time(s.times, Part::logits);
   const Rows logits = {s.logits.data, static_cast<int>(rows.size()), spec.vocabulary};
   const kernels::Product product = {&weights.output(), logits.data, logits.width};

@@ -19,10 +19,10 @@ namespace fovea::model {
 
 // Rows that are computed together: some sequences add a chunk of their prompt, others one token each.
 struct Batch {
-  std::vector<int32_t> tokens;                     // one per row
-  std::vector<int32_t> positions;                  // likewise
-  std::vector<kernels::SequenceRows> sequences;    // which rows belong together, ascending and without gaps
-  std::vector<kv::SequenceId> ids;                 // their sequences in the cache, room reserved
+  std::vector<int32_t> tokens;                   // one per row
+  std::vector<int32_t> positions;                // likewise
+  std::vector<kernels::SequenceRows> sequences;  // which rows belong together, ascending and without gaps
+  std::vector<kv::SequenceId> ids;               // their sequences in the cache, room reserved
 
   int rows() const { return static_cast<int>(tokens.size()); }
   void clear();
@@ -45,29 +45,29 @@ class Scratch {
   size_t bytes() const { return memory_.size(); }
   static size_t bytes_for(const ModelSpec& spec, int max_rows);  // what the constructor reserves
 
-  kernels::Rows x, h;          // [rows][hidden]: residual stream; normed or projected
-  kernels::Rows side;          // [rows][hidden]: what is added beside h
-  kernels::Rows q, k, v, mix;  // [rows][widest q or kv]: heads; mix is what attention gathered
-  kernels::Rows stored_q, stored_k;   // heads in the form of the cache, where that is another
-  kernels::Rows q_narrow, kv_narrow;  // latent attention
-  kernels::Rows gate, up;      // [rows][widest feed-forward]
+  kernels::Rows x, h;                                                 // [rows][hidden]: residual stream; normed or projected
+  kernels::Rows side;                                                 // [rows][hidden]: what is added beside h
+  kernels::Rows q, k, v, mix;                                         // [rows][widest q or kv]: heads; mix is what attention gathered
+  kernels::Rows stored_q, stored_k;                                   // heads in the form of the cache, where that is another
+  kernels::Rows q_narrow, kv_narrow;                                  // latent attention
+  kernels::Rows gate, up;                                             // [rows][widest feed-forward]
   kernels::Rows router, expert_x, expert_in, expert_out, expert_sum;  // [rows][experts]; [rows][hidden]
-  kernels::Rows projected, convolved, step, step_in;  // state space
-  kernels::Rows layer_inputs, layer_lookups;          // [rows][layers * layer input]
-  std::vector<kernels::Rows> streams, predictions;    // per stream [rows][hidden]
-  kernels::Rows picked;        // [kLogitRows][hidden]
-  kernels::Rows logits;        // [kLogitRows][vocabulary]
-  std::vector<float*> cosines, sines;   // per rope: [rows][dims / 2]
-  std::vector<float*> key_angles;       // per rope: kernels::KeyTurning::tables, if keys are turned by it as they are read
-  float* key_weights = nullptr;         // of the keys of a layer, in their stored order
-  std::vector<StoredOrder> stored_orders;  // per layer
-  std::vector<kernels::KvPages> pages;  // per sequence
-  std::vector<kernels::KvPages> newest_pages;  // likewise, of the newest tokens, where the layer keeps them apart
+  kernels::Rows projected, convolved, step, step_in;                  // state space
+  kernels::Rows layer_inputs, layer_lookups;                          // [rows][layers * layer input]
+  std::vector<kernels::Rows> streams, predictions;                    // per stream [rows][hidden]
+  kernels::Rows picked;                                               // [kLogitRows][hidden]
+  kernels::Rows logits;                                               // [kLogitRows][vocabulary]
+  std::vector<float*> cosines, sines;                                 // per rope: [rows][dims / 2]
+  std::vector<float*> key_angles;                // per rope: kernels::KeyTurning::tables, if keys are turned by it as they are read
+  float* key_weights = nullptr;                  // of the keys of a layer, in their stored order
+  std::vector<StoredOrder> stored_orders;        // per layer
+  std::vector<kernels::KvPages> pages;           // per sequence
+  std::vector<kernels::KvPages> newest_pages;    // likewise, of the newest tokens, where the layer keeps them apart
   std::vector<kernels::AttendedPages> attended;  // likewise, where eviction goes by it
-  std::vector<kernels::SequenceRows> places;  // likewise: its rows, with positions as the layer's pages count them
-  std::vector<int> chosen, order, begins;  // of experts: [rows * used]; by expert; [experts + 1]
-  std::vector<float> shares;               // weight of each chosen
-  std::vector<AlignedArray<float>> key_shifts;  // per layer: added to every key that is stored (key_shifts.h); empty: nothing is
+  std::vector<kernels::SequenceRows> places;     // likewise: its rows, with positions as the layer's pages count them
+  std::vector<int> chosen, order, begins;        // of experts: [rows * used]; by expert; [experts + 1]
+  std::vector<float> shares;                     // weight of each chosen
+  std::vector<AlignedArray<float>> key_shifts;   // per layer: added to every key that is stored (key_shifts.h); empty: nothing is
   int context_tokens;
   PartTimes times;  // of all steps so far
 
@@ -88,16 +88,16 @@ kernels::ComputeLimits compute_limits(const ModelSpec& spec, MatrixForms forms, 
 
 // Runs all layers; K/V of the batch are written to the cache (commit is the caller's), and scratch.x holds the last layer's output.
 // REQUIRES batch.rows() within the scratch, positions reserved in the cache.
-void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache,
-             kernels::Compute& compute, Scratch& scratch);
+void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache, kernels::Compute& compute,
+             Scratch& scratch);
 
 // Logits of some rows of the last forward, into the first rows.size() rows of scratch.logits.
 // REQUIRES rows.size() <= kLogitRows.
-void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows,
-                    kernels::Compute& compute, Scratch& scratch);
+void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& scratch);
 
 // States of some rows of the last forward after the last norm, what logits are projected from; into the first rows of scratch.h.
 // REQUIRES rows.size() <= kLogitRows.
-kernels::Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& scratch);
+kernels::Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute,
+                           Scratch& scratch);
 
 }  // namespace fovea::model

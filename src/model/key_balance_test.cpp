@@ -50,7 +50,8 @@ struct Model {
 
 double unlikeness(const Model& model, size_t layer, size_t d, size_t other) {
   const auto power = [&](auto part) { return part(d) * part(d) + part(other) * part(other); };
-  return std::fabs(0.5 * std::log2(power([&](size_t i) { return model.q(layer, i); }) / power([&](size_t i) { return model.k(layer, i); })));
+  return std::fabs(0.5 *
+                   std::log2(power([&](size_t i) { return model.q(layer, i); }) / power([&](size_t i) { return model.k(layer, i); })));
 }
 
 TEST(BalanceKeys, MakesSizesAlikeAndLeavesEveryProductAsItIs) {

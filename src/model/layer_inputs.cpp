@@ -26,7 +26,8 @@ void prepare_layer_inputs(const Step& step) {
 void use_layer_input(const Step& step, int layer, Rows x, Rows out) {
   const LayerInputWeights& w = step.layer(layer).layer_input;
   const int width = step.spec.layer_input.width;
-  const Rows gate = step.rows(step.s.gate, width), inputs = step.rows(step.s.layer_inputs, width * static_cast<int>(step.spec.layers.size()));
+  const Rows gate = step.rows(step.s.gate, width),
+             inputs = step.rows(step.s.layer_inputs, width * static_cast<int>(step.spec.layers.size()));
   const Activation activation = step.facts(layer).feed_forward.activation;
   step.project(x, w.gate, gate);
   step.compute.for_rows(gate.rows, 8, [&](int begin, int end) {

@@ -7,9 +7,7 @@
 
 namespace fovea::model {
 
-size_t MatrixPart::row_bytes() const {
-  return static_cast<size_t>(inputs) / facts(format).block_values * facts(format).block_bytes;
-}
+size_t MatrixPart::row_bytes() const { return static_cast<size_t>(inputs) / facts(format).block_values * facts(format).block_bytes; }
 
 MatrixPart whole(const files::Tensor& tensor) {
   assert(!tensor.shape.empty());
@@ -27,8 +25,7 @@ MatrixPart rows_of(const MatrixPart& part, int64_t first, int64_t count, int64_t
   }
   rows.owned.resize(static_cast<size_t>(count) * row);
   for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(rows.owned.data() + static_cast<size_t>(i) * row,
-                part.bytes().data() + static_cast<size_t>(first + i * step) * row, row);
+    std::memcpy(rows.owned.data() + static_cast<size_t>(i) * row, part.bytes().data() + static_cast<size_t>(first + i * step) * row, row);
   }
   return rows;
 }

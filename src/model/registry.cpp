@@ -51,29 +51,10 @@ const Family& family_of(const files::Metadata& metadata, files::Container contai
 
 const std::vector<Family>& families() {
   static const std::vector<Family> kFamilies = {
-      cohere2_family(),
-      deepseek_v2_family(),
-      deepseek_v3_family(),
-      gemma2_family(),
-      gemma3_family(),
-      gemma3n_family(),
-      gemma4_family(),
-      gpt_oss_family(),
-      granite_family(),
-      jamba_family(),
-      llama_family(),
-      llama4_family(),
-      mamba_family(),
-      mamba2_family(),
-      mistral_family(),
-      mixtral_family(),
-      olmo2_family(),
-      olmo3_family(),
-      phi3_family(),
-      qwen2_family(),
-      qwen2_moe_family(),
-      qwen3_family(),
-      qwen3_moe_family(),
+      cohere2_family(), deepseek_v2_family(), deepseek_v3_family(), gemma2_family(),  gemma3_family(),    gemma3n_family(),
+      gemma4_family(),  gpt_oss_family(),     granite_family(),     jamba_family(),   llama_family(),     llama4_family(),
+      mamba_family(),   mamba2_family(),      mistral_family(),     mixtral_family(), olmo2_family(),     olmo3_family(),
+      phi3_family(),    qwen2_family(),       qwen2_moe_family(),   qwen3_family(),   qwen3_moe_family(),
   };
   return kFamilies;
 }
@@ -86,8 +67,7 @@ ModelSpec read_spec(const files::Metadata& metadata, files::Container container)
 GgufOutline gguf_outline(const files::Metadata& config, const ModelSpec& spec) {
   const Family& family = family_of(config, files::Container::hugging_face);
   if (family.to_gguf) return family.to_gguf(config, spec);
-  throw Error(std::string("models of the family ") + family.name + " cannot be written as GGUF", config.source(),
-              "run the folder itself");
+  throw Error(std::string("models of the family ") + family.name + " cannot be written as GGUF", config.source(), "run the folder itself");
 }
 
 }  // namespace fovea::model

@@ -40,11 +40,10 @@ TEST(Registry, AFileThatDoesNotSayItsArchitectureIsRefused) {
 }
 
 TEST(Registry, ANestedConfigurationIsKnownByItsLanguageModel) {
-  EXPECT_EQ(read_config_json(R"({"model_type": "llava", "text_config": {"model_type": "llama"}})").family,
-            "llama");
+  EXPECT_EQ(read_config_json(R"({"model_type": "llava", "text_config": {"model_type": "llama"}})").family, "llama");
   EXPECT_EQ(read_config_json(R"({"model_type": "gemma3", "text_config": {"hidden_size": 64}})").hidden, 64);
-  expect_refused(config_json(R"({"model_type": "llama", "text_config": {"model_type": "gpt9"}})"),
-                 files::Container::hugging_face, "text_config.model_type");
+  expect_refused(config_json(R"({"model_type": "llama", "text_config": {"model_type": "gpt9"}})"), files::Container::hugging_face,
+                 "text_config.model_type");
 }
 
 }  // namespace

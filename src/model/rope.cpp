@@ -14,8 +14,7 @@ double frequency_by_wavelength(double frequency, const RopeScaling& scaling) {
   const double turns = scaling.original_context_tokens * frequency / (2 * std::numbers::pi);
   if (turns > scaling.high_freq_factor) return frequency;
   if (turns < scaling.low_freq_factor) return frequency / scaling.factor;
-  const double kept =
-      (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
+  const double kept = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
   return frequency * ((1 - kept) / scaling.factor + kept);
 }
 
@@ -58,9 +57,7 @@ double scaled_frequency(double frequency, int k, int dims, double base, const Ro
 
 }  // namespace
 
-double yarn_magnitude(double factor, double weight) {
-  return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1;
-}
+double yarn_magnitude(double factor, double weight) { return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1; }
 
 Rope make_rope(Rope::Pairing pairing, int dims, double base, const RopeScaling& scaling) {
   assert(dims > 0 && dims % 2 == 0 && base > 0 && scaling.factor > 0);
@@ -86,8 +83,8 @@ constexpr float kNeverTurns = 1e29f;
 void apply_divisors(Rope& rope, std::span<const float> divisors, const std::string& where) {
   constexpr const char* kMend = "the file is damaged or badly converted: fetch or convert it again";
   if (divisors.size() != rope.frequencies.size()) {
-    throw Error("holds " + std::to_string(divisors.size()) + " rope divisors, expected " +
-                    std::to_string(rope.frequencies.size()) + ", one for each pair of rotating dimensions",
+    throw Error("holds " + std::to_string(divisors.size()) + " rope divisors, expected " + std::to_string(rope.frequencies.size()) +
+                    ", one for each pair of rotating dimensions",
                 where, kMend);
   }
   for (size_t k = 0; k < divisors.size(); ++k) {

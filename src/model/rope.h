@@ -15,11 +15,11 @@ namespace fovea::model {
 struct RopeScaling {
   enum class Kind : uint8_t {
     none,
-    linear,  // every frequency divided by factor
+    linear,         // every frequency divided by factor
     by_wavelength,  // long wavelengths divided by factor, short ones kept, those between blended
-    yarn,    // the same by the number of turns within the original context, blended along k (arXiv:2309.00071)
-    listed,  // a divisor for each frequency, and others for contexts longer than the original (arXiv:2402.13753)
-    proportional,  // the first `turning` of the pairs turn by the frequencies of the whole head, the others not at all
+    yarn,           // the same by the number of turns within the original context, blended along k (arXiv:2309.00071)
+    listed,         // a divisor for each frequency, and others for contexts longer than the original (arXiv:2402.13753)
+    proportional,   // the first `turning` of the pairs turn by the frequencies of the whole head, the others not at all
   };
   Kind kind = Kind::none;
   double factor = 1;
@@ -28,11 +28,11 @@ struct RopeScaling {
   double low_freq_factor = 1;
   double high_freq_factor = 4;
   double original_context_tokens = 0;
-  double beta_fast = 32, beta_slow = 1;  // yarn: turns above which a frequency is kept, and below which it is divided
-  bool truncate = true;                  // yarn: the limits between which it blends are whole numbers
-  double magnitude = 1;                  // of cos and sin
+  double beta_fast = 32, beta_slow = 1;                  // yarn: turns above which a frequency is kept, and below which it is divided
+  bool truncate = true;                                  // yarn: the limits between which it blends are whole numbers
+  double magnitude = 1;                                  // of cos and sin
   std::vector<double> divisors = {}, far_divisors = {};  // listed
-  double turning = 1;                          // proportional: share of the head
+  double turning = 1;                                    // proportional: share of the head
 };
 
 // What yarn multiplies cos and sin by where a file does not say: 0.1 * weight * ln(factor) + 1.

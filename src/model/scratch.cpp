@@ -25,7 +25,8 @@ void widen_for_attention(const ModelSpec& spec, int layer, Widths& w) {
   raise(w.kv, a.kv_heads * a.head_dim);
   raise(w.head_dim, std::max(stored.head_dim, a.head_dim));
   raise(w.mix, a.q_heads * (stored.values_in_key > 0 ? stored.values_in_key : a.head_dim));
-  if (spec.layers[static_cast<size_t>(a.shares_with >= 0 ? a.shares_with : layer)].attention.value_is_key) raise(w.one_stream, stored.head_dim);
+  if (spec.layers[static_cast<size_t>(a.shares_with >= 0 ? a.shares_with : layer)].attention.value_is_key)
+    raise(w.one_stream, stored.head_dim);
   if (stored.values_in_key > 0) {
     raise(w.stored_q, a.q_heads * stored.head_dim);
     raise(w.stored_k, stored.kv_heads * stored.head_dim);
@@ -83,9 +84,7 @@ size_t Scratch::lay_out(const ModelSpec& spec, int max_rows, float* base) {
     floats += (static_cast<size_t>(row_count) * static_cast<size_t>(width) + 15) / 16 * 16;
     return at;
   };
-  const auto rows = [&](int row_count, int width) {
-    return kernels::Rows{place(row_count, width), row_count, width};
-  };
+  const auto rows = [&](int row_count, int width) { return kernels::Rows{place(row_count, width), row_count, width}; };
   const Widths w = widest(spec);
   const int hidden = spec.hidden, all_inputs = spec.layer_input.width * static_cast<int>(spec.layers.size());
   streams.resize(static_cast<size_t>(spec.streams.count));
@@ -132,8 +131,7 @@ size_t Scratch::lay_out(const ModelSpec& spec, int max_rows, float* base) {
 
 size_t Scratch::bytes_for(const ModelSpec& spec, int max_rows) { return Scratch().lay_out(spec, max_rows, nullptr); }
 
-Scratch::Scratch(const ModelSpec& spec, int max_rows, int context)
-    : context_tokens(context), memory_(bytes_for(spec, max_rows)) {
+Scratch::Scratch(const ModelSpec& spec, int max_rows, int context) : context_tokens(context), memory_(bytes_for(spec, max_rows)) {
   lay_out(spec, max_rows, reinterpret_cast<float*>(memory_.data()));
   const Widths w = widest(spec);
   const size_t slots = static_cast<size_t>(max_rows) * static_cast<size_t>(w.expert_slots);
@@ -149,9 +147,7 @@ Scratch::Scratch(const ModelSpec& spec, int max_rows, int context)
 
 MatrixForms matrix_forms(const Weights& weights) {
   MatrixForms forms;
-  const auto note = [&](const kernels::PackedMatrix& m) {
-    (kernels::is_quantized(m.format()) ? forms.quantized : forms.plain) = true;
-  };
+  const auto note = [&](const kernels::PackedMatrix& m) { (kernels::is_quantized(m.format()) ? forms.quantized : forms.plain) = true; };
   note(weights.output());
   for (const LayerWeights& layer : weights.layers) {
     for_each_matrix(layer, note);
@@ -163,9 +159,8 @@ MatrixForms matrix_forms(const Weights& weights) {
 
 kernels::ComputeLimits compute_limits(const ModelSpec& spec, MatrixForms forms, int max_rows) {
   const Widths w = widest(spec);
-  return {std::max(max_rows, Scratch::kLogitRows),
-          std::max({spec.hidden, w.q, w.mix, w.feed_forward, w.q_narrow, w.projected}), w.head_dim, forms.quantized,
-          forms.plain};
+  return {std::max(max_rows, Scratch::kLogitRows), std::max({spec.hidden, w.q, w.mix, w.feed_forward, w.q_narrow, w.projected}), w.head_dim,
+          forms.quantized, forms.plain};
 }
 
 namespace {

@@ -17,13 +17,13 @@ inline constexpr int kWholePast = 0;  // a window that never closes
 struct Rope {
   enum class Pairing : uint8_t { half, adjacent };  // (k, k + dims/2) or (2k, 2k + 1)
   Pairing pairing = Pairing::half;
-  int dims = 0;                     // rotating dimensions of a head, the first ones
-  std::vector<double> frequencies;  // [dims / 2] radians per position, scaling included; 0: the pair does not turn
+  int dims = 0;                         // rotating dimensions of a head, the first ones
+  std::vector<double> frequencies;      // [dims / 2] radians per position, scaling included; 0: the pair does not turn
   std::vector<double> far_frequencies;  // likewise, instead, for contexts of more than near_tokens; empty: the same for all
   int near_tokens = 0;
-  float magnitude = 1;              // cos and sin are multiplied by it
-  float base = 0;                   // as the file says, for people
-  float scale = 1;                  // likewise: factor of the scaling, 1 if none
+  float magnitude = 1;  // cos and sin are multiplied by it
+  float base = 0;       // as the file says, for people
+  float scale = 1;      // likewise: factor of the scaling, 1 if none
   // Tensors [dims / 2] that divide the frequencies, and those of far_frequencies, if the file has them: complete_spec
   // (weights.h) applies them. Empty: there are none.
   std::string divisors, far_divisors;
@@ -62,7 +62,7 @@ struct AttentionSpec {
   bool value_norm = false;  // RMS norm per head on v, without weight
   // The values are the keys' projection without norm weight and rope: that is stored once, and becomes keys as it is read.
   bool value_is_key = false;
-  bool sinks = false;  // a learned score per head that takes part in the softmax and has no value
+  bool sinks = false;    // a learned score per head that takes part in the softmax and has no value
   int shares_with = -1;  // the layer whose keys and values this one reads; -1: its own
   // Queries of position p are multiplied by 1 + temperature * ln(1 + floor((p + 1) / temperature_tokens)); 0: they are not.
   float temperature = 0;
@@ -98,8 +98,8 @@ struct ExpertsSpec {
   int used = 0;   // per token: those with the highest scores
   int width = 0;
   Scores scores = Scores::softmax;
-  bool normalized = false;  // weights are scores divided by the sum over the chosen
-  float scale = 1;          // and multiplied by this
+  bool normalized = false;          // weights are scores divided by the sum over the chosen
+  float scale = 1;                  // and multiplied by this
   int groups = 1, groups_used = 1;  // experts are chosen from the best groups only
   GroupScore group_score = GroupScore::best;
   bool weighs_input = false;  // the weight multiplies what an expert reads, not what it gives
@@ -112,7 +112,7 @@ struct ExpertsSpec {
 struct FeedForwardSpec {
   int width = 0;  // of the dense one, which stands beside the experts where there are both; 0: there is none
   Activation activation = Activation::silu;
-  float sparsity = 0;  // 0: none; else gates below mean + sparsity * deviation are cut to 0, the others lowered by as much
+  float sparsity = 0;    // 0: none; else gates below mean + sparsity * deviation are cut to 0, the others lowered by as much
   bool weighed = false;  // beside experts: what the dense one gives is multiplied by sigmoid(w x)
   ExpertsSpec experts;
   bool operator==(const FeedForwardSpec&) const = default;
@@ -120,13 +120,13 @@ struct FeedForwardSpec {
 
 // A mixer that carries a state of fixed size instead of keys and values: selective state space, behind a causal convolution.
 struct StateSpec {
-  int inner = 0;     // channels; 0: the layer has attention instead
-  int conv = 0;      // positions that the convolution spans
-  int state = 0;     // numbers per channel
-  int rank = 0;      // of the step size; 0: one step size per head, and scalar decay
-  int heads = 0;     // of the scalar form
-  int groups = 1;    // heads that share B and C
-  bool inner_norms = false;  // RMS norms on step size, B and C
+  int inner = 0;                        // channels; 0: the layer has attention instead
+  int conv = 0;                         // positions that the convolution spans
+  int state = 0;                        // numbers per channel
+  int rank = 0;                         // of the step size; 0: one step size per head, and scalar decay
+  int heads = 0;                        // of the scalar form
+  int groups = 1;                       // heads that share B and C
+  bool inner_norms = false;             // RMS norms on step size, B and C
   float least_step = 0, most_step = 0;  // of the scalar form: the step size is kept within; most 0: no limits
   // Channels that pass through the convolution.
   int conv_channels() const { return rank > 0 ? inner : inner + 2 * groups * state; }
@@ -140,8 +140,8 @@ struct LayerSpec {
   StateSpec state;
   FeedForwardSpec feed_forward;
   bool pre_norms = true;
-  bool post_norms = false;  // norms on the outputs of attention and feed-forward, before they are added
-  bool parallel = false;    // both read the same norm(x)
+  bool post_norms = false;     // norms on the outputs of attention and feed-forward, before they are added
+  bool parallel = false;       // both read the same norm(x)
   bool scaled_output = false;  // x is multiplied by a stored number at the end
   int low_rank = 0;            // of a linear branch beside attention; 0: none
   bool operator==(const LayerSpec&) const = default;
@@ -171,22 +171,22 @@ struct TensorNames {
   std::string qkv;  // instead of q, k and v: their rows one after the other
   std::string q_bias, k_bias, v_bias, attn_out_bias, sinks;
   std::string q_narrow, q_narrow_norm, kv_narrow, kv_narrow_norm;  // latent: to the narrow rows; q is from there
-  std::string kv_up;       // [q_heads * (plain + value)][kv_rank], or
-  std::string k_up, v_up;  // [q_heads][kv_rank][plain] and [q_heads][value][kv_rank]
+  std::string kv_up;                                               // [q_heads * (plain + value)][kv_rank], or
+  std::string k_up, v_up;                                          // [q_heads][kv_rank][plain] and [q_heads][value][kv_rank]
   std::string ffn_norm, gate, up, down, ffn_post_norm;
-  std::string gate_up;  // instead of gate and up: their rows one after the other
+  std::string gate_up;                              // instead of gate and up: their rows one after the other
   std::string shared_gate, shared_up, shared_down;  // the dense feed-forward beside experts, where it is called otherwise
-  std::string dense_weight;  // FeedForwardSpec::weighed
+  std::string dense_weight;                         // FeedForwardSpec::weighed
   // Experts: with "%e" one tensor per expert, without one for all, [count][outputs][inputs].
   std::string router, router_bias, choice_bias;
   std::string expert_gate, expert_up, expert_down, expert_gate_bias, expert_up_bias, expert_down_bias;
   std::string expert_gate_up, expert_gate_up_bias;  // both in one
-  bool experts_by_input = false;     // stored [count][inputs][outputs]
-  bool expert_rows_alternate = false;  // gate and up by turns instead of one after the other
+  bool experts_by_input = false;                    // stored [count][inputs][outputs]
+  bool expert_rows_alternate = false;               // gate and up by turns instead of one after the other
   std::string router_scale, expert_scale, expert_norm, dense_post_norm, expert_post_norm;
   std::string output_scale;
-  std::string layer_input_table, layer_input_projection, layer_input_norm;          // of the model
-  std::string layer_input_gate, layer_input_up, layer_input_post_norm;              // of a layer
+  std::string layer_input_table, layer_input_projection, layer_input_norm;  // of the model
+  std::string layer_input_gate, layer_input_up, layer_input_post_norm;      // of a layer
   std::string low_rank_in, low_rank_out, low_rank_norm;
   std::string stream_in, stream_out;  // of the model; "%e" is the stream, from 0 on; without it one tensor for all
   std::string stream_router, stream_router_norm, stream_predict, stream_correct, stream_scale;
@@ -213,9 +213,8 @@ struct ModelSpec {
   float residual_scale = 1;  // multiplies what attention and feed-forward add
   float logit_scale = 1;
   float final_softcap = 0;  // 0: none
-  bool tied_head =
-      false;  // a file without the head tensor takes logits from the embedding matrix. A head
-              // that is there is used; where it is absent and this is false, the file is incomplete
+  bool tied_head = false;   // a file without the head tensor takes logits from the embedding matrix. A head
+                            // that is there is used; where it is absent and this is false, the file is incomplete
   std::vector<Rope> ropes;
   std::vector<LayerSpec> layers;
   LayerInputSpec layer_input;

@@ -69,8 +69,8 @@ void project_selection(const Step& step, const StateSpec& f, const StateWeights&
 }
 
 // A decay per channel and number of its state.
-void scan_channels(const Step& step, const StateSpec& f, const StateWeights& w, const Run& run, Rows projected, Rows convolved,
-                   Rows narrow, Rows steps, Rows out) {
+void scan_channels(const Step& step, const StateSpec& f, const StateWeights& w, const Run& run, Rows projected, Rows convolved, Rows narrow,
+                   Rows steps, Rows out) {
   const int gate_at = Places(f).gate;
   step.compute.for_rows(f.inner, 16, [&](int begin, int end) {
     for (int c = begin; c < end; ++c) {

@@ -27,9 +27,8 @@ TEST(TensorName, HasTheLayerInPlaceOfThePercentD) {
 }
 
 TEST(TensorLookup, FindsEverySpellingOfNestedFolders) {
-  for (const std::string written :
-       {"model.norm.weight", "language_model.model.norm.weight", "model.language_model.norm.weight",
-        "model.language_model.model.norm.weight", "norm.weight"}) {
+  for (const std::string written : {"model.norm.weight", "language_model.model.norm.weight", "model.language_model.norm.weight",
+                                    "model.language_model.model.norm.weight", "norm.weight"}) {
     EXPECT_EQ(found({written, "vision_tower.norm.weight"}, "model.norm.weight"), written);
   }
   for (const std::string written : {"lm_head.weight", "language_model.lm_head.weight"}) {
@@ -42,10 +41,8 @@ TEST(TensorLookup, PrefersTheCanonicalName) {
 }
 
 TEST(TensorLookup, TakesNoTensorOfAnotherPart) {
-  EXPECT_EQ(found({"vision_tower.model.norm.weight", "model.norm.weight.scale"}, "model.norm.weight"),
-            "nothing");
-  EXPECT_EQ(found({"model.token_embd.weight", "language_model.token_embd.weight"}, "token_embd.weight"),
-            "nothing");
+  EXPECT_EQ(found({"vision_tower.model.norm.weight", "model.norm.weight.scale"}, "model.norm.weight"), "nothing");
+  EXPECT_EQ(found({"model.token_embd.weight", "language_model.token_embd.weight"}, "token_embd.weight"), "nothing");
 }
 
 }  // namespace

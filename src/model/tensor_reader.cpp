@@ -23,14 +23,13 @@ void require_plain(const files::Tensor& tensor, const char* what) {
 }  // namespace
 
 bool is_text_tensor(std::string_view name) {
-  constexpr std::string_view kOtherParts[] = {"vision_tower.", "audio_tower.", "multi_modal_projector.",
-                                              "embed_vision.", "embed_audio."};
+  constexpr std::string_view kOtherParts[] = {"vision_tower.", "audio_tower.", "multi_modal_projector.", "embed_vision.", "embed_audio."};
   const auto contains = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
   return std::none_of(std::begin(kOtherParts), std::end(kOtherParts), contains) && !name.ends_with("rotary_emb.inv_freq");
 }
 
-TensorReader::TensorReader(const files::ModelFiles& files, std::string family, kernels::PanelMemory& memory,
-                           ThreadPool& pool, const Progress& progress)
+TensorReader::TensorReader(const files::ModelFiles& files, std::string family, kernels::PanelMemory& memory, ThreadPool& pool,
+                           const Progress& progress)
     : files_(files), family_(std::move(family)), memory_(memory), pool_(pool), progress_(progress) {
   for (const auto& [name, tensor] : files.tensors.all()) total_bytes_ += static_cast<int64_t>(tensor.bytes.size());
 }
@@ -60,8 +59,8 @@ kernels::PackedMatrix TensorReader::pack(const MatrixPart& part) {
     if (in_file) files_.forget(bytes);
     count(bytes.size());
   };
-  return kernels::PackedMatrix::pack(part.format, static_cast<int>(part.outputs), static_cast<int>(part.inputs), part.bytes(),
-                                     memory_, pool_, packed);
+  return kernels::PackedMatrix::pack(part.format, static_cast<int>(part.outputs), static_cast<int>(part.inputs), part.bytes(), memory_,
+                                     pool_, packed);
 }
 
 kernels::PackedMatrix TensorReader::matrix(const std::string& pattern, int layer, int outputs, int inputs, int expert) {
@@ -79,8 +78,7 @@ kernels::PackedMatrix TensorReader::rows(const std::string& pattern, int layer, 
 AlignedArray<float> TensorReader::numbers(const std::string& pattern, int layer, int64_t count) {
   const files::Tensor& tensor = require(pattern, layer);
   if (tensor.values() != count) {
-    throw Error(fmt::format("tensor {} holds {} numbers, expected {}", tensor.name, tensor.values(), count), tensor.where,
-                kSizesDiffer);
+    throw Error(fmt::format("tensor {} holds {} numbers, expected {}", tensor.name, tensor.values(), count), tensor.where, kSizesDiffer);
   }
   require_plain(tensor, "vectors");
   const std::vector<float> read = floats_of(tensor);
@@ -96,8 +94,7 @@ AlignedArray<float> TensorReader::vector(const std::string& pattern, int layer, 
   return numbers(pattern, layer, size);
 }
 
-std::vector<MatrixPart> TensorReader::stack(const std::string& pattern, int layer, int count, int outputs, int inputs,
-                                            bool by_input) {
+std::vector<MatrixPart> TensorReader::stack(const std::string& pattern, int layer, int count, int outputs, int inputs, bool by_input) {
   std::vector<MatrixPart> parts;
   const bool apart = pattern.find("%e") != std::string::npos;
   if (!apart && !require(pattern, layer).scales.empty()) {  // stored by output, whatever plain ones are

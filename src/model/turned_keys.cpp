@@ -90,10 +90,11 @@ std::vector<TurningPair> turning_pairs_of_key(const ModelSpec& spec, int layer, 
 
 void turn_key(const std::vector<TurningPair>& pairs, int by, float* key) { turn(turns_by(pairs, by), key); }
 
-void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int begin, int end, int by,
-               int context_tokens, const kernels::Compute& compute) {
+void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int begin, int end, int by, int context_tokens,
+               const kernels::Compute& compute) {
   for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
-    if (keeps_keys(spec, layer)) turn_layer({cache, sequence, layer}, turns_by(turning_pairs_of_key(spec, layer, context_tokens), by), begin, end, compute);
+    if (keeps_keys(spec, layer))
+      turn_layer({cache, sequence, layer}, turns_by(turning_pairs_of_key(spec, layer, context_tokens), by), begin, end, compute);
   }
 }
 

@@ -25,8 +25,8 @@ void turn_key(const std::vector<TurningPair>& pairs, int by, float* key);
 
 // Stored keys [begin, end) of a sequence, counted as view() has them, in every layer that keeps that many (windows: the part
 // that is there).
-void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int begin, int end, int by,
-               int context_tokens, const kernels::Compute& compute);
+void turn_keys(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int begin, int end, int by, int context_tokens,
+               const kernels::Compute& compute);
 // After Cache::evict: the sinks that it copied, each layer's by as many positions as that has forgotten.
 void turn_moved_sinks(const ModelSpec& spec, const kv::Cache& cache, kv::SequenceId sequence, int context_tokens,
                       const kernels::Compute& compute);

@@ -217,8 +217,7 @@ class Loader {
     }
   }
 
-  void pack_all(const std::string& pattern, int i, const std::vector<MatrixPart>& parts,
-                std::vector<kernels::PackedMatrix>& packed) {
+  void pack_all(const std::string& pattern, int i, const std::vector<MatrixPart>& parts, std::vector<kernels::PackedMatrix>& packed) {
     for (const MatrixPart& part : parts) packed.push_back(read_.pack(part));
     if (names_.experts_by_input) forget(pattern, i, static_cast<int>(parts.size()));  // copies were packed
   }
@@ -276,8 +275,7 @@ class Loader {
   void stream_matrices() {
     const int others = spec_.streams.count - 1;
     pack_all(names_.stream_in, 0, read_.stack(names_.stream_in, 0, others, spec_.hidden, spec_.hidden, false), weights_.stream_in);
-    pack_all(names_.stream_out, 0, read_.stack(names_.stream_out, 0, others, spec_.hidden, spec_.hidden, false),
-             weights_.stream_out);
+    pack_all(names_.stream_out, 0, read_.stack(names_.stream_out, 0, others, spec_.hidden, spec_.hidden, false), weights_.stream_out);
   }
 
   StreamWeights streams(int i) {
@@ -307,10 +305,9 @@ int64_t Weights::bytes() const {
   }
   for (const LayerWeights& w : layers) {
     for_each_matrix(w, [&](const auto& m) { total += static_cast<int64_t>(m.bytes()); });
-    for (const auto* vector :
-         {&w.attn_norm, &w.attn_post_norm, &w.ffn_norm, &w.ffn_post_norm, &w.q_norm, &w.k_norm, &w.q_bias, &w.k_bias,
-          &w.v_bias, &w.attn_out_bias, &w.experts.gate_bias, &w.experts.up_bias, &w.experts.down_bias, &w.state.conv,
-          &w.state.decay, &w.streams.router}) {
+    for (const auto* vector : {&w.attn_norm, &w.attn_post_norm, &w.ffn_norm, &w.ffn_post_norm, &w.q_norm, &w.k_norm, &w.q_bias, &w.k_bias,
+                               &w.v_bias, &w.attn_out_bias, &w.experts.gate_bias, &w.experts.up_bias, &w.experts.down_bias, &w.state.conv,
+                               &w.state.decay, &w.streams.router}) {
       total += static_cast<int64_t>(4 * vector->size());
     }
   }
@@ -320,8 +317,7 @@ int64_t Weights::bytes() const {
 namespace {
 
 // Of the experts' matrices a token reads its share; of the others, all.
-template <typename Size>
-int64_t per_token(const ModelSpec& spec, const Weights& weights, Size size) {
+template <typename Size> int64_t per_token(const ModelSpec& spec, const Weights& weights, Size size) {
   int64_t total = 0;
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     const ExpertWeights& experts = weights.layers[i].experts;

@@ -25,9 +25,9 @@ struct LatentWeights {
 };
 
 struct ExpertWeights {
-  kernels::PackedMatrix router;                      // [count][hidden]
-  AlignedArray<float> router_bias, choice_bias;      // [count]
-  AlignedArray<float> router_scale, expert_scale;    // [hidden], [count]
+  kernels::PackedMatrix router;                          // [count][hidden]
+  AlignedArray<float> router_bias, choice_bias;          // [count]
+  AlignedArray<float> router_scale, expert_scale;        // [hidden], [count]
   AlignedArray<float> norm, dense_post_norm, post_norm;  // [hidden]
   AlignedArray<float> dense_weight;                      // [hidden], FeedForwardSpec::weighed
   std::vector<kernels::PackedMatrix> gate, up, down;     // per expert
@@ -36,7 +36,7 @@ struct ExpertWeights {
 
 struct StateWeights {
   kernels::PackedMatrix in, projection, step, out;
-  AlignedArray<float> conv, conv_bias;              // [channels][conv], [channels]
+  AlignedArray<float> conv, conv_bias;               // [channels][conv], [channels]
   AlignedArray<float> step_bias, decay, skip, norm;  // decay: A, negative
   AlignedArray<float> step_norm, b_norm, c_norm;
 };
@@ -47,15 +47,15 @@ struct LayerInputWeights {
 };
 
 struct StreamWeights {
-  AlignedArray<float> router_norm, scale;       // [hidden]
-  AlignedArray<float> router;                   // [streams][hidden]
-  AlignedArray<float> predict, correct;         // [streams * streams][streams], [streams][streams]
+  AlignedArray<float> router_norm, scale;  // [hidden]
+  AlignedArray<float> router;              // [streams][hidden]
+  AlignedArray<float> predict, correct;    // [streams * streams][streams], [streams][streams]
 };
 
 struct LayerWeights {
   AlignedArray<float> attn_norm, attn_post_norm, ffn_norm, ffn_post_norm;  // [hidden]
   AlignedArray<float> q_norm, k_norm;                                      // [head_dim], or of the whole row
-  kernels::PackedMatrix q, k, v;   // [q_heads * head_dim][hidden], [kv_heads * head_dim][hidden]
+  kernels::PackedMatrix q, k, v;                                           // [q_heads * head_dim][hidden], [kv_heads * head_dim][hidden]
   AlignedArray<float> q_bias, k_bias, v_bias, attn_out_bias;
   AlignedArray<float> sinks;       // [q_heads]
   kernels::PackedMatrix attn_out;  // [hidden][q_heads * head_dim]
@@ -72,29 +72,28 @@ struct LayerWeights {
 };
 
 struct Weights {
-  kernels::PanelMemory memory;      // of all matrices
-  kernels::PackedMatrix embedding;  // [vocabulary][hidden]
-  kernels::PackedMatrix head;       // likewise; empty when the embedding is used
-  AlignedArray<float> final_norm;   // [hidden]
-  kernels::PackedMatrix layer_input_table;       // [vocabulary][layers * layer input]
-  kernels::PackedMatrix layer_input_projection;  // [layers * layer input][hidden]
-  AlignedArray<float> layer_input_norm;          // [layer input]
+  kernels::PanelMemory memory;                               // of all matrices
+  kernels::PackedMatrix embedding;                           // [vocabulary][hidden]
+  kernels::PackedMatrix head;                                // likewise; empty when the embedding is used
+  AlignedArray<float> final_norm;                            // [hidden]
+  kernels::PackedMatrix layer_input_table;                   // [vocabulary][layers * layer input]
+  kernels::PackedMatrix layer_input_projection;              // [layers * layer input][hidden]
+  AlignedArray<float> layer_input_norm;                      // [layer input]
   std::vector<kernels::PackedMatrix> stream_in, stream_out;  // per stream but the active one: [hidden][hidden]
   std::vector<LayerWeights> layers;
 
   const kernels::PackedMatrix& output() const { return head.empty() ? embedding : head; }
-  int64_t bytes() const;           // in memory
-  int64_t bytes_per_token(const ModelSpec& spec) const;  // read to compute one token and its logits; of experts, the share that a token uses
-  int64_t macs_per_token(const ModelSpec& spec) const;   // multiply-adds of the matrices of the layers, for one token
+  int64_t bytes() const;  // in memory
+  int64_t bytes_per_token(
+      const ModelSpec& spec) const;                     // read to compute one token and its logits; of experts, the share that a token uses
+  int64_t macs_per_token(const ModelSpec& spec) const;  // multiply-adds of the matrices of the layers, for one token
 };
 
 // Calls visit(matrix) for every matrix of a layer that it has.
-template <typename Visit>
-void for_each_matrix(const LayerWeights& w, Visit visit) {
+template <typename Visit> void for_each_matrix(const LayerWeights& w, Visit visit) {
   for (const kernels::PackedMatrix* m :
-       {&w.q, &w.k, &w.v, &w.attn_out, &w.gate, &w.up, &w.down, &w.latent.q_narrow, &w.latent.kv_narrow, &w.experts.router,
-        &w.state.in, &w.state.projection, &w.state.step, &w.state.out, &w.layer_input.gate, &w.layer_input.up,
-        &w.low_rank_in, &w.low_rank_out}) {
+       {&w.q, &w.k, &w.v, &w.attn_out, &w.gate, &w.up, &w.down, &w.latent.q_narrow, &w.latent.kv_narrow, &w.experts.router, &w.state.in,
+        &w.state.projection, &w.state.step, &w.state.out, &w.layer_input.gate, &w.layer_input.up, &w.low_rank_in, &w.low_rank_out}) {
     if (!m->empty()) visit(*m);
   }
   for (const auto* many : {&w.latent.k_up, &w.latent.v_up, &w.experts.gate, &w.experts.up, &w.experts.down}) {

@@ -29,8 +29,7 @@ Dimensions dimensions_of(const LayerTable& table) {
     if (!row.has_heads() && row.kind != LayerKind::latent) continue;
     d.q_heads = std::max(d.q_heads, row.q_heads);
     if (d.head_dim == 0) d.head_dim = row.head_dim;
-    if (row.kv_heads > 1 && row.kv_heads < row.q_heads && d.grouped_heads == 0)
-      d.grouped_heads = row.kv_heads;
+    if (row.kv_heads > 1 && row.kv_heads < row.q_heads && d.grouped_heads == 0) d.grouped_heads = row.kv_heads;
   }
   d.q_heads = std::max(d.q_heads, 1);
   if (d.grouped_heads == 0) d.grouped_heads = std::max(1, d.q_heads / kUsualQueriesPerKv);
@@ -72,14 +71,12 @@ class KindTable {
     row = global_;
     row.kind = LayerKind::state;
     row.state_values = int64_t{kStateExpansion} * table_.hidden * (kStateSize + kStateConvolution - 1);
-    add("recurrent", fmt::format("state of {} x {} per layer", kStateExpansion * table_.hidden, kStateSize),
-        row, row);
+    add("recurrent", fmt::format("state of {} x {} per layer", kStateExpansion * table_.hidden, kStateSize), row, row);
     return std::move(rows_);
   }
 
  private:
-  void add(const char* name, std::string what, const LayerRow& local, const LayerRow& global,
-           bool shared = false) {
+  void add(const char* name, std::string what, const LayerRow& local, const LayerRow& global, bool shared = false) {
     LayerTable table = table_;
     const int layers = static_cast<int>(table.layers.size());
     for (int i = 0; i < layers; ++i) {

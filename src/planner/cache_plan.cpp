@@ -12,14 +12,11 @@ namespace {
 constexpr int64_t kStateBytes = 4;  // recurrent states are f32
 
 bool same_group(const LayerRow& a, const LayerRow& b) {
-  return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
-         a.one_stream == b.one_stream && a.turned == b.turned && a.latent_values == b.latent_values && a.latent_rank == b.latent_rank &&
-         a.state_values == b.state_values;
+  return a.kind == b.kind && a.window == b.window && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim && a.one_stream == b.one_stream &&
+         a.turned == b.turned && a.latent_values == b.latent_values && a.latent_rank == b.latent_rank && a.state_values == b.state_values;
 }
 
-bool has_window(const LayerRow& row) {
-  return row.kind == LayerKind::local || row.kind == LayerKind::chunked;
-}
+bool has_window(const LayerRow& row) { return row.kind == LayerKind::local || row.kind == LayerKind::chunked; }
 
 KvCodecs codecs_of(const LayerRow& row, const PlanOptions& options) {
   return kv_codecs_from_name(has_window(row) ? options.kv_local : options.kv_global);
@@ -55,8 +52,7 @@ kv::GroupSpec group_spec(const LayerRow& row, const std::vector<int>& layers, Kv
 // Of layers like `row`, in the form of `spec`.
 class GroupPlan {
  public:
-  GroupPlan(const LayerRow& row, kv::GroupSpec spec, const PlanOptions& options)
-      : row_(row), options_(options), spec_(std::move(spec)) {}
+  GroupPlan(const LayerRow& row, kv::GroupSpec spec, const PlanOptions& options) : row_(row), options_(options), spec_(std::move(spec)) {}
 
   PlanGroup plan() const {
     PlanGroup group;
@@ -96,9 +92,7 @@ class GroupPlan {
     const int64_t common = shared(positions);
     return options_.sequences * (positions - common) + common;
   }
-  int first_page_read(int length) const {
-    return kv::first_readable(spec_.window, length) / kernels::kPageTokens;
-  }
+  int first_page_read(int length) const { return kv::first_readable(spec_.window, length) / kernels::kPageTokens; }
   // Whole pages of the prefix that every sequence still reads at the end of the context, and has in common with the others.
   int64_t common_pages() const {
     return std::max(0, options_.shared_prefix_tokens / kernels::kPageTokens - first_page_read(options_.context_tokens));
@@ -171,8 +165,7 @@ std::vector<PlanGroup> plan_groups(const std::vector<LayerRow>& layers, const Pl
     const Members& members = *std::find_if(all.begin(), all.end(), [&](const Members& m) { return m.layers == spec.layers; });
     PlanGroup group = GroupPlan(members.row, spec, options).plan();
     if (members.row.kind != LayerKind::state) {
-      group.read_bytes = group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers *
-                         held_tokens(spec, options);
+      group.read_bytes = group.bytes_per_token / static_cast<int64_t>(members.layers.size()) * members.readers * held_tokens(spec, options);
     }
     groups.push_back(std::move(group));
   }

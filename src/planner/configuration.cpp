@@ -8,9 +8,7 @@
 namespace fovea::planner {
 namespace {
 
-bool is_recurrent(const Configuration& c, int layer) {
-  return c.state_period > 0 && layer % c.state_period != c.state_attention;
-}
+bool is_recurrent(const Configuration& c, int layer) { return c.state_period > 0 && layer % c.state_period != c.state_attention; }
 
 bool has_experts(const Configuration& c, int layer) {
   const Experts& e = c.experts;
@@ -51,8 +49,7 @@ LayerRow row_of(const Configuration& c, const std::vector<bool>& global, int lay
 
 class MatrixList {
  public:
-  MatrixList(const Configuration& c, const std::vector<bool>& global, LayerTable& table)
-      : c_(c), global_(global), table_(table) {}
+  MatrixList(const Configuration& c, const std::vector<bool>& global, LayerTable& table) : c_(c), global_(global), table_(table) {}
 
   // What the plain decoder's list lacks.
   void add_special() {
@@ -76,13 +73,8 @@ class MatrixList {
 
  private:
   void add(WeightKind kind, int layer, int64_t outputs, int64_t inputs, int count = 1, int read = 1) {
-    table_.weights.push_back({.kind = kind,
-                              .role = synthesis::Role::q,
-                              .layer = layer,
-                              .outputs = outputs,
-                              .inputs = inputs,
-                              .count = count,
-                              .read = read});
+    table_.weights.push_back(
+        {.kind = kind, .role = synthesis::Role::q, .layer = layer, .outputs = outputs, .inputs = inputs, .count = count, .read = read});
   }
 
   void add_latent(int layer) {
@@ -157,8 +149,7 @@ LayerTable table_of(const Configuration& c, const std::vector<bool>& global) {
   for (int layer = 0; layer < c.layers; ++layer) table.layers.push_back(row_of(c, global, layer));
   add_expected_matrices(table);
   MatrixList(c, global, table).add_special();
-  if (!is_computed(c.family))
-    table.not_computed.push_back("the family " + std::string(c.family) + " is not one it computes");
+  if (!is_computed(c.family)) table.not_computed.push_back("the family " + std::string(c.family) + " is not one it computes");
   return table;
 }
 

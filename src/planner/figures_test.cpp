@@ -18,9 +18,7 @@ json data_of(const std::string& svg) {
   return json::parse(std::regex_replace(text, std::regex("&quot;"), "\""));
 }
 
-bool shows(const std::string& svg, const std::string& text) {
-  return svg.find(">" + text + "<") != std::string::npos;
-}
+bool shows(const std::string& svg, const std::string& text) { return svg.find(">" + text + "<") != std::string::npos; }
 
 TEST(Figures, MemoryHoldsThePlansOfEveryContext) {
   std::vector<Planner> models;
@@ -35,8 +33,7 @@ TEST(Figures, MemoryHoldsThePlansOfEveryContext) {
     PlanOptions options{.context_tokens = first.at("context").at(i).get<int>()};
     EXPECT_EQ(first.at("kv_bytes").at(i), models[0].plan(options).kv_bytes);
   }
-  for (const char* text :
-       {"gemma3-4b", "llama3-8b", "context, tokens", "128k", "16.0 GiB", "if all layers were global"}) {
+  for (const char* text : {"gemma3-4b", "llama3-8b", "context, tokens", "128k", "16.0 GiB", "if all layers were global"}) {
     EXPECT_TRUE(shows(svg, text)) << text;
   }
 }
@@ -74,10 +71,8 @@ TEST(Figures, AreWellFormedWhateverAModelIsCalled) {
   for (size_t at = svg.find('<'); at != std::string::npos; at = svg.find('<', at + 1)) {
     const size_t end = svg.find('>', at);
     ASSERT_NE(end, std::string::npos);
-    if (svg[at + 1] == '/')
-      --depth;
-    else if (svg[end - 1] != '/')
-      ++depth;
+    if (svg[at + 1] == '/') --depth;
+    else if (svg[end - 1] != '/') ++depth;
     ASSERT_GE(depth, 0);
   }
   EXPECT_EQ(depth, 0);

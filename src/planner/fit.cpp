@@ -49,8 +49,7 @@ class ChangeSearch {
   void add(std::string setting, std::string cost, const PlanOptions& options, bool runs = true) {
     const Plan plan = planner_.plan(options);
     if (plan.total_bytes > memory_bytes_) return;
-    changes_.push_back(
-        {std::move(setting), std::move(cost), options, plan.total_bytes, runs && plan.not_computed.empty()});
+    changes_.push_back({std::move(setting), std::move(cost), options, plan.total_bytes, runs && plan.not_computed.empty()});
   }
 
   // Less for requests to come.
@@ -78,8 +77,7 @@ class ChangeSearch {
       add(fmt::format("--kv-global {}", codec.name), std::string(codec.cost), options);
       if (changes_.size() > before || !planner::is_smaller(codec.codec, local)) continue;
       options.kv_local = codec.name;
-      add(fmt::format("--kv-local {} --kv-global {}", codec.name, codec.name), std::string(codec.cost),
-          options);
+      add(fmt::format("--kv-local {} --kv-global {}", codec.name, codec.name), std::string(codec.cost), options);
     }
   }
 
@@ -88,8 +86,7 @@ class ChangeSearch {
     if (sequences < 1 || sequences >= now_.sequences) return;
     PlanOptions options = options_;
     options.sequences = sequences;
-    add(fmt::format("--sequences {}", sequences), "none in quality: fewer at a time, the others wait",
-        options);
+    add(fmt::format("--sequences {}", sequences), "none in quality: fewer at a time, the others wait", options);
   }
 
   void add_context() {
@@ -104,8 +101,7 @@ class ChangeSearch {
     const int longer = planner_.longest_context(options, memory_bytes_);
     if (longer <= context || now_.chunk_tokens <= kSmallChunk) return;
     options.context_tokens = std::min(longer, now_.context_tokens);
-    add(fmt::format("-c {} --chunk {}", options.context_tokens, options.chunk_tokens),
-        "prompts are read more slowly", options);
+    add(fmt::format("-c {} --chunk {}", options.context_tokens, options.chunk_tokens), "prompts are read more slowly", options);
   }
 
   // The largest budget that fits.
@@ -128,8 +124,7 @@ class ChangeSearch {
       options.weights = std::string(format);
       const size_t before = changes_.size();
       if (planner_.plan(options).weights_bytes >= now_.weights_bytes) continue;
-      add(fmt::format("--weights {}", format), "not measured for this model; needs a file in this format",
-          options, false);
+      add(fmt::format("--weights {}", format), "not measured for this model; needs a file in this format", options, false);
       if (changes_.size() > before) return;
     }
   }
@@ -148,10 +143,9 @@ std::string biggest_part(const Plan& plan) {
   }
   if (plan.weights_bytes >= plan.cache_bytes()) return weights;
   const auto bytes = [](const PlanGroup& g) { return g.bytes + g.page_slack_bytes + g.chunk_bytes; };
-  const auto biggest = std::max_element(plan.groups.begin(), plan.groups.end(),
-                                        [&](const auto& a, const auto& b) { return bytes(a) < bytes(b); });
-  return fmt::format("keys and values of {} {} layers, {}", biggest->layers.size(), biggest->kind,
-                     memory_text(bytes(*biggest)));
+  const auto biggest =
+      std::max_element(plan.groups.begin(), plan.groups.end(), [&](const auto& a, const auto& b) { return bytes(a) < bytes(b); });
+  return fmt::format("keys and values of {} {} layers, {}", biggest->layers.size(), biggest->kind, memory_text(bytes(*biggest)));
 }
 
 }  // namespace
@@ -198,19 +192,16 @@ void Planner::require_fit(const PlanOptions& options, int64_t memory_bytes) cons
   std::erase_if(changes, [](const PlanChange& change) { return !change.runs; });
   std::string mend;
   for (size_t i = 0; i < std::min<size_t>(2, changes.size()); ++i) {
-    mend += fmt::format("{}{} ({})", mend.empty() ? "" : ", or ", changes[i].setting,
-                        memory_text(changes[i].total_bytes));
+    mend += fmt::format("{}{} ({})", mend.empty() ? "" : ", or ", changes[i].setting, memory_text(changes[i].total_bytes));
   }
-  throw Error(fmt::format("needs {} for {} x {} tokens and {} are free: weights {}, keys and values {}, "
-                          "scratch {}, the rest {}; "
-                          "the biggest part: {}",
-                          memory_text(wanted.total_bytes), wanted.sequences, wanted.context_tokens,
-                          memory_text(memory_bytes), memory_text(wanted.weights_bytes),
-                          memory_text(wanted.cache_bytes() + wanted.retained_bytes), memory_text(wanted.scratch_bytes),
-                          memory_text(wanted.vocabulary_bytes + wanted.program_bytes), biggest_part(wanted)),
-              wanted.model,
-              mend.empty() ? "no context fits: use smaller weights, or a machine with more memory"
-                           : "these fit: " + mend);
+  throw Error(
+      fmt::format("needs {} for {} x {} tokens and {} are free: weights {}, keys and values {}, "
+                  "scratch {}, the rest {}; "
+                  "the biggest part: {}",
+                  memory_text(wanted.total_bytes), wanted.sequences, wanted.context_tokens, memory_text(memory_bytes),
+                  memory_text(wanted.weights_bytes), memory_text(wanted.cache_bytes() + wanted.retained_bytes),
+                  memory_text(wanted.scratch_bytes), memory_text(wanted.vocabulary_bytes + wanted.program_bytes), biggest_part(wanted)),
+      wanted.model, mend.empty() ? "no context fits: use smaller weights, or a machine with more memory" : "these fit: " + mend);
 }
 
 }  // namespace fovea

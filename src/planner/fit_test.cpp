@@ -140,8 +140,7 @@ TEST(Fit, ARefusalNamesThePartAndTwoSettingsThatFit) {
     planner.require_fit(options, 24 * kGiB);
     FAIL() << "64 GiB of keys and values fit into 24";
   } catch (const Error& error) {
-    EXPECT_NE(error.problem().find("keys and values of 32 global layers, 64.0 GiB"), std::string::npos)
-        << error.problem();
+    EXPECT_NE(error.problem().find("keys and values of 32 global layers, 64.0 GiB"), std::string::npos) << error.problem();
     EXPECT_NE(error.problem().find("24.0 GiB are free"), std::string::npos) << error.problem();
     EXPECT_NE(error.mend().find("--kv-global tq4"), std::string::npos) << error.mend();
     EXPECT_NE(error.mend().find(", or --sequences 1"), std::string::npos) << error.mend();

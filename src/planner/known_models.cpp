@@ -8,8 +8,7 @@
 namespace fovea::planner {
 namespace {
 
-constexpr std::string_view kGemma3 = "published configuration (Gemma 3, 2025)",
-                           kGemma4 = "published configuration (Gemma 4, 2026)",
+constexpr std::string_view kGemma3 = "published configuration (Gemma 3, 2025)", kGemma4 = "published configuration (Gemma 4, 2026)",
                            kGemma2 = "published configuration (Gemma 2, 2024)";
 
 // Sources: config.json as each model was published with; the teaching example is 30 layers of 8 K/V heads of
@@ -337,9 +336,8 @@ constexpr Configuration kConfigurations[] = {
 }  // namespace
 
 std::optional<LayerTable> known_table(std::string_view name) {
-  const auto found = std::find_if(
-      std::begin(kConfigurations), std::end(kConfigurations),
-      [&](const Configuration& c) { return c.name == name || (!name.empty() && c.alias == name); });
+  const auto found = std::find_if(std::begin(kConfigurations), std::end(kConfigurations),
+                                  [&](const Configuration& c) { return c.name == name || (!name.empty() && c.alias == name); });
   if (found == std::end(kConfigurations)) return std::nullopt;
   return table_of(*found, global_layers(*found));
 }

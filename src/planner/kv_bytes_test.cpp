@@ -50,12 +50,11 @@ struct Row {
 };
 
 // Fixed: all windows full; growth of 1,024 tokens; then totals.
-constexpr Row kRows[] = {
-    {"gemma3-270m", 7.5, 3, 103.5, 576, 391.5},   {"gemma3-1b", 11, 4, 139, 832, 523},
-    {"gemma3-4b", 116, 20, 756, 4352, 2676},      {"gemma3-12b", 320, 64, 2368, 12288, 8512},
-    {"gemma3-27b", 416, 80, 2976, 15872, 10656},  {"gemma4-e2b", 6, 6, 198, 576, 774},
-    {"gemma4-e4b", 20, 16, 532, 1792, 2068},      {"gemma4-12b", 320, 16, 832, 10752, 2368},
-    {"gemma4-26b-a4b", 200, 20, 840, 7040, 2760}, {"gemma4-31b", 800, 80, 3360, 28160, 11040}};
+constexpr Row kRows[] = {{"gemma3-270m", 7.5, 3, 103.5, 576, 391.5},   {"gemma3-1b", 11, 4, 139, 832, 523},
+                         {"gemma3-4b", 116, 20, 756, 4352, 2676},      {"gemma3-12b", 320, 64, 2368, 12288, 8512},
+                         {"gemma3-27b", 416, 80, 2976, 15872, 10656},  {"gemma4-e2b", 6, 6, 198, 576, 774},
+                         {"gemma4-e4b", 20, 16, 532, 1792, 2068},      {"gemma4-12b", 320, 16, 832, 10752, 2368},
+                         {"gemma4-26b-a4b", 200, 20, 840, 7040, 2760}, {"gemma4-31b", 800, 80, 3360, 28160, 11040}};
 
 TEST(KvBytes, OfHybridModelsAreThePublishedOnes) {
   for (const Row& row : kRows) {
@@ -79,11 +78,9 @@ TEST(KvBytes, OfOtherKindsFollowTheirArithmetic) {
   EXPECT_EQ(plan_of("llama3-8b", k128k).kv_bytes, int64_t{32} * 2 * 8 * 128 * 2 * k128k);
   EXPECT_EQ(plan_of("mistral-7b", k128k).kv_bytes, int64_t{32} * 2 * 8 * 128 * 2 * 4096);
   EXPECT_EQ(plan_of("deepseek-v3", k128k).kv_bytes, int64_t{61} * 576 * 2 * k128k);
-  EXPECT_EQ(plan_of("gpt-oss-20b", k128k).kv_bytes,
-            int64_t{2 * 8 * 64 * 2} * (12 * int64_t{k128k} + 12 * 128));
+  EXPECT_EQ(plan_of("gpt-oss-20b", k128k).kv_bytes, int64_t{2 * 8 * 64 * 2} * (12 * int64_t{k128k} + 12 * 128));
   // 4 attention layers; 28 states of 8,192 x (3 convolution inputs + 16) in f32.
-  EXPECT_EQ(plan_of("jamba-mini", k128k).kv_bytes,
-            int64_t{4} * 2 * 8 * 128 * 2 * k128k + int64_t{28} * 8192 * 19 * 4);
+  EXPECT_EQ(plan_of("jamba-mini", k128k).kv_bytes, int64_t{4} * 2 * 8 * 128 * 2 * k128k + int64_t{28} * 8192 * 19 * 4);
 }
 
 TEST(KvBytes, WithoutLocalLayersAreTheAllGlobalOnes) {

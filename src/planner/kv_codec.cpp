@@ -31,9 +31,7 @@ namespace planner {
 const KvCodecFacts& facts_of(KvCodec codec) { return kv_codec_facts()[static_cast<size_t>(codec)]; }
 
 bool is_smaller(KvCodecs a, KvCodecs b) {
-  const auto size = [](KvCodecs c) {
-    return facts_of(c.keys).bits + facts_of(c.values).bits;
-  };
+  const auto size = [](KvCodecs c) { return facts_of(c.keys).bits + facts_of(c.values).bits; };
   return size(a) < size(b);
 }
 

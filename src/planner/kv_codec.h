@@ -15,9 +15,8 @@ struct CodecStep {
   KvCodecs local, global;
 };
 inline constexpr CodecStep kCodecLadder[] = {
-    {KvCodec::bf16, KvCodec::bf16}, {KvCodec::bf16, KvCodec::int8}, {KvCodec::int8, KvCodec::int8},
-    {KvCodec::int8, KvCodec::tq4},  {KvCodec::tq4, KvCodec::tq4},   {KvCodec::tq4, KvCodec::tq3},
-    {KvCodec::tq3, KvCodec::tq3},
+    {KvCodec::bf16, KvCodec::bf16}, {KvCodec::bf16, KvCodec::int8}, {KvCodec::int8, KvCodec::int8}, {KvCodec::int8, KvCodec::tq4},
+    {KvCodec::tq4, KvCodec::tq4},   {KvCodec::tq4, KvCodec::tq3},   {KvCodec::tq3, KvCodec::tq3},
 };
 
 // Whether keys and values of a take fewer bits together.

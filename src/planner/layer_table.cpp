@@ -10,9 +10,8 @@ std::string_view name_of(LayerKind kind) {
 }
 
 std::string_view name_of(WeightKind kind) {
-  constexpr std::array<std::string_view, kWeightKinds> kNames = {
-      "embedding",           "output",    "attention", "feed-forward", "experts",
-      "per-layer embedding", "recurrent", "norms",     "other"};
+  constexpr std::array<std::string_view, kWeightKinds> kNames = {"embedding",           "output",    "attention", "feed-forward", "experts",
+                                                                 "per-layer embedding", "recurrent", "norms",     "other"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -34,25 +34,14 @@ struct LayerRow {
   bool has_heads() const { return kind != LayerKind::latent && kind != LayerKind::state; }
 };
 
-enum class WeightKind : uint8_t {
-  embedding,
-  output,
-  attention,
-  feed_forward,
-  experts,
-  per_layer_embedding,
-  recurrent,
-  norms,
-  other
-};
+enum class WeightKind : uint8_t { embedding, output, attention, feed_forward, experts, per_layer_embedding, recurrent, norms, other };
 inline constexpr int kWeightKinds = 9;
 std::string_view name_of(WeightKind kind);
 
 // `count` equal matrices [outputs][inputs]; a vector has no outputs.
 struct WeightRow {
   WeightKind kind = WeightKind::other;
-  synthesis::Role role =
-      synthesis::Role::q;  // decides the format in a mixture, and what a changed layer keeps
+  synthesis::Role role = synthesis::Role::q;  // decides the format in a mixture, and what a changed layer keeps
   int layer = -1;
   int64_t outputs = 0, inputs = 0;
   int count = 1, read = 1;  // matrices, and how many of them one token reads

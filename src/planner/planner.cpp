@@ -44,8 +44,7 @@ void require_countable(const LayerTable& table, const PlanOptions& options) {
     stored += 2.0 * row.kv_heads * row.head_dim + row.latent_values;
     values += static_cast<double>(row.state_values) + static_cast<double>(row.q_heads) * row.head_dim;
   }
-  const double kept = stored * static_cast<double>(sizeof(float)) * (options.context_tokens + options.chunk_tokens) *
-                      options.sequences;
+  const double kept = stored * static_cast<double>(sizeof(float)) * (options.context_tokens + options.chunk_tokens) * options.sequences;
   if (numbered && values <= kMostValues && kept <= kMostBytes) return;
   throw Error("asks for more memory than can be counted", table.source.empty() ? table.name : table.source,
               "the sizes in the file are damaged, or context and sequences are too many");
@@ -72,8 +71,7 @@ std::vector<PlanLayer> plan_layers(const LayerTable& table, const std::vector<Pl
   for (const PlanGroup& group : groups) {
     if (group.kind == "newest") continue;  // beside what the layer keeps of every token
     const auto members = static_cast<int64_t>(group.layers.size());
-    for (const int layer : group.layers)
-      layers[static_cast<size_t>(layer)].bytes_per_token = group.bytes_per_token / members;
+    for (const int layer : group.layers) layers[static_cast<size_t>(layer)].bytes_per_token = group.bytes_per_token / members;
   }
   return layers;
 }
@@ -102,15 +100,14 @@ void add_up(Plan& plan, const PlanOptions& options) {
   }
   plan.read_bytes = read;
   plan.retained_bytes = retained_bytes(plan, options);
-  plan.total_bytes = plan.weights_bytes + plan.cache_bytes() + plan.retained_bytes + plan.scratch_bytes +
-                     plan.vocabulary_bytes + plan.program_bytes;
+  plan.total_bytes =
+      plan.weights_bytes + plan.cache_bytes() + plan.retained_bytes + plan.scratch_bytes + plan.vocabulary_bytes + plan.program_bytes;
 }
 
 }  // namespace
 
 PlanOptions resolved(PlanOptions options, const LayerTable& table) {
-  if (options.context_tokens == 0)
-    options.context_tokens = std::min(std::max(1, table.context_tokens), EngineLimits::kUsualContextTokens);
+  if (options.context_tokens == 0) options.context_tokens = std::min(std::max(1, table.context_tokens), EngineLimits::kUsualContextTokens);
   if (options.threads == 0) options.threads = std::min(usable_processors(), EngineLimits::kMostThreads);
   check_range("context", options.context_tokens, 1, EngineLimits::kMostContextTokens);
   check_range("sequences", options.sequences, 1, EngineLimits::kMostSequences);
@@ -166,13 +163,10 @@ Planner& Planner::operator=(Planner&&) noexcept = default;
 Planner Planner::open(const std::string& model, const std::string& quant) {
   std::error_code ignored;
   if (!std::filesystem::exists(model, ignored)) {
-    if (auto table = planner::known_table(model))
-      return Planner(std::make_unique<State>(State{std::move(*table)}));
+    if (auto table = planner::known_table(model)) return Planner(std::make_unique<State>(State{std::move(*table)}));
     std::string names;
-    for (const KnownConfiguration& known : known_configurations())
-      names += (names.empty() ? "" : ", ") + std::string(known.name);
-    throw Error("is neither a file or folder nor a configuration that is built in", model,
-                "built in are " + names);
+    for (const KnownConfiguration& known : known_configurations()) names += (names.empty() ? "" : ", ") + std::string(known.name);
+    throw Error("is neither a file or folder nor a configuration that is built in", model, "built in are " + names);
   }
   return Planner(std::make_unique<State>(State{planner::read_table(model, quant)}));
 }
@@ -195,8 +189,7 @@ double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s) {
   int64_t weights = 0;
   for (const PlanWeights& part : plan.weights) weights += part.read_bytes;
   const auto kv = static_cast<double>(plan.read_bytes - weights);
-  const double seconds = static_cast<double>(weights) / (kWeightsShare * read_bytes_per_s) +
-                         kv / (kKvShare * read_bytes_per_s) +
+  const double seconds = static_cast<double>(weights) / (kWeightsShare * read_bytes_per_s) + kv / (kKvShare * read_bytes_per_s) +
                          kSecondsPerLayer * static_cast<double>(plan.layers.size());
   return 1 / seconds;
 }

@@ -25,8 +25,8 @@ model::ModelSpec sizes_of(const LayerTable& table) {
   }
   model::Rope rope;
   rope.dims = widest_head;
-  const bool two_kinds = std::any_of(table.layers.begin(), table.layers.end(),
-                                     [](const LayerRow& row) { return row.kind == LayerKind::local; });
+  const bool two_kinds =
+      std::any_of(table.layers.begin(), table.layers.end(), [](const LayerRow& row) { return row.kind == LayerKind::local; });
   spec.ropes.assign(two_kinds ? 2 : 1, rope);
   return spec;
 }

@@ -31,12 +31,10 @@ std::vector<bool> global_layers_of(const ConfigView& file, Configuration& c) {
     return global_layers(c);
   }
   if (types.size() != static_cast<size_t>(c.layers))
-    file.refuse("layer_types",
-                "lists " + std::to_string(types.size()) + " layers of " + std::to_string(c.layers));
+    file.refuse("layer_types", "lists " + std::to_string(types.size()) + " layers of " + std::to_string(c.layers));
   if (c.window == 0) c.window = first_of(file, {"attention_chunk_size"});
   std::vector<bool> global;
-  for (const std::string& type : types)
-    global.push_back(type != "sliding_attention" && type != "chunked_attention");
+  for (const std::string& type : types) global.push_back(type != "sliding_attention" && type != "chunked_attention");
   return global;
 }
 
@@ -47,8 +45,7 @@ void read_heads(const ConfigView& file, Configuration& c) {
   c.global = c.local;
   c.k_is_v = file.flag("attention_k_eq_v", false);
   if (file.has("global_head_dim")) c.global.head_dim = file.size("global_head_dim");
-  if (c.k_is_v && file.has("num_global_key_value_heads"))
-    c.global.kv_heads = file.size("num_global_key_value_heads");
+  if (c.k_is_v && file.has("num_global_key_value_heads")) c.global.kv_heads = file.size("num_global_key_value_heads");
   c.shared_kv_layers = std::min(first_of(file, {"num_kv_shared_layers"}), c.layers - 1);
 }
 
@@ -71,8 +68,7 @@ void read_experts(const ConfigView& file, Configuration& c) {
   const int shared = first_of(file, {"n_shared_experts"});
   if (int64_t{e.width} * shared > INT32_MAX) file.refuse("n_shared_experts", "are too many");
   e.shared_width = shared > 0 ? e.width * shared : first_of(file, {"shared_expert_intermediate_size"});
-  e.first_layer =
-      std::max(first_of(file, {"first_k_dense_replace"}), first_of(file, {"expert_layer_offset"}));
+  e.first_layer = std::max(first_of(file, {"first_k_dense_replace"}), first_of(file, {"expert_layer_offset"}));
   e.every = std::max(1, first_of(file, {"expert_layer_period"}));
   e.beside_dense = file.flag("enable_moe_block", false);
 }
@@ -111,8 +107,7 @@ LayerTable table_of_config(const files::Metadata& config) {
   read_recurrent(file, c);
   LayerTable table = table_of(c, global_layers_of(file, c));
   const std::filesystem::path path(config.source());
-  table.name =
-      path.filename() == "config.json" ? path.parent_path().filename().string() : path.stem().string();
+  table.name = path.filename() == "config.json" ? path.parent_path().filename().string() : path.stem().string();
   if (table.name.empty()) table.name = family;
   return table;
 }

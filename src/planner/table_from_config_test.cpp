@@ -40,14 +40,12 @@ constexpr int kContext = 16384;
 
 TEST(Config, WithoutAWindowIsAllGlobal) {
   EXPECT_EQ(kv_bytes_of(base(), kContext), int64_t{12} * 2 * 512 * 2 * kContext);
-  EXPECT_EQ(kv_bytes_of(with(base(), {{"num_key_value_heads", 2}}), kContext),
-            int64_t{12} * 2 * 128 * 2 * kContext);
+  EXPECT_EQ(kv_bytes_of(with(base(), {{"num_key_value_heads", 2}}), kContext), int64_t{12} * 2 * 128 * 2 * kContext);
 }
 
 TEST(Config, ListsItsLayersOrTheirPeriod) {
   const int64_t layer_token = 2 * 512 * 2, expected = layer_token * (2 * kContext + 10 * 256);
-  EXPECT_EQ(kv_bytes_of(with(base(), {{"sliding_window", 256}, {"sliding_window_pattern", 6}}), kContext),
-            expected);
+  EXPECT_EQ(kv_bytes_of(with(base(), {{"sliding_window", 256}, {"sliding_window_pattern", 6}}), kContext), expected);
   json types = json::array();
   for (int i = 0; i < 12; ++i) types.push_back(i % 6 == 5 ? "full_attention" : "sliding_attention");
   EXPECT_EQ(kv_bytes_of(with(base(), {{"sliding_window", 256}, {"layer_types", types}}), kContext), expected);
@@ -55,14 +53,11 @@ TEST(Config, ListsItsLayersOrTheirPeriod) {
 }
 
 TEST(Config, NamesCompressedSharedAndRecurrentState) {
-  const json latent = {
-      {"kv_lora_rank", 128}, {"qk_rope_head_dim", 32}, {"qk_nope_head_dim", 64}, {"v_head_dim", 64}};
+  const json latent = {{"kv_lora_rank", 128}, {"qk_rope_head_dim", 32}, {"qk_nope_head_dim", 64}, {"v_head_dim", 64}};
   EXPECT_EQ(kv_bytes_of(with(base(), latent), kContext), int64_t{12} * 160 * 2 * kContext);
-  EXPECT_EQ(kv_bytes_of(with(base(), {{"num_kv_shared_layers", 4}}), kContext),
-            int64_t{8} * 2 * 512 * 2 * kContext);
+  EXPECT_EQ(kv_bytes_of(with(base(), {{"num_kv_shared_layers", 4}}), kContext), int64_t{8} * 2 * 512 * 2 * kContext);
   const json recurrent = {{"attn_layer_period", 4}, {"attn_layer_offset", 1}};
-  EXPECT_EQ(kv_bytes_of(with(base(), recurrent), kContext),
-            int64_t{3} * 2 * 512 * 2 * kContext + int64_t{9} * 1024 * 19 * 4);
+  EXPECT_EQ(kv_bytes_of(with(base(), recurrent), kContext), int64_t{3} * 2 * 512 * 2 * kContext + int64_t{9} * 1024 * 19 * 4);
 }
 
 TEST(Config, OfAbsurdSizesIsRefused) {

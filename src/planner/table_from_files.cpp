@@ -77,9 +77,8 @@ WeightRow row_of(const files::Tensor& tensor) {
   row.outputs = tensor.shape[tensor.shape.size() - 2];
   for (size_t i = 0; i + 2 < tensor.shape.size(); ++i) row.count *= static_cast<int>(tensor.shape[i]);
   row.read = row.count;
-  const auto known = std::find_if(std::begin(kNameParts), std::end(kNameParts), [&](const NamePart& part) {
-    return tensor.name.find(part.part) != std::string::npos;
-  });
+  const auto known = std::find_if(std::begin(kNameParts), std::end(kNameParts),
+                                  [&](const NamePart& part) { return tensor.name.find(part.part) != std::string::npos; });
   if (known == std::end(kNameParts)) return row;
   row.kind = known->kind;
   row.role = known->role;
@@ -89,14 +88,12 @@ WeightRow row_of(const files::Tensor& tensor) {
 bool has_weights(const std::string& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return !path.ends_with(".json");
-  return fs::exists(fs::path(path) / "model.safetensors", ignored) ||
-         fs::exists(fs::path(path) / "model.safetensors.index.json", ignored);
+  return fs::exists(fs::path(path) / "model.safetensors", ignored) || fs::exists(fs::path(path) / "model.safetensors.index.json", ignored);
 }
 
 files::Container container_of(const std::string& path) {
   std::error_code ignored;
-  return fs::is_directory(path, ignored) || path.ends_with(".json") ? files::Container::hugging_face
-                                                                    : files::Container::gguf;
+  return fs::is_directory(path, ignored) || path.ends_with(".json") ? files::Container::hugging_face : files::Container::gguf;
 }
 
 int token_bytes(const files::ModelFiles& files) {
@@ -151,8 +148,8 @@ void join_experts(std::vector<WeightRow>& weights) {
   std::vector<WeightRow> joined;
   for (const WeightRow& row : weights) {
     const auto same = [&](const WeightRow& other) {
-      return other.kind == WeightKind::experts && other.layer == row.layer && other.outputs == row.outputs &&
-             other.inputs == row.inputs && other.format == row.format;
+      return other.kind == WeightKind::experts && other.layer == row.layer && other.outputs == row.outputs && other.inputs == row.inputs &&
+             other.format == row.format;
     };
     const auto known = row.kind == WeightKind::experts ? std::find_if(joined.begin(), joined.end(), same) : joined.end();
     if (known == joined.end()) {
@@ -174,8 +171,7 @@ bool is_plain(const model::ModelSpec& spec) {
 
 // Whether a family of this engine reads such a configuration.
 bool is_known(const files::Metadata& config) {
-  const std::string type =
-      config.text(config.has("text_config.model_type") ? "text_config.model_type" : "model_type", "");
+  const std::string type = config.text(config.has("text_config.model_type") ? "text_config.model_type" : "model_type", "");
   const auto& families = model::families();
   return std::any_of(families.begin(), families.end(), [&](const model::Family& family) {
     const auto& types = family.hugging_face_types;
@@ -211,8 +207,7 @@ void add_tensors(LayerTable& table, const files::TensorTable& tensors) {
   for (const auto& [name, tensor] : tensors.all()) {
     if (!model::is_text_tensor(name)) continue;
     const WeightRow row = row_of(tensor);
-    if (row.kind == WeightKind::embedding && table.vocabulary == 0)
-      table.vocabulary = static_cast<int>(row.outputs);
+    if (row.kind == WeightKind::embedding && table.vocabulary == 0) table.vocabulary = static_cast<int>(row.outputs);
     if (row.kind == WeightKind::output) table.tied_head = false;
     table.weights.push_back(row);
   }
@@ -222,8 +217,7 @@ void add_tensors(LayerTable& table, const files::TensorTable& tensors) {
 
 void add_expected_matrices(LayerTable& table) {
   const auto add = [&](WeightKind kind, Role role, int layer, int64_t outputs, int64_t inputs) {
-    table.weights.push_back(
-        {.kind = kind, .role = role, .layer = layer, .outputs = outputs, .inputs = inputs});
+    table.weights.push_back({.kind = kind, .role = role, .layer = layer, .outputs = outputs, .inputs = inputs});
   };
   add(WeightKind::embedding, Role::embedding, -1, table.vocabulary, table.hidden);
   if (!table.tied_head) add(WeightKind::output, Role::head, -1, table.vocabulary, table.hidden);
@@ -247,9 +241,7 @@ void add_expected_matrices(LayerTable& table) {
   }
 }
 
-LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles& files) {
-  return with_files(table_of(spec), files);
-}
+LayerTable table_of_files(const model::ModelSpec& spec, const files::ModelFiles& files) { return with_files(table_of(spec), files); }
 
 LayerTable read_table(const std::string& path, const std::string& quant) {
   const bool folder = container_of(path) == files::Container::hugging_face;

@@ -17,8 +17,7 @@ int queries_per_kv(const LayerTable& table, int layer) {
 
 int64_t packed_bytes(const WeightRow& row) {
   if (row.is_vector()) return row.inputs * static_cast<int64_t>(sizeof(float));
-  return static_cast<int64_t>(kernels::PackedMatrix::packed_bytes(row.format, static_cast<int>(row.outputs),
-                                                                  static_cast<int>(row.inputs)));
+  return static_cast<int64_t>(kernels::PackedMatrix::packed_bytes(row.format, static_cast<int>(row.outputs), static_cast<int>(row.inputs)));
 }
 
 }  // namespace
@@ -31,8 +30,7 @@ void choose_formats(LayerTable& table, const std::string& name) {
       continue;
     }
     synthesis::Matrix matrix{.role = row.role, .layer = std::max(0, row.layer), .row_values = row.inputs};
-    matrix.makes_logits =
-        row.kind == WeightKind::output || (row.kind == WeightKind::embedding && table.tied_head);
+    matrix.makes_logits = row.kind == WeightKind::output || (row.kind == WeightKind::embedding && table.tied_head);
     if (row.layer >= 0) matrix.layers = static_cast<int>(table.layers.size());
     matrix.queries_per_kv = queries_per_kv(table, row.layer);
     row.format = synthesis::format_of(formats.quantization, matrix, formats.pure);
@@ -70,8 +68,7 @@ std::string formats_text(const LayerTable& table) {
   }
   std::sort(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   std::string text;
-  for (const auto& [size, format] : bytes)
-    text += (text.empty() ? "" : ", ") + std::string(facts(format).name);
+  for (const auto& [size, format] : bytes) text += (text.empty() ? "" : ", ") + std::string(facts(format).name);
   return text;
 }
 

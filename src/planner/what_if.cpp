@@ -21,8 +21,7 @@ int window_of(const LayerTable& table) {
 
 // Rows with heads of the kind, to take the sizes from; null when the model has none.
 const LayerRow* example_of(const std::vector<LayerRow>& layers, LayerKind kind) {
-  const auto found =
-      std::find_if(layers.begin(), layers.end(), [&](const LayerRow& row) { return row.kind == kind; });
+  const auto found = std::find_if(layers.begin(), layers.end(), [&](const LayerRow& row) { return row.kind == kind; });
   return found == layers.end() ? nullptr : &*found;
 }
 
@@ -41,8 +40,7 @@ void set_ratio(LayerTable& table, std::pair<int, int> ratio) {
   for (size_t i = 0; i < table.layers.size(); ++i) {
     LayerRow& row = table.layers[i];
     if (row.kind == LayerKind::latent || row.kind == LayerKind::state) continue;
-    const LayerKind kind =
-        static_cast<int>(i) % (local + global) < local ? LayerKind::local : LayerKind::global;
+    const LayerKind kind = static_cast<int>(i) % (local + global) < local ? LayerKind::local : LayerKind::global;
     if (kind == row.kind) continue;
     const LayerRow* example = kind == LayerKind::local ? local_example : global_example;
     if (example) {
@@ -67,8 +65,7 @@ void set_kv_heads(LayerTable& table, int heads) {
   for (LayerRow& row : table.layers) {
     if (!row.has_heads()) continue;
     if (heads < 1 || row.q_heads % heads != 0) {
-      throw Error("is " + std::to_string(heads), "--kv-heads",
-                  "give a divisor of the " + std::to_string(row.q_heads) + " query heads");
+      throw Error("is " + std::to_string(heads), "--kv-heads", "give a divisor of the " + std::to_string(row.q_heads) + " query heads");
     }
     row.kv_heads = heads;
   }
@@ -77,8 +74,7 @@ void set_kv_heads(LayerTable& table, int heads) {
 // Every sharing layer reads the last layer of its kind that keeps its own.
 void set_sharing(LayerTable& table, int shared) {
   const int layers = static_cast<int>(table.layers.size()), first = layers - shared;
-  if (shared < 0 || first < 1)
-    throw Error("is " + std::to_string(shared), "--share-kv", "give 0 to " + std::to_string(layers - 1));
+  if (shared < 0 || first < 1) throw Error("is " + std::to_string(shared), "--share-kv", "give 0 to " + std::to_string(layers - 1));
   for (int i = 0; i < layers; ++i) {
     LayerRow& row = table.layers[static_cast<size_t>(i)];
     row.shares_with = -1;
@@ -123,8 +119,7 @@ void adjust_spec(LayerTable& table) {
 }  // namespace
 
 LayerTable changed(LayerTable table, const WhatIf& change) {
-  if (!change.ratio && !change.window && !change.kv_heads && !change.shared_kv_layers && !change.k_eq_v)
-    return table;
+  if (!change.ratio && !change.window && !change.kv_heads && !change.shared_kv_layers && !change.k_eq_v) return table;
   if (change.ratio) set_ratio(table, *change.ratio);
   if (change.window) set_window(table, *change.window);
   if (change.kv_heads) set_kv_heads(table, *change.kv_heads);

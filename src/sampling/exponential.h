@@ -13,8 +13,7 @@ namespace fovea::sampling {
 // vocabulary vectorize.
 inline double exp_nonpositive(double x) {
   constexpr double kLog2E = 1.4426950408889634;
-  constexpr double kLn2High =
-      6.93147180369123816490e-01;  // ln 2 in two parts: n * high is exact for |n| < 2^20
+  constexpr double kLn2High = 6.93147180369123816490e-01;  // ln 2 in two parts: n * high is exact for |n| < 2^20
   constexpr double kLn2Low = 1.90821492927058770002e-10;
   constexpr double kRounder = 0x1.8p52;  // adding it leaves the nearest integer in the low bits
 
@@ -40,8 +39,7 @@ inline double exp_nonpositive(double x) {
 
   const uint64_t exponent = (std::bit_cast<uint64_t>(shifted) + 1023) << 52;
   const double value = p * std::bit_cast<double>(exponent);
-  const double keep =
-      x > -700.0 ? 1.0 : 0.0;  // a factor: choosing between computed values would become a branch
+  const double keep = x > -700.0 ? 1.0 : 0.0;  // a factor: choosing between computed values would become a branch
   return value * keep;
 }
 

@@ -34,9 +34,7 @@ TokenLogprobs logprobs_of(std::span<const float> logits, int32_t token, int top)
   std::vector<int32_t> ids(logits.size());
   std::iota(ids.begin(), ids.end(), 0);
   const auto end = ids.begin() + static_cast<ptrdiff_t>(std::min(ids.size(), static_cast<size_t>(top)));
-  std::partial_sort(ids.begin(), end, ids.end(), [&](int32_t a, int32_t b) {
-    return value(a) != value(b) ? value(a) > value(b) : a < b;
-  });
+  std::partial_sort(ids.begin(), end, ids.end(), [&](int32_t a, int32_t b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
   for (auto id = ids.begin(); id != end; ++id) result.top.emplace_back(*id, logprob(*id));
   return result;
 }

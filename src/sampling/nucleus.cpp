@@ -14,9 +14,7 @@ constexpr size_t kHeapCandidates = 2048;
 constexpr size_t kFirstGuess = 128;
 constexpr size_t kGuessGrowth = 16;
 
-bool more_likely(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
+bool more_likely(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.token < b.token; }
 
 }  // namespace
 

@@ -16,8 +16,7 @@ namespace {
 
 constexpr size_t kBlockTokens = 512;  // a draw finds its block by sums, then walks inside it
 
-const SamplingOptions& checked(const SamplingOptions& options, int vocabulary,
-                               std::span<const int32_t> prompt) {
+const SamplingOptions& checked(const SamplingOptions& options, int vocabulary, std::span<const int32_t> prompt) {
   check_options(options, vocabulary, prompt);
   return options;
 }
@@ -93,8 +92,7 @@ int32_t Sampler::draw_from_vocabulary(std::span<const float> logits, float large
   const size_t chosen = index_at(block_weights_.size(), target, [&](size_t b) { return block_weights_[b]; });
   for (size_t b = 0; b < chosen; ++b) target -= block_weights_[b];
   const BlockWeights weights = block(chosen);
-  return static_cast<int32_t>(chosen * kBlockTokens +
-                              index_at(kBlockTokens, target, [&](size_t i) { return weights.weight[i]; }));
+  return static_cast<int32_t>(chosen * kBlockTokens + index_at(kBlockTokens, target, [&](size_t i) { return weights.weight[i]; }));
 }
 
 int32_t Sampler::draw_from_nucleus(std::span<const float> logits, float largest) {
@@ -102,8 +100,7 @@ int32_t Sampler::draw_from_nucleus(std::span<const float> logits, float largest)
   double total = 0;
   for (const Candidate& c : candidates) total += c.weight;
   const double target = uniform_at(options_.seed, draws_++) * total;
-  return candidates[index_at(candidates.size(), target, [&](size_t i) { return candidates[i].weight; })]
-      .token;
+  return candidates[index_at(candidates.size(), target, [&](size_t i) { return candidates[i].weight; })].token;
 }
 
 int32_t Sampler::next(std::span<const float> raw, std::span<const uint32_t> allowed) {

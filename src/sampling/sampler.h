@@ -38,7 +38,7 @@ class Sampler {
   Penalties penalties_;
   Nucleus nucleus_;
   uint64_t draws_ = 0;
-  std::vector<float> adjusted_;  // [vocabulary] logits after bias, penalties and grammar; empty while there are none
+  std::vector<float> adjusted_;        // [vocabulary] logits after bias, penalties and grammar; empty while there are none
   std::vector<double> block_weights_;  // total weight of each block of the vocabulary
 };
 

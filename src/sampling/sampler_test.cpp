@@ -26,14 +26,12 @@ std::vector<float> random_logits(std::mt19937& random, int vocabulary, float spr
   return logits;
 }
 
-int32_t choose(const SamplingOptions& options, const std::vector<float>& logits,
-               std::vector<int32_t> prompt = {}) {
+int32_t choose(const SamplingOptions& options, const std::vector<float>& logits, std::vector<int32_t> prompt = {}) {
   return Sampler(options, static_cast<int>(logits.size()), prompt).next(logits);
 }
 
 // The specification, as plainly as it can be said: sort everything, then cut three times.
-std::map<int32_t, double> oracle_probabilities(const SamplingOptions& options,
-                                               const std::vector<float>& logits) {
+std::map<int32_t, double> oracle_probabilities(const SamplingOptions& options, const std::vector<float>& logits) {
   struct Row {
     int32_t token;
     long double weight;
@@ -74,8 +72,7 @@ std::map<int32_t, int> draw_many(SamplingOptions options, const std::vector<floa
 }
 
 // Pearson's statistic against the degrees of freedom; 6 standard deviations above their mean is the bound.
-void expect_distribution(const std::map<int32_t, int>& counts, const std::map<int32_t, double>& probabilities,
-                         int draws) {
+void expect_distribution(const std::map<int32_t, int>& counts, const std::map<int32_t, double>& probabilities, int draws) {
   double statistic = 0, pooled_expected = 0, pooled_seen = 0;
   int cells = 0;
   const auto add_cell = [&](double seen, double expected) {
@@ -96,16 +93,14 @@ void expect_distribution(const std::map<int32_t, int>& counts, const std::map<in
   const double freedom = std::max(1, cells - 1);
   EXPECT_LT(statistic, freedom + 6 * std::sqrt(2 * freedom)) << cells << " cells";
   for (const auto& [token, count] : counts) {
-    EXPECT_TRUE(probabilities.contains(token))
-        << "token " << token << " should have been cut, drawn " << count;
+    EXPECT_TRUE(probabilities.contains(token)) << "token " << token << " should have been cut, drawn " << count;
   }
 }
 
 TEST(Exponential, AgreesWithTheLibraryToTwoUnits) {
   for (double x = 0; x > -699; x -= 0.00937) {
     const double expected = std::exp(x);
-    EXPECT_LE(std::abs(exp_nonpositive(x) - expected), 2 * expected * std::numeric_limits<double>::epsilon())
-        << x;
+    EXPECT_LE(std::abs(exp_nonpositive(x) - expected), 2 * expected * std::numeric_limits<double>::epsilon()) << x;
   }
   EXPECT_EQ(exp_nonpositive(0), 1);
   EXPECT_EQ(exp_nonpositive(-701), 0);
@@ -168,8 +163,7 @@ TEST(Sampler, TakesAnInfiniteLogit) {
 TEST(Sampler, NeverDrawsNanOrForbiddenTokens) {
   const std::vector<float> logits = {kNan, 0, -kInfinity, 0.5f, kNan, 0.25f};
   for (const SamplingOptions& options :
-       {SamplingOptions{.temperature = 2}, SamplingOptions{.temperature = 2, .top_k = 5},
-        SamplingOptions{.temperature = 2, .top_p = 0.99f},
+       {SamplingOptions{.temperature = 2}, SamplingOptions{.temperature = 2, .top_k = 5}, SamplingOptions{.temperature = 2, .top_p = 0.99f},
         SamplingOptions{.temperature = 2, .min_p = 0.01f}}) {
     for (const auto& [token, count] : draw_many(options, logits, 2000)) {
       EXPECT_TRUE(token == 1 || token == 3 || token == 5) << token;
@@ -189,9 +183,7 @@ TEST(RepetitionPenalty, DividesPositiveAndMultipliesNegativeLogits) {
   EXPECT_EQ(choose({.repetition_penalty = 2}, {-1, -1.5f}, {0}), 1);
 }
 
-TEST(RepetitionPenalty, CountsATokenOnceHoweverOftenItWasSeen) {
-  EXPECT_EQ(choose({.repetition_penalty = 1.4f}, {3, 2}, {0, 0, 0, 0}), 0);
-}
+TEST(RepetitionPenalty, CountsATokenOnceHoweverOftenItWasSeen) { EXPECT_EQ(choose({.repetition_penalty = 1.4f}, {3, 2}, {0, 0, 0, 0}), 0); }
 
 TEST(RepetitionPenalty, ForgetsWhatLeftTheWindow) {
   const std::vector<float> logits = {3, 2, -9};
@@ -240,9 +232,8 @@ TEST(Penalties, AgreeWithAPlainRecount) {
       std::vector<float> expected = logits;
       std::vector<int32_t> history = prompt;
       history.insert(history.end(), output.begin(), output.end());
-      const size_t window = options.penalty_window < 0
-                                ? history.size()
-                                : std::min(history.size(), static_cast<size_t>(options.penalty_window));
+      const size_t window =
+          options.penalty_window < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(options.penalty_window));
       for (int32_t t = 0; t < vocabulary; ++t) {
         float& logit = expected[static_cast<size_t>(t)];
         if (std::count(history.end() - static_cast<std::ptrdiff_t>(window), history.end(), t) > 0) {
@@ -274,8 +265,7 @@ TEST(Distribution, AfterEachFilterIsTheSoftmaxOfWhatIsLeft) {
   std::mt19937 random(2);
   const std::vector<float> logits = random_logits(random, 600, 2);
   for (const SamplingOptions& options :
-       {SamplingOptions{.temperature = 0.8f, .top_k = 40, .seed = 5},
-        SamplingOptions{.temperature = 1, .top_p = 0.9f, .seed = 6},
+       {SamplingOptions{.temperature = 0.8f, .top_k = 40, .seed = 5}, SamplingOptions{.temperature = 1, .top_p = 0.9f, .seed = 6},
         SamplingOptions{.temperature = 1, .min_p = 0.05f, .seed = 7},
         SamplingOptions{.temperature = 1.3f, .top_k = 50, .top_p = 0.8f, .min_p = 0.02f, .seed = 8}}) {
     expect_distribution(draw_many(options, logits, 20000), oracle_probabilities(options, logits), 20000);
@@ -299,8 +289,7 @@ TEST(Nucleus, KeepsWhatSortingEverythingKeeps) {
     if (random() % 2) options.min_p = 0.0017f * static_cast<float>(random() % 100);
     const std::map<int32_t, double> expected = oracle_probabilities(options, logits);
     Nucleus nucleus(options, vocabulary);
-    const std::span<const Candidate> kept =
-        nucleus.select(logits, *std::max_element(logits.begin(), logits.end()));
+    const std::span<const Candidate> kept = nucleus.select(logits, *std::max_element(logits.begin(), logits.end()));
     ASSERT_EQ(kept.size(), expected.size()) << "round " << round;
     double total = 0;
     for (const Candidate& c : kept) total += c.weight;
@@ -348,8 +337,7 @@ TEST(Seed, GivesTheTokensItGaveBefore) {
     return tokens;
   };
   EXPECT_EQ(run({.temperature = 1, .seed = 7}), (std::vector<int32_t>{70, 62, 54, 59, 35, 18, 89, 89}));
-  EXPECT_EQ(run({.temperature = 1, .top_k = 20, .seed = 7}),
-            (std::vector<int32_t>{51, 24, 70, 97, 62, 81, 86, 86}));
+  EXPECT_EQ(run({.temperature = 1, .top_k = 20, .seed = 7}), (std::vector<int32_t>{51, 24, 70, 97, 62, 81, 86, 86}));
 }
 
 TEST(Options, ThatMeanNothingAreRefusedByName) {

@@ -12,9 +12,7 @@ using Kind = GrammarSource::Kind;
 
 constexpr size_t kMostChoices = 1024;
 
-GrammarSource schema(const json& object, bool strict) {
-  return {strict ? Kind::json_schema : Kind::lenient_json_schema, object.dump()};
-}
+GrammarSource schema(const json& object, bool strict) { return {strict ? Kind::json_schema : Kind::lenient_json_schema, object.dump()}; }
 
 // A JSON text that is one of these strings, without quotes.
 GrammarSource one_of(const json& choices, Fields& fields) {
@@ -49,8 +47,9 @@ std::shared_ptr<const Grammar> of_format(const json& format, const std::string& 
     fields.refuse_others();
     if (type == "text") return nullptr;
     if (type == "json_object") return compiled(model, GrammarSource::any_json_object(), param, param);
-    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'json_object', 'json_schema', and 'text'.", type.substr(0, 32)),
-                      param + ".type", "invalid_value");
+    throw bad_request(
+        fmt::format("Invalid value: '{}'. Supported values are: 'json_object', 'json_schema', and 'text'.", type.substr(0, 32)),
+        param + ".type", "invalid_value");
   }
   if (param == "text.format") return of_named_schema(fields, param, model);
   Fields inside(fields.require("json_schema"), param + ".json_schema.");
@@ -70,7 +69,8 @@ std::shared_ptr<const Grammar> of_structured_outputs(const json& wanted, const M
   if (const auto grammar = fields.text("grammar")) sources.emplace_back("grammar", GrammarSource{Kind::lark, *grammar});
   fields.refuse_others();
   if (sources.size() != 1) {
-    throw bad_request("'structured_outputs' takes one of 'json', 'json_object', 'regex', 'choice' and 'grammar'.", "structured_outputs", "invalid_value");
+    throw bad_request("'structured_outputs' takes one of 'json', 'json_object', 'regex', 'choice' and 'grammar'.", "structured_outputs",
+                      "invalid_value");
   }
   const auto& [name, source] = sources.front();
   return compiled(model, source, fmt::format("'structured_outputs.{}'", name), fields.full_name(name));
@@ -78,7 +78,8 @@ std::shared_ptr<const Grammar> of_structured_outputs(const json& wanted, const M
 
 }  // namespace
 
-std::shared_ptr<const Grammar> compiled(const Model& model, const GrammarSource& source, const std::string& what, const std::string& param) {
+std::shared_ptr<const Grammar> compiled(const Model& model, const GrammarSource& source, const std::string& what,
+                                        const std::string& param) {
   try {
     return Grammar::compile(model, source);
   } catch (const Error& error) {
@@ -88,10 +89,12 @@ std::shared_ptr<const Grammar> compiled(const Model& model, const GrammarSource&
 
 namespace {
 
-std::shared_ptr<const Grammar> or_structured_outputs(std::shared_ptr<const Grammar> grammar, const char* param, Fields& fields, const Model& model) {
+std::shared_ptr<const Grammar> or_structured_outputs(std::shared_ptr<const Grammar> grammar, const char* param, Fields& fields,
+                                                     const Model& model) {
   const json* wanted = fields.find("structured_outputs");
   if (!wanted) return grammar;
-  if (grammar) throw bad_request(fmt::format("Only one of '{}' and 'structured_outputs' can be given.", param), "structured_outputs", "invalid_value");
+  if (grammar)
+    throw bad_request(fmt::format("Only one of '{}' and 'structured_outputs' can be given.", param), "structured_outputs", "invalid_value");
   return of_structured_outputs(*wanted, model);
 }
 

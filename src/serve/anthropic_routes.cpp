@@ -61,7 +61,8 @@ class MessageForm : public AnswerForm {
   std::string closing(const ChoiceEnd& end, const Usage& used, const AnswerTimes&) override {
     const std::string nothing = blocks_ == 0 ? begin_block({{"type", "text"}, {"text", ""}}) : "";
     return nothing + end_block() +
-           event("message_delta", {{"delta", {{"stop_reason", stop_reason(end)}, {"stop_sequence", text_or_null(end.stop)}}}, {"usage", usage(used)}}) +
+           event("message_delta",
+                 {{"delta", {{"stop_reason", stop_reason(end)}, {"stop_sequence", text_or_null(end.stop)}}}, {"usage", usage(used)}}) +
            event("message_stop", ordered_json::object());
   }
   std::string failure(const ApiError& error) override {
@@ -81,8 +82,10 @@ class MessageForm : public AnswerForm {
  private:
   ordered_json frame() const { return {{"id", id_}, {"type", "message"}, {"role", "assistant"}, {"model", model_}}; }
   static ordered_json usage(const Usage& used) {
-    return {{"input_tokens", used.prompt_tokens - used.cached_tokens}, {"cache_creation_input_tokens", 0},
-            {"cache_read_input_tokens", used.cached_tokens}, {"output_tokens", used.generated_tokens}};
+    return {{"input_tokens", used.prompt_tokens - used.cached_tokens},
+            {"cache_creation_input_tokens", 0},
+            {"cache_read_input_tokens", used.cached_tokens},
+            {"output_tokens", used.generated_tokens}};
   }
 
   std::string begin_block(const ordered_json& block) {
@@ -119,7 +122,9 @@ template <typename Take> void for_blocks(const json& content, const std::string&
   }
 }
 
-[[noreturn]] void wrong_block(const Fields& block) { throw bad_request(block.full_name("type") + ": blocks of this type are not taken here", block.full_name("type")); }
+[[noreturn]] void wrong_block(const Fields& block) {
+  throw bad_request(block.full_name("type") + ": blocks of this type are not taken here", block.full_name("type"));
+}
 
 std::string text_of_blocks(const json& content, const std::string& name) {
   if (content.is_string()) return content.get<std::string>();
@@ -183,9 +188,11 @@ std::vector<int32_t> prompt_of(Fields& fields, const PromptReader& reader, const
     Fields message(messages[i], fmt::format("messages.{}.", i), Dialect::anthropic);
     message.require("role");
     const std::string role = *message.text("role");
-    if (role != "user" && role != "assistant") throw bad_request(message.full_name("role") + ": Input should be 'user' or 'assistant'", "messages");
+    if (role != "user" && role != "assistant")
+      throw bad_request(message.full_name("role") + ": Input should be 'user' or 'assistant'", "messages");
     add_message(role, message.require("content"), message.full_name("content"), turns);
-    if (turns.size() > kMostMessages) throw bad_request(fmt::format("messages: at most {} messages and results of tools are taken", kMostMessages), "messages");
+    if (turns.size() > kMostMessages)
+      throw bad_request(fmt::format("messages: at most {} messages and results of tools are taken", kMostMessages), "messages");
     message.refuse_others();
   }
   const std::string told = tools ? tools->for_template() : "";

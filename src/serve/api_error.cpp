@@ -13,14 +13,22 @@ ordered_json text_or_null(const std::string& text) { return text.empty() ? order
 // Anthropic's names for kinds of errors.
 std::string anthropic_type(const ApiError& error) {
   switch (error.status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 413: return "request_too_large";
-    case 429: return "rate_limit_error";
-    case 500: return "api_error";
-    case 503: return "overloaded_error";
-    default: return "invalid_request_error";
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 500:
+      return "api_error";
+    case 503:
+      return "overloaded_error";
+    default:
+      return "invalid_request_error";
   }
 }
 
@@ -32,11 +40,14 @@ ApiError bad_request(const std::string& message, std::string param, std::string 
 
 ordered_json error_json(const ApiError& error, Dialect dialect) {
   switch (dialect) {
-    case Dialect::ollama: return {{"error", error.what()}};
+    case Dialect::ollama:
+      return {{"error", error.what()}};
     case Dialect::anthropic:
       return {{"type", "error"}, {"error", {{"type", anthropic_type(error)}, {"message", error.what()}}}};
     default:
-      return {{"error", {{"message", error.what()}, {"type", error.type}, {"param", text_or_null(error.param)}, {"code", text_or_null(error.code)}}}};
+      return {
+          {"error",
+           {{"message", error.what()}, {"type", error.type}, {"param", text_or_null(error.param)}, {"code", text_or_null(error.code)}}}};
   }
 }
 

@@ -12,7 +12,11 @@ namespace fovea::serve {
 
 struct ApiError : std::runtime_error {
   ApiError(int the_status, std::string the_type, const std::string& message, std::string the_param = "", std::string the_code = "")
-      : std::runtime_error(message), status(the_status), type(std::move(the_type)), param(std::move(the_param)), code(std::move(the_code)) {}
+      : std::runtime_error(message),
+        status(the_status),
+        type(std::move(the_type)),
+        param(std::move(the_param)),
+        code(std::move(the_code)) {}
 
   int status;
   std::string type;   // "invalid_request_error"

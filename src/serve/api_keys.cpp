@@ -19,7 +19,8 @@ bool same(std::string_view key, std::string_view presented) {
 
 std::string fingerprint_of(std::string_view key) {
   unsigned char digest[EVP_MAX_MD_SIZE];
-  if (EVP_Digest(key.data(), key.size(), digest, nullptr, EVP_sha256(), nullptr) != 1) throw std::runtime_error("libcrypto cannot compute SHA-256");
+  if (EVP_Digest(key.data(), key.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
+    throw std::runtime_error("libcrypto cannot compute SHA-256");
   std::string text;
   for (int i = 0; i < 16; ++i) text += fmt::format("{:02x}", digest[i]);
   return text;

@@ -33,7 +33,8 @@ std::vector<std::pair<int32_t, float>> logit_bias(Fields& fields, const Model& m
     int32_t token = -1;
     const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), token);
     if (failure != std::errc() || end != name.data() + name.size() || token < 0 || token >= model.facts().vocabulary) {
-      throw bad_request("Invalid key in 'logit_bias': " + name.substr(0, 32) + ". You should only be submitting token IDs of this model.", "logit_bias");
+      throw bad_request("Invalid key in 'logit_bias': " + name.substr(0, 32) + ". You should only be submitting token IDs of this model.",
+                        "logit_bias");
     }
     if (!value.is_number() || value.get<double>() < -100 || value.get<double>() > 100) {
       throw bad_request("Invalid value in 'logit_bias': expected a number from -100 to 100.", "logit_bias");
@@ -76,12 +77,14 @@ StreamMode stream_mode(Fields& fields) {
 void read_scheduling(Fields& fields, const CallContext& context, GenerationCall& generation) {
   generation.stop_tokens = context.prompts.model().end_tokens();
   generation.priority = static_cast<int>(fields.integer("priority", -1000, 1000).value_or(0));
-  generation.prompt_lookup = static_cast<int>(fields.integer("prompt_lookup", 0, EngineLimits::kMostLookupTokens).value_or(context.prompt_lookup));
+  generation.prompt_lookup =
+      static_cast<int>(fields.integer("prompt_lookup", 0, EngineLimits::kMostLookupTokens).value_or(context.prompt_lookup));
   generation.owner = context.owner;
   generation.salt = context.salt;
   generation.keep = fields.boolean("store").value_or(true);
   if (const auto salt = fields.text("cache_salt")) {  // it is kept as long as what it keeps apart
-    if (salt->size() > kLongestSalt) throw bad_request(fmt::format("'cache_salt' has at most {} bytes.", kLongestSalt), "cache_salt", "string_above_max_length");
+    if (salt->size() > kLongestSalt)
+      throw bad_request(fmt::format("'cache_salt' has at most {} bytes.", kLongestSalt), "cache_salt", "string_above_max_length");
     generation.salt += "/" + *salt;
   }
 }
@@ -115,10 +118,11 @@ void limit_logprobs(OpenAiCall& call, size_t prompts) {
     generation.max_tokens = std::min(generation.max_tokens.value_or(most), most);
     generation.clamp_tokens = true;
   } else if (*generation.max_tokens > most) {
-    throw bad_request(fmt::format("Up to {} tokens with {} log probabilities each are more than the {} that a whole reply may have. Set 'stream', "
-                                  "or ask for fewer.",
-                                  *generation.max_tokens, each, kMostWholeLogprobs),
-                      "logprobs", "invalid_value");
+    throw bad_request(
+        fmt::format("Up to {} tokens with {} log probabilities each are more than the {} that a whole reply may have. Set 'stream', "
+                    "or ask for fewer.",
+                    *generation.max_tokens, each, kMostWholeLogprobs),
+        "logprobs", "invalid_value");
   }
 }
 
@@ -141,8 +145,9 @@ void offer_tools(Fields& fields, std::shared_ptr<const ToolSet> tools, const Mod
   generation.tools = std::move(tools);
   if (!generation.tools || generation.tools->choice == ToolChoice::none) return;
   if (generation.grammar && (generation.tools->choice != ToolChoice::automatic || !fields.find("structured_outputs"))) {
-    throw bad_request("'tools' and a form of the answer together are not supported by this server: set 'tool_choice' to 'none', or leave one out.",
-                      "tools", "unsupported_parameter");
+    throw bad_request(
+        "'tools' and a form of the answer together are not supported by this server: set 'tool_choice' to 'none', or leave one out.",
+        "tools", "unsupported_parameter");
   }
   if (generation.tools->choice != ToolChoice::automatic) generation.grammar = generation.tools->grammar(model);
 }
@@ -175,7 +180,8 @@ std::vector<Prompt> prompts_of(Fields& fields, const PromptReader& reader) {
   if (value.size() > kMostPrompts) throw bad_request(fmt::format("'prompt' takes at most {} prompts.", kMostPrompts), "prompt");
   std::vector<Prompt> prompts;
   for (const json& one : value) {
-    if (!one.is_string() && !one.is_array()) throw bad_request("Invalid type for 'prompt': expected strings or arrays of tokens.", "prompt", "invalid_type");
+    if (!one.is_string() && !one.is_array())
+      throw bad_request("Invalid type for 'prompt': expected strings or arrays of tokens.", "prompt", "invalid_type");
     prompts.push_back(prompt_of(one, reader));
   }
   return prompts;
@@ -212,8 +218,10 @@ std::vector<std::string> stop_strings(Fields& fields, const char* name, size_t m
     }
   }
   if (stops.size() > most) {
-    throw bad_request(fmt::format("Invalid '{}': array too long. Expected an array with maximum length {}, but got an array with length {} instead.",
-                                  name, most, stops.size()), name, "array_above_max_length");
+    throw bad_request(
+        fmt::format("Invalid '{}': array too long. Expected an array with maximum length {}, but got an array with length {} instead.",
+                    name, most, stops.size()),
+        name, "array_above_max_length");
   }
   for (const std::string& stop : stops) {
     if (!stop.empty() && stop.size() <= kMostStopBytes) continue;
@@ -232,7 +240,8 @@ std::string text_of_content(const json& content, const std::string& name) {
     Fields part(content[i], fmt::format("{}[{}].", name, i));
     const std::string type = part.text("type").value_or("text");
     if (type != "text" && type != "input_text" && type != "output_text" && type != "refusal") {
-      throw bad_request(fmt::format("Invalid value: '{}'. This model takes text.", type.substr(0, 32)), part.full_name("type"), "invalid_value");
+      throw bad_request(fmt::format("Invalid value: '{}'. This model takes text.", type.substr(0, 32)), part.full_name("type"),
+                        "invalid_value");
     }
     const char* field = type == "refusal" ? "refusal" : "text";
     part.require(field);
@@ -246,9 +255,11 @@ ChatTurn chat_turn(const json& message, const std::string& path) {
   fields.require("role");
   ChatTurn turn;
   turn.role = *fields.text("role");
-  const bool known = turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant" || turn.role == "tool";
+  const bool known =
+      turn.role == "system" || turn.role == "developer" || turn.role == "user" || turn.role == "assistant" || turn.role == "tool";
   if (!known) {
-    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user', 'assistant' and 'tool'.", turn.role.substr(0, 32)),
+    throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'system', 'developer', 'user', 'assistant' and 'tool'.",
+                                  turn.role.substr(0, 32)),
                       fields.full_name("role"), "invalid_value");
   }
   if (turn.role == "developer") turn.role = "system";
@@ -264,16 +275,21 @@ ChatTurn chat_turn(const json& message, const std::string& path) {
   for (const char* harmless : {"name", "refusal", "annotations", "reasoning_content"}) fields.ignore(harmless);
   for (const char* absent : {"function_call", "audio"}) {
     const json* value = fields.find(absent);
-    if (value && !value->empty()) throw bad_request(fmt::format("Unsupported parameter: '{}'.", fields.full_name(absent)), fields.full_name(absent), "unsupported_parameter");
+    if (value && !value->empty())
+      throw bad_request(fmt::format("Unsupported parameter: '{}'.", fields.full_name(absent)), fields.full_name(absent),
+                        "unsupported_parameter");
   }
   fields.refuse_others();
   return turn;
 }
 
 std::vector<ChatTurn> chat_turns(const json& messages, const std::string& name) {
-  if (!messages.is_array()) throw bad_request(fmt::format("Invalid type for '{}': expected an array of objects.", name), name, "invalid_type");
-  if (messages.empty()) throw bad_request(fmt::format("Invalid '{}': empty array. Expected an array with minimum length 1.", name), name, "empty_array");
-  if (messages.size() > kMostMessages) throw bad_request(fmt::format("'{}' takes at most {} messages.", name, kMostMessages), name, "array_above_max_length");
+  if (!messages.is_array())
+    throw bad_request(fmt::format("Invalid type for '{}': expected an array of objects.", name), name, "invalid_type");
+  if (messages.empty())
+    throw bad_request(fmt::format("Invalid '{}': empty array. Expected an array with minimum length 1.", name), name, "empty_array");
+  if (messages.size() > kMostMessages)
+    throw bad_request(fmt::format("'{}' takes at most {} messages.", name, kMostMessages), name, "array_above_max_length");
   std::vector<ChatTurn> turns;
   for (size_t i = 0; i < messages.size(); ++i) turns.push_back(chat_turn(messages[i], fmt::format("{}[{}]", name, i)));
   return turns;
@@ -327,8 +343,10 @@ std::vector<OpenAiCall> completion_calls(const json& body, const CallContext& co
   generation.max_tokens = token_limit(fields, "max_tokens", context.limits).value_or(kUsualCompletionTokens);
   if (const auto top = fields.integer("logprobs", 0, kMostCompletionLogprobs)) generation.top_logprobs = static_cast<int>(*top);
   const bool echo = fields.boolean("echo").value_or(false);
-  if (echo && generation.top_logprobs) throw bad_request("'echo' with 'logprobs' is not supported by this server.", "echo", "unsupported_parameter");
-  if (fields.text("suffix").value_or("") != "") throw bad_request("Unsupported parameter: 'suffix' is not supported by this server.", "suffix", "unsupported_parameter");
+  if (echo && generation.top_logprobs)
+    throw bad_request("'echo' with 'logprobs' is not supported by this server.", "echo", "unsupported_parameter");
+  if (fields.text("suffix").value_or("") != "")
+    throw bad_request("Unsupported parameter: 'suffix' is not supported by this server.", "suffix", "unsupported_parameter");
   if (fields.integer("best_of", 1, context.limits.choices).value_or(generation.choices) != generation.choices) {
     throw bad_request("'best_of' other than 'n' is not supported by this server.", "best_of", "unsupported_parameter");
   }

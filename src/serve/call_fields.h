@@ -13,9 +13,9 @@ namespace fovea::serve {
 struct CallContext {
   const PromptReader& prompts;
   const ServerLimits& limits;
-  int owner;         // who asks
-  std::string salt;  // likewise
-  int prompt_lookup; // where the request says nothing of it
+  int owner;          // who asks
+  std::string salt;   // likewise
+  int prompt_lookup;  // where the request says nothing of it
 };
 
 enum class StreamMode { whole, pieces, pieces_and_usage };

@@ -9,7 +9,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kLeastPause = 10;  // times as long as a conversation's saving took: who generates beside it waits no more than a tenth of the time
+constexpr int kLeastPause =
+    10;  // times as long as a conversation's saving took: who generates beside it waits no more than a tenth of the time
 
 // Between two steps of the engine; waits for it.
 template <typename Work> void visit(AsyncEngine& engine, Work work) {
@@ -29,9 +30,7 @@ template <typename Work> void visit(AsyncEngine& engine, Work work) {
 
 void ConversationSaver::restore(AsyncEngine& engine, const std::string& older) {
   ConversationStore::Restored restored;
-  visit(engine, [&](Engine& idle) {
-    restored = store_.restore(idle, older);
-  });
+  visit(engine, [&](Engine& idle) { restored = store_.restore(idle, older); });
   log_({{"time", std::time(nullptr)}, {"event", "restored"}, {"conversations", restored.conversations}, {"tokens", restored.tokens}});
   for (const std::string& reason : restored.left_out) log_({{"time", std::time(nullptr)}, {"event", "left_out"}, {"reason", reason}});
 }

@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 constexpr const char* kExtension = ".session";
 
 std::string note_of(const ConversationStore::Turn& turn) {
-  return nlohmann::json({{"salt", turn.salt}, {"prompt", turn.prompt_tokens}}).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json({{"salt", turn.salt}, {"prompt", turn.prompt_tokens}})
+      .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 // errors: Error when it is no note of a conversation
@@ -67,7 +68,8 @@ FolderLock::FolderLock(const std::string& folder) : file_(locked(folder)) {}
 
 FolderLock::~FolderLock() { close(file_); }
 
-ConversationStore::ConversationStore(std::string folder, int64_t most_bytes) : folder_(std::move(folder)), most_bytes_(most_bytes), lock_(folder_) {}
+ConversationStore::ConversationStore(std::string folder, int64_t most_bytes)
+    : folder_(std::move(folder)), most_bytes_(most_bytes), lock_(folder_) {}
 
 bool ConversationStore::restore_one(Engine& engine, const std::string& path, Restored& restored) {
   try {
@@ -138,9 +140,7 @@ std::deque<ConversationStore::Conversation>::iterator ConversationStore::continu
   return longest;
 }
 
-std::string ConversationStore::new_path() const {
-  return fmt::format("{}/{:016x}{}", folder_, random_seed(), kExtension);
-}
+std::string ConversationStore::new_path() const { return fmt::format("{}/{:016x}{}", folder_, random_seed(), kExtension); }
 
 void ConversationStore::save_one(Engine& engine) {
   Turn turn;

@@ -1,7 +1,8 @@
 // Conversations in a folder, so that a server that was ended, or killed, goes on where it was.
 //
 // A session file each (docs/session-format.md), which is appended to as the conversation grows and whole at any moment; its note is JSON:
-// {"salt": what it is kept under, "prompt": tokens of the newest prompt}. The folder belongs to one server at a time. Files that it cannot use (of another model or codec, damaged) stay as they are.
+// {"salt": what it is kept under, "prompt": tokens of the newest prompt}. The folder belongs to one server at a time. Files that it cannot
+// use (of another model or codec, damaged) stay as they are.
 #pragma once
 
 #include <cstdint>

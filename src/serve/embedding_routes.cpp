@@ -24,11 +24,18 @@ class EmbeddingCall : public std::enable_shared_from_this<EmbeddingCall> {
  public:
   EmbeddingCall(Service& service, const Caller& caller, std::vector<std::vector<int32_t>> inputs, Answer answer, Dialect dialect,
                 std::shared_ptr<Reply> reply)
-      : service_(service), model_(caller.model), deadline_(caller.deadline),
+      : service_(service),
+        model_(caller.model),
+        deadline_(caller.deadline),
         at_once_(std::min({inputs.size(), static_cast<size_t>(model_->engine->options().sequences),
-                                              static_cast<size_t>(service.options.limits.per_key)})),
-        record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(at_once_))), owner_(caller.key), inputs_(std::move(inputs)),
-        answer_(std::move(answer)), dialect_(dialect), reply_(std::move(reply)), vectors_(inputs_.size()) {}
+                           static_cast<size_t>(service.options.limits.per_key)})),
+        record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(at_once_))),
+        owner_(caller.key),
+        inputs_(std::move(inputs)),
+        answer_(std::move(answer)),
+        dialect_(dialect),
+        reply_(std::move(reply)),
+        vectors_(inputs_.size()) {}
 
   void start();
   void cancel();
@@ -70,7 +77,9 @@ void EmbeddingCall::submit_next() {
   request.embed = true;
   request.owner = owner_;
   usage_.prompt_tokens += static_cast<int>(inputs_[i].size());
-  const auto sink = [self = shared_from_this(), i, post = service_.post](const Event& event) { post([self, i, event] { self->take(i, event); }); };
+  const auto sink = [self = shared_from_this(), i, post = service_.post](const Event& event) {
+    post([self, i, event] { self->take(i, event); });
+  };
   requests_.push_back(model_->engine->submit(std::move(request), sink, deadline_));
 }
 
@@ -139,7 +148,8 @@ std::vector<std::vector<int32_t>> inputs_of(Fields& fields, const PromptReader& 
   if (!input.is_string() && !input.is_array()) fields.wrong_type("input", "a string or an array");
   const bool is_list = input.is_array() && !input.empty() && !input[0].is_number();
   if (!is_list) return {input_tokens(input, reader)};
-  if (input.size() > kMostInputs) throw bad_request(fmt::format("Invalid 'input': at most {} texts are taken.", kMostInputs), "input", "array_above_max_length");
+  if (input.size() > kMostInputs)
+    throw bad_request(fmt::format("Invalid 'input': at most {} texts are taken.", kMostInputs), "input", "array_above_max_length");
   std::vector<std::vector<int32_t>> all;
   for (const json& one : input) {
     if (!one.is_string() && !one.is_array()) fields.wrong_type("input", "strings or arrays of tokens");
@@ -152,7 +162,8 @@ void check_lengths(std::vector<std::vector<int32_t>>& inputs, int most, bool tru
   for (std::vector<int32_t>& tokens : inputs) {
     if (tokens.size() <= static_cast<size_t>(most)) continue;
     if (!truncates) {
-      throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, you gave {}.", most, tokens.size()), "input", "context_length_exceeded");
+      throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, you gave {}.", most, tokens.size()),
+                        "input", "context_length_exceeded");
     }
     tokens.resize(static_cast<size_t>(most));
   }
@@ -183,7 +194,8 @@ void Router::embeddings(const json& body, const Caller& caller, const std::share
   for (const char* harmless : {"model", "user"}) fields.ignore(harmless);
   std::vector<std::vector<int32_t>> inputs = inputs_of(fields, *caller.model->prompts);
   const std::string format = fields.text("encoding_format").value_or("float");
-  if (format != "float" && format != "base64") throw bad_request("Invalid value for 'encoding_format': expected 'float' or 'base64'.", "encoding_format", "invalid_value");
+  if (format != "float" && format != "base64")
+    throw bad_request("Invalid value for 'encoding_format': expected 'float' or 'base64'.", "encoding_format", "invalid_value");
   const int width = caller.model->model->facts().hidden;
   if (fields.integer("dimensions", 1, 1 << 20).value_or(width) != width) {
     throw bad_request(fmt::format("This model's embeddings have {} dimensions.", width), "dimensions", "invalid_value");
@@ -195,9 +207,11 @@ void Router::embeddings(const json& body, const Caller& caller, const std::share
     for (size_t i = 0; i < vectors.size(); ++i) {
       data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", vector_json(vectors[i], format == "base64")}});
     }
-    return ordered_json{{"object", "list"}, {"data", std::move(data)}, {"model", model}, {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}};
+    return ordered_json{
+        {"object", "list"}, {"data", std::move(data)}, {"model", model}, {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}};
   };
-  service_.post([this, caller, inputs = std::move(inputs), answer, reply] { embed(service_, caller, inputs, answer, Dialect::openai, reply); });
+  service_.post(
+      [this, caller, inputs = std::move(inputs), answer, reply] { embed(service_, caller, inputs, answer, Dialect::openai, reply); });
 }
 
 void Router::ollama_embed(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
@@ -207,7 +221,11 @@ void Router::ollama_embed(const json& body, const Caller& caller, const std::sha
   const auto load = static_cast<int64_t>(caller.load_seconds * 1e9);
   const auto answer = [model = caller.model->name, since, load](const std::vector<std::vector<float>>& vectors, int tokens) {
     const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - since).count();
-    return ordered_json{{"model", model}, {"embeddings", vectors}, {"total_duration", load + nanoseconds}, {"load_duration", load}, {"prompt_eval_count", tokens}};
+    return ordered_json{{"model", model},
+                        {"embeddings", vectors},
+                        {"total_duration", load + nanoseconds},
+                        {"load_duration", load},
+                        {"prompt_eval_count", tokens}};
   };
   const json* input = fields.find("input");
   if (!input || input->empty()) {  // how clients have a model loaded
@@ -216,7 +234,8 @@ void Router::ollama_embed(const json& body, const Caller& caller, const std::sha
   }
   std::vector<std::vector<int32_t>> inputs = inputs_of(fields, *caller.model->prompts);
   check_lengths(inputs, caller.model->prompts->context_tokens(), truncates);
-  service_.post([this, caller, inputs = std::move(inputs), answer, reply] { embed(service_, caller, inputs, answer, Dialect::ollama, reply); });
+  service_.post(
+      [this, caller, inputs = std::move(inputs), answer, reply] { embed(service_, caller, inputs, answer, Dialect::ollama, reply); });
 }
 
 }  // namespace fovea::serve

@@ -21,7 +21,8 @@ void note_engine(Metrics& metrics, const std::string& label, const EngineStats& 
   }
   for (size_t i = 0; i < stats.kv.size(); ++i) {
     const KvGroupStats& group = stats.kv[i];
-    const std::string labels = fmt::format("{}group=\"{}\",kind=\"{}\",window=\"{}\",codec=\"{}\"", more, i, group.kind, group.window, group.codec);
+    const std::string labels =
+        fmt::format("{}group=\"{}\",kind=\"{}\",window=\"{}\",codec=\"{}\"", more, i, group.kind, group.window, group.codec);
     metrics.set("fovea_kv_held_bytes", labels, count(group.held_bytes));
     metrics.set("fovea_kv_kept_bytes", labels, count(group.kept_bytes));
     metrics.set("fovea_kv_planned_bytes", labels, count(group.planned_bytes));

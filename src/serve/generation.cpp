@@ -15,11 +15,12 @@ int tokens_to_generate(const GenerationCall& call, int context) {
   const int prompt = static_cast<int>(std::min<size_t>(call.prompt.size(), EngineLimits::kMostContextTokens + 1));
   const int room = context - prompt + 1;  // the last token is chosen, not computed
   if (prompt > context || (call.max_tokens && *call.max_tokens > room && !call.clamp_tokens)) {
-    throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, you requested {} tokens ({} in the prompt, {} to "
-                                  "generate). Please reduce the length of either.",
-                                  context, call.prompt.size() + static_cast<size_t>(call.max_tokens.value_or(1)), call.prompt.size(),
-                                  call.max_tokens.value_or(1)),
-                      "messages", "context_length_exceeded");
+    throw bad_request(
+        fmt::format("This model's maximum context length is {} tokens. However, you requested {} tokens ({} in the prompt, {} to "
+                    "generate). Please reduce the length of either.",
+                    context, call.prompt.size() + static_cast<size_t>(call.max_tokens.value_or(1)), call.prompt.size(),
+                    call.max_tokens.value_or(1)),
+        "messages", "context_length_exceeded");
   }
   return std::min(call.max_tokens.value_or(room), room);
 }

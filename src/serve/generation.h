@@ -19,19 +19,19 @@ namespace fovea::serve {
 // What any API asks for, in the engine's terms.
 struct GenerationCall {
   std::vector<int32_t> prompt;
-  std::optional<int> max_tokens;   // none: until the context is full. A call for more than fits is refused
-  bool clamp_tokens = false;       // more than fits is what fits
-  int choices = 1;                 // with seeds sampling.seed, sampling.seed + 1, ...
+  std::optional<int> max_tokens;  // none: until the context is full. A call for more than fits is refused
+  bool clamp_tokens = false;      // more than fits is what fits
+  int choices = 1;                // with seeds sampling.seed, sampling.seed + 1, ...
   SamplingOptions sampling;
   std::vector<std::string> stops;
   std::vector<int32_t> stop_tokens;
   std::shared_ptr<const Grammar> grammar = {};  // of the answer; null: any text
   std::shared_ptr<const ToolSet> tools = {};    // whose calls are taken out of the text; null: none
   std::optional<int> top_logprobs;
-  int owner = 0;     // Request::owner
+  int owner = 0;  // Request::owner
   std::string salt;
   int priority = 0;
-  bool keep = true;  // false: its conversation does not outlive the server
+  bool keep = true;       // false: its conversation does not outlive the server
   int prompt_lookup = 0;  // Request::prompt_lookup
 };
 
@@ -95,7 +95,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
     RequestId request = 0;
     Model::TextStream text;
     StopFilter filter;
-    size_t decoded = 0, shown = 0;    // bytes of text
+    size_t decoded = 0, shown = 0;   // bytes of text
     std::vector<TokenText> waiting;  // whose text is not shown yet
     std::optional<ToolCallFilter> calls;
     int called = 0;

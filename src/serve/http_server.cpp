@@ -265,7 +265,8 @@ net::awaitable<void> HttpServer::State::refuse(beast::tcp_stream& stream, HttpRe
   co_await linger(stream);
 }
 
-net::awaitable<boost::system::error_code> HttpServer::State::read_body(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser) {
+net::awaitable<boost::system::error_code> HttpServer::State::read_body(beast::tcp_stream& stream, beast::flat_buffer& buffer,
+                                                                       Parser& parser) {
   stream.expires_after(milliseconds(limits.body_seconds));
   if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     http::response<http::empty_body> go_on(http::status::continue_, parser.get().version());
@@ -332,7 +333,8 @@ net::awaitable<bool> HttpServer::State::converse(beast::tcp_stream& stream, http
   });
   exchange->watch([&stream] { stream.close(); });  // to cancel would miss a write that is between two of its parts
   stream.expires_never();
-  const auto ended = co_await (deliver(stream, *exchange, outcome.id, is_head, message.keep_alive(), message.version()) || until_gone(stream));
+  const auto ended =
+      co_await (deliver(stream, *exchange, outcome.id, is_head, message.keep_alive(), message.version()) || until_gone(stream));
   const bool all_sent = ended.index() == 0 && exchange->closed && !exchange->overflowed && exchange->pieces.empty();
   const bool goes_on = ended.index() == 0 && std::get<0>(ended);
   exchange->finish(!all_sent);
@@ -374,8 +376,8 @@ net::awaitable<bool> HttpServer::State::deliver(beast::tcp_stream& stream, Excha
     stream.expires_after(milliseconds(limits.write_seconds));
     http::response_serializer<http::string_body> serializer(response);
     if (is_head) serializer.split(true);
-    const auto [failure, bytes] = is_head ? co_await http::async_write_header(stream, serializer, kAwait)
-                                          : co_await http::async_write(stream, serializer, kAwait);
+    const auto [failure, bytes] =
+        is_head ? co_await http::async_write_header(stream, serializer, kAwait) : co_await http::async_write(stream, serializer, kAwait);
     if (failure) exchange.overflowed = true;
     co_return !failure && response.keep_alive();
   } catch (const std::exception&) {  // the other side of the race was faster
@@ -408,7 +410,8 @@ net::awaitable<bool> HttpServer::State::deliver_pieces(beast::tcp_stream& stream
     else std::tie(failure, bytes) = co_await net::async_write(stream, net::buffer(all), kAwait);
     exchange.unsent -= std::min(exchange.unsent, all.size());
   }
-  if (!failure && chunks && !exchange.overflowed) std::tie(failure, bytes) = co_await net::async_write(stream, http::make_chunk_last(), kAwait);
+  if (!failure && chunks && !exchange.overflowed)
+    std::tie(failure, bytes) = co_await net::async_write(stream, http::make_chunk_last(), kAwait);
   if (failure) exchange.overflowed = true;
   co_return !failure && !exchange.overflowed && response.keep_alive();
 }

@@ -25,7 +25,7 @@ struct HttpHooks {
   // For a request whose body is still to come, on the thread of run(): what it is answered at once, without its body being read.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> refused_by_head;
   std::function<HttpResponse(int status, std::string message)> refusal;  // for what never becomes a request
-  std::function<void(const HttpOutcome&)> done;                         // on the thread of run()
+  std::function<void(const HttpOutcome&)> done;                          // on the thread of run()
 };
 
 // One thread moves bytes, two workers handle requests. A client that goes away, reads too slowly or sends too slowly or too much
@@ -39,12 +39,12 @@ class HttpServer {
   ~HttpServer();
 
   int port() const;
-  void run();  // until stop()
-  void post(std::function<void()> work);  // on the thread of run()
-  void work(std::function<void()> work);  // on one of those that handle requests
+  void run();                                              // until stop()
+  void post(std::function<void()> work);                   // on the thread of run()
+  void work(std::function<void()> work);                   // on one of those that handle requests
   void every(double seconds, std::function<void()> work);  // likewise, again and again
-  int under_way() const;  // requests without their whole reply; on the thread of run()
-  void stop_listening();  // connections stay, until they have their reply
+  int under_way() const;                                   // requests without their whole reply; on the thread of run()
+  void stop_listening();                                   // connections stay, until they have their reply
   void stop();
 
  private:

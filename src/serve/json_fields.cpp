@@ -18,19 +18,25 @@ constexpr int kDepth = 64;
 
 std::string kind_of(const json& value) {
   switch (value.type()) {
-    case json::value_t::object: return "an object";
-    case json::value_t::array: return value.empty() ? "an empty array" : "an array";
-    case json::value_t::string: return "a string";
-    case json::value_t::boolean: return "a boolean";
+    case json::value_t::object:
+      return "an object";
+    case json::value_t::array:
+      return value.empty() ? "an empty array" : "an array";
+    case json::value_t::string:
+      return "a string";
+    case json::value_t::boolean:
+      return "a boolean";
     case json::value_t::number_integer:
-    case json::value_t::number_unsigned: return "an integer";
-    case json::value_t::number_float: return "a decimal";
-    default: return "null";
+    case json::value_t::number_unsigned:
+      return "an integer";
+    case json::value_t::number_float:
+      return "a decimal";
+    default:
+      return "null";
   }
 }
 
-template <typename T>
-void check_range(Dialect dialect, const std::string& name, T value, T least, T most, const char* kind) {
+template <typename T> void check_range(Dialect dialect, const std::string& name, T value, T least, T most, const char* kind) {
   if (dialect == Dialect::anthropic && value < least) {
     throw bad_request(fmt::format("{}: Input should be greater than or equal to {}", name, least), name);
   }
@@ -38,12 +44,14 @@ void check_range(Dialect dialect, const std::string& name, T value, T least, T m
     throw bad_request(fmt::format("{}: Input should be less than or equal to {}", name, most), name);
   }
   if (value < least) {
-    throw bad_request(fmt::format("Invalid '{}': {} below minimum value. Expected a value >= {}, but got {} instead.", name, kind, least, value),
-                      name, fmt::format("{}_below_min_value", kind));
+    throw bad_request(
+        fmt::format("Invalid '{}': {} below minimum value. Expected a value >= {}, but got {} instead.", name, kind, least, value), name,
+        fmt::format("{}_below_min_value", kind));
   }
   if (value > most) {
-    throw bad_request(fmt::format("Invalid '{}': {} above maximum value. Expected a value <= {}, but got {} instead.", name, kind, most, value),
-                      name, fmt::format("{}_above_max_value", kind));
+    throw bad_request(
+        fmt::format("Invalid '{}': {} above maximum value. Expected a value <= {}, but got {} instead.", name, kind, most, value), name,
+        fmt::format("{}_above_max_value", kind));
   }
 }
 
@@ -84,7 +92,8 @@ Fields::Fields(const json& object, std::string path, Dialect dialect) : object_(
   if (object.is_object()) return;
   if (!path_.empty() && path_.back() == '.') path_.pop_back();
   if (dialect == Dialect::anthropic) throw bad_request(path_ + ": Input should be an object", path_);
-  throw bad_request(fmt::format("Invalid type for '{}': expected an object, but got {} instead.", path_, kind_of(object)), path_, "invalid_type");
+  throw bad_request(fmt::format("Invalid type for '{}': expected an object, but got {} instead.", path_, kind_of(object)), path_,
+                    "invalid_type");
 }
 
 const json* Fields::find(const char* name) {
@@ -101,8 +110,9 @@ const json& Fields::require(const char* name) {
 
 void Fields::wrong_type(const char* name, const char* wanted) const {
   if (dialect_ == Dialect::anthropic) throw bad_request(fmt::format("{}: Input should be {}", full_name(name), wanted), full_name(name));
-  throw bad_request(fmt::format("Invalid type for '{}': expected {}, but got {} instead.", full_name(name), wanted, kind_of(object_.at(name))),
-                    full_name(name), "invalid_type");
+  throw bad_request(
+      fmt::format("Invalid type for '{}': expected {}, but got {} instead.", full_name(name), wanted, kind_of(object_.at(name))),
+      full_name(name), "invalid_type");
 }
 
 std::optional<double> Fields::number(const char* name, double least, double most) {
@@ -117,11 +127,13 @@ std::optional<double> Fields::number(const char* name, double least, double most
 std::optional<int64_t> Fields::integer(const char* name, int64_t least, int64_t most) {
   const json* value = find(name);
   if (!value) return std::nullopt;
-  const bool is_whole = value->is_number_integer() || (value->is_number_float() && std::trunc(value->get<double>()) == value->get<double>());
+  const bool is_whole =
+      value->is_number_integer() || (value->is_number_float() && std::trunc(value->get<double>()) == value->get<double>());
   if (!is_whole) wrong_type(name, "an integer");
   if (!fits_int64(*value)) {
     constexpr double kLargest = 0x1.fffffffffffffp62;  // that is below 2^63
-    check_range(dialect_, full_name(name), value->get<double>(), static_cast<double>(least), std::min(static_cast<double>(most), kLargest), "integer");
+    check_range(dialect_, full_name(name), value->get<double>(), static_cast<double>(least), std::min(static_cast<double>(most), kLargest),
+                "integer");
   }
   const auto number = value->is_number_float() ? static_cast<int64_t>(value->get<double>()) : value->get<int64_t>();
   check_range(dialect_, full_name(name), number, least, most, "integer");

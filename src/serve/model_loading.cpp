@@ -15,7 +15,8 @@ void require_planned(const ServedModel& served) {
   const OfferedModel& offered = served.offered;
   const int64_t bytes = Planner::open(offered.path, offered.load.quant).plan(plan_options(offered.engine)).total_bytes;
   if (bytes == served.plan_bytes) return;
-  throw Error(fmt::format("its file is not the one that was there when the server started: it takes {}, not {}", memory_text(bytes), memory_text(served.plan_bytes)),
+  throw Error(fmt::format("its file is not the one that was there when the server started: it takes {}, not {}", memory_text(bytes),
+                          memory_text(served.plan_bytes)),
               offered.path, "start the server again");
 }
 
@@ -24,7 +25,8 @@ std::unique_ptr<ConversationSaver> saver_of(const Service& service, const Served
   if (options.state_folder.empty()) return nullptr;
   const std::string& all = options.state_folder;
   const std::string own = service.several() ? all + "/models/" + folder_name(served.offered.name) : all;
-  auto saver = std::make_unique<ConversationSaver>(own, options.state_bytes, [&service](const nlohmann::ordered_json& line) { service.log(line); });
+  auto saver =
+      std::make_unique<ConversationSaver>(own, options.state_bytes, [&service](const nlohmann::ordered_json& line) { service.log(line); });
   saver->restore(engine, service.several() ? all : "");
   return saver;
 }

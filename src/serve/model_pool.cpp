@@ -30,7 +30,8 @@ void ModelPool::State::note_planned(int64_t change) {
 }
 
 int ModelPool::State::waiting_for(size_t index) const {
-  return static_cast<int>(std::count_if(waiters.begin(), waiters.end(), [&](const Waiter& w) { return static_cast<size_t>(w.wish.model) == index; }));
+  return static_cast<int>(
+      std::count_if(waiters.begin(), waiters.end(), [&](const Waiter& w) { return static_cast<size_t>(w.wish.model) == index; }));
 }
 
 // counts: as use, for the time until it is put away.
@@ -68,7 +69,8 @@ std::vector<News> ModelPool::State::granted() {
   return news;
 }
 
-std::vector<News> ModelPool::State::refused(const std::function<bool(const Waiter&)>& whom, const std::function<std::exception_ptr(const Waiter&)>& why) {
+std::vector<News> ModelPool::State::refused(const std::function<bool(const Waiter&)>& whom,
+                                            const std::function<std::exception_ptr(const Waiter&)>& why) {
   std::vector<News> news;
   std::erase_if(waiters, [&](Waiter& waiter) {
     if (!whom(waiter)) return false;
@@ -84,10 +86,11 @@ std::string ModelPool::State::what_is_in_the_way(size_t index) const {
   std::string busy;
   for (const Slot& slot : slots) {
     if (slot.place == Place::absent) continue;
-    busy += fmt::format("{}{} ({}, {} under way)", busy.empty() ? "" : ", ", slot.model.name, memory_text(slot.model.plan_bytes), slot.uses);
+    busy +=
+        fmt::format("{}{} ({}, {} under way)", busy.empty() ? "" : ", ", slot.model.name, memory_text(slot.model.plan_bytes), slot.uses);
   }
-  return fmt::format("takes {} of the {} for models, where {} {}", memory_text(slots[index].model.plan_bytes), memory_text(options.memory_bytes),
-                     busy.empty() ? "nothing" : busy, "is loaded");
+  return fmt::format("takes {} of the {} for models, where {} {}", memory_text(slots[index].model.plan_bytes),
+                     memory_text(options.memory_bytes), busy.empty() ? "nothing" : busy, "is loaded");
 }
 
 ModelPool::ModelPool(std::vector<PooledModel> models, const ModelPoolOptions& options, ModelPoolHooks hooks)
@@ -136,12 +139,15 @@ ModelPool::WaitId ModelPool::wait(const ModelWish& wish, Taker taker) {
     if (s.draining) throw ApiError(503, "server_error", "the server is shutting down", "", "shutting_down");
     const std::string& name = s.slots[static_cast<size_t>(wish.model)].model.name;
     if (static_cast<int>(s.waiters.size()) >= s.options.most_waiting) {
-      throw ApiError(503, "server_error", fmt::format("The model '{}' {}, and {} requests wait for models, which is as many as may.", name,
-                                                      s.what_is_in_the_way(static_cast<size_t>(wish.model)), s.waiters.size()), "", "overloaded");
+      throw ApiError(503, "server_error",
+                     fmt::format("The model '{}' {}, and {} requests wait for models, which is as many as may.", name,
+                                 s.what_is_in_the_way(static_cast<size_t>(wish.model)), s.waiters.size()),
+                     "", "overloaded");
     }
     const auto same = std::count_if(s.waiters.begin(), s.waiters.end(), [&](const Waiter& w) { return w.wish.owner == wish.owner; });
     if (wish.owner >= 0 && same >= s.options.most_per_owner) {
-      throw ApiError(429, "rate_limit_error", fmt::format("{} requests of this key wait for models; it may have no more.", same), "", "rate_limit_exceeded");
+      throw ApiError(429, "rate_limit_error", fmt::format("{} requests of this key wait for models; it may have no more.", same), "",
+                     "rate_limit_exceeded");
     }
     id = s.next_id++;
     s.waiters.push_back({id, wish, std::move(taker), Clock::now()});
@@ -191,11 +197,15 @@ void ModelPool::expire() {
   std::vector<News> news;
   {
     const std::lock_guard lock(s.mutex);
-    news = s.refused([&](const Waiter& waiter) { return waiter.wish.deadline <= now; }, [&](const Waiter& waiter) {
-      const auto index = static_cast<size_t>(waiter.wish.model);
-      return std::make_exception_ptr(ApiError(503, "server_error", fmt::format("The model '{}' was not loaded in the time the request may take: it {}.", s.slots[index].model.name,
-                                                                               s.what_is_in_the_way(index)), "", "timeout"));
-    });
+    news = s.refused(
+        [&](const Waiter& waiter) { return waiter.wish.deadline <= now; },
+        [&](const Waiter& waiter) {
+          const auto index = static_cast<size_t>(waiter.wish.model);
+          return std::make_exception_ptr(ApiError(503, "server_error",
+                                                  fmt::format("The model '{}' was not loaded in the time the request may take: it {}.",
+                                                              s.slots[index].model.name, s.what_is_in_the_way(index)),
+                                                  "", "timeout"));
+        });
   }
   if (news.empty()) return;
   s.wake.notify_one();
@@ -207,9 +217,11 @@ void ModelPool::drain() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->draining = true;
-    news = state_->refused([](const Waiter&) { return true; }, [](const Waiter&) {
-      return std::make_exception_ptr(ApiError(503, "server_error", "the server is shutting down", "", "shutting_down"));
-    });
+    news =
+        state_->refused([](const Waiter&) { return true; },
+                        [](const Waiter&) {
+                          return std::make_exception_ptr(ApiError(503, "server_error", "the server is shutting down", "", "shutting_down"));
+                        });
   }
   state_->wake.notify_one();
   tell(std::move(news));

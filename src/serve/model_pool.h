@@ -17,15 +17,15 @@ namespace fovea::serve {
 
 struct PooledModel {
   std::string name;
-  int64_t plan_bytes = 0;   // while it is loaded, from before its load to after its end
-  bool resident = false;    // is never put away
+  int64_t plan_bytes = 0;  // while it is loaded, from before its load to after its end
+  bool resident = false;   // is never put away
 };
 
 struct ModelPoolOptions {
-  int64_t memory_bytes = 0;       // no model's plan is greater
-  double keep_alive_seconds = -1; // idle models are put away after so long; negative: not for that
-  int most_waiting = 256;         // requests that wait for a model; more are refused
-  int most_per_owner = 64;        // of one key
+  int64_t memory_bytes = 0;        // no model's plan is greater
+  double keep_alive_seconds = -1;  // idle models are put away after so long; negative: not for that
+  int most_waiting = 256;          // requests that wait for a model; more are refused
+  int most_per_owner = 64;         // of one key
   // Who waited so long for room has its turn: models in its way begin no more requests, and nobody overtakes it.
   double patience_seconds = 5;
 };

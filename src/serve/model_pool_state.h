@@ -55,7 +55,8 @@ inline ModelPool::Clock::duration of_seconds(double seconds) {
 struct ModelPool::State : std::enable_shared_from_this<ModelPool::State> {
   State(std::vector<PooledModel> models, const ModelPoolOptions& the_options, ModelPoolHooks the_hooks)
       : options(the_options), hooks(std::move(the_hooks)) {
-    for (PooledModel& model : models) slots.push_back({std::move(model), Place::absent, {}, 0, false, the_options.keep_alive_seconds, {}, {}});
+    for (PooledModel& model : models)
+      slots.push_back({std::move(model), Place::absent, {}, 0, false, the_options.keep_alive_seconds, {}, {}});
   }
 
   void run();

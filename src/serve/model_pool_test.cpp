@@ -24,10 +24,10 @@ class Pool : public testing::Test {
     std::vector<PooledModel> models;
     for (size_t i = 0; i < plans.size(); ++i) models.push_back({"model " + std::to_string(i), plans[i], resident});
     plans_ = plans;
-    pool_ = std::make_unique<ModelPool>(std::move(models), options, ModelPoolHooks{
-        [this](int model, const Progress& progress) { return load(model, progress); },
-        [this](LoadedModel& model) { leave(std::stoi(model.name)); }, [] {},
-        [](const char*, int, double, const std::string&) {}});
+    pool_ = std::make_unique<ModelPool>(std::move(models), options,
+                                        ModelPoolHooks{[this](int model, const Progress& progress) { return load(model, progress); },
+                                                       [this](LoadedModel& model) { leave(std::stoi(model.name)); }, [] {},
+                                                       [](const char*, int, double, const std::string&) {}});
   }
 
   std::shared_ptr<LoadedModel> load(int model, const Progress& progress) {
@@ -209,8 +209,9 @@ TEST_F(Pool, ADeadlinePassesWhileItIsWaitedFor) {
   pool_->expire();
   const ApiError error = refusal([&] { other.get(); });
   EXPECT_EQ(error.status, 503);
-  EXPECT_STREQ(error.what(), "The model 'model 1' was not loaded in the time the request may take: it takes 60 B of the 100 B for models, where "
-                             "model 0 (60 B, 1 under way) is loaded.");
+  EXPECT_STREQ(error.what(),
+               "The model 'model 1' was not loaded in the time the request may take: it takes 60 B of the 100 B for models, where "
+               "model 0 (60 B, 1 under way) is loaded.");
   EXPECT_EQ(pool_->waiting(), 0);
 }
 

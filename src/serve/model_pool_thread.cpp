@@ -43,7 +43,8 @@ std::optional<Task> ModelPool::State::next_task() {
   for (Slot& slot : slots) slot.closing = false;
   for (size_t i = 0; i < slots.size(); ++i) {
     const Slot& slot = slots[i];
-    if (slot.may_leave() && slot.uses == 0 && slot.expires && *slot.expires <= now && waiting_for(i) == 0) return Task{Task::Kind::put_away, i, "idle"};
+    if (slot.may_leave() && slot.uses == 0 && slot.expires && *slot.expires <= now && waiting_for(i) == 0)
+      return Task{Task::Kind::put_away, i, "idle"};
   }
   if (draining) return std::nullopt;
   for (const Waiter& waiter : waiters) {
@@ -115,10 +116,14 @@ void ModelPool::State::load(size_t index, std::unique_lock<std::mutex>& lock) {
   } catch (const Stopped&) {
     why = "nobody waits for it any more";
   } catch (const Error& error) {  // without the place, which is a file of the server's
-    failure = std::make_exception_ptr(ApiError(500, "server_error", fmt::format("The model '{}' could not be loaded: {}.", slots[index].model.name, error.problem()), "model", "model_not_loaded"));
+    failure = std::make_exception_ptr(
+        ApiError(500, "server_error", fmt::format("The model '{}' could not be loaded: {}.", slots[index].model.name, error.problem()),
+                 "model", "model_not_loaded"));
     why = error.what();
   } catch (const std::exception& error) {
-    failure = std::make_exception_ptr(ApiError(503, "server_error", fmt::format("The server had no memory to load the model '{}'.", slots[index].model.name), "model", "model_not_loaded"));
+    failure = std::make_exception_ptr(ApiError(503, "server_error",
+                                               fmt::format("The server had no memory to load the model '{}'.", slots[index].model.name),
+                                               "model", "model_not_loaded"));
     why = error.what();
   }
   if (!loaded) hooks.freed();
@@ -132,7 +137,8 @@ void ModelPool::State::load(size_t index, std::unique_lock<std::mutex>& lock) {
   if (slot.place == Place::loaded) return;
   note_planned(-slot.model.plan_bytes);
   if (!failure) return;
-  std::vector<News> news = refused([&](const Waiter& waiter) { return waiter.wish.model == number; }, [&](const Waiter&) { return failure; });
+  std::vector<News> news =
+      refused([&](const Waiter& waiter) { return waiter.wish.model == number; }, [&](const Waiter&) { return failure; });
   lock.unlock();
   tell(std::move(news));
   lock.lock();

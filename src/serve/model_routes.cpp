@@ -24,13 +24,16 @@ constexpr const char* kNever = "2299-12-31T23:59:59Z";
 
 std::string time_text(std::time_t time) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time)); }
 
-void send_json(const std::shared_ptr<Reply>& reply, const ordered_json& object, int status = 200) { reply->send({status, text_of(object)}); }
+void send_json(const std::shared_ptr<Reply>& reply, const ordered_json& object, int status = 200) {
+  reply->send({status, text_of(object)});
+}
 
 ApiError unknown_model(const std::string& name, Dialect dialect) {
   const std::string shown = name.substr(0, 128);
   if (dialect == Dialect::ollama) return {404, "", fmt::format("model '{}' not found", shown)};
   if (dialect == Dialect::anthropic) return {404, "", "model: " + shown};
-  return {404, "invalid_request_error", fmt::format("The model '{}' does not exist or you do not have access to it.", shown), "model", "model_not_found"};
+  return {404, "invalid_request_error", fmt::format("The model '{}' does not exist or you do not have access to it.", shown), "model",
+          "model_not_found"};
 }
 
 bool is_empty(const json& body, const char* field) {
@@ -47,9 +50,13 @@ ordered_json details(const ModelFacts& facts) {
     most = totals.bytes;
     quantization = format;
   }
-  std::transform(quantization.begin(), quantization.end(), quantization.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return {{"parent_model", ""}, {"format", facts.path.ends_with(".gguf") ? "gguf" : "safetensors"}, {"family", facts.family},
-          {"families", {facts.family}}, {"parameter_size", values < 1e9 ? fmt::format("{:.2f}M", values / 1e6) : fmt::format("{:.1f}B", values / 1e9)},
+  std::transform(quantization.begin(), quantization.end(), quantization.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return {{"parent_model", ""},
+          {"format", facts.path.ends_with(".gguf") ? "gguf" : "safetensors"},
+          {"family", facts.family},
+          {"families", {facts.family}},
+          {"parameter_size", values < 1e9 ? fmt::format("{:.2f}M", values / 1e6) : fmt::format("{:.1f}B", values / 1e9)},
           {"quantization_level", quantization}};
 }
 
@@ -58,7 +65,8 @@ ordered_json details(const ModelFacts& facts) {
 // By names alone: what a request says is never looked for among files.
 int Router::number_of(std::string name, Dialect dialect) const {
   if (dialect == Dialect::ollama && name.ends_with(kLatest)) name.resize(name.size() - kLatest.size());
-  const auto found = std::find_if(service_.models.begin(), service_.models.end(), [&](const ServedModel& model) { return model.offered.name == name; });
+  const auto found =
+      std::find_if(service_.models.begin(), service_.models.end(), [&](const ServedModel& model) { return model.offered.name == name; });
   if (found == service_.models.end()) throw unknown_model(name, dialect);
   return static_cast<int>(found - service_.models.begin());
 }
@@ -76,7 +84,8 @@ void Router::with_model(const HttpRequest& request, const Entry& entry, Caller c
   ModelWish wish;
   wish.model = number_of(*body, dialect, entry.names_model);
   wish.owner = caller.key;
-  wish.deadline = caller.deadline = Clock::now() + std::chrono::milliseconds(static_cast<int64_t>(service_.options.limits.request_seconds * 1000));
+  wish.deadline = caller.deadline =
+      Clock::now() + std::chrono::milliseconds(static_cast<int64_t>(service_.options.limits.request_seconds * 1000));
   if (dialect == Dialect::ollama) wish.keep_alive_seconds = keep_alive_of(*body);
   if (wish.keep_alive_seconds == 0 && put_away(request.path, *body, wish.model, reply)) return;
   const auto begin = [this, route = entry.of_model, body, asking = caller, reply, dialect, since = Clock::now()](ModelUse use) {
@@ -149,7 +158,10 @@ void Router::metrics(const HttpRequest&, const Caller&, const std::shared_ptr<Re
 }
 
 ordered_json Router::model_json(const ServedModel& model) const {
-  return {{"id", model.offered.name}, {"object", "model"}, {"created", service_.created}, {"owned_by", "fovea"},
+  return {{"id", model.offered.name},
+          {"object", "model"},
+          {"created", service_.created},
+          {"owned_by", "fovea"},
           {"max_model_len", model.offered.engine.context_tokens}};
 }
 
@@ -167,8 +179,12 @@ void Router::one_model(const HttpRequest& request, const Caller&, const std::sha
 void Router::ollama_tags(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
   ordered_json list = ordered_json::array();
   for (const ServedModel& model : service_.models) {
-    list.push_back({{"name", model.offered.name}, {"model", model.offered.name}, {"modified_at", time_text(service_.created)},
-                    {"size", model.facts.tensors.bytes}, {"digest", ""}, {"details", details(model.facts)}});
+    list.push_back({{"name", model.offered.name},
+                    {"model", model.offered.name},
+                    {"modified_at", time_text(service_.created)},
+                    {"size", model.facts.tensors.bytes},
+                    {"digest", ""},
+                    {"details", details(model.facts)}});
   }
   send_json(reply, {{"models", std::move(list)}});
 }
@@ -180,10 +196,15 @@ void Router::ollama_ps(const HttpRequest&, const Caller&, const std::shared_ptr<
     if (std::string_view(status.state) != "loaded") continue;
     const ServedModel& model = service_.models[i];
     const std::time_t now = std::time(nullptr);
-    list.push_back({{"name", model.offered.name}, {"model", model.offered.name}, {"size", model.plan_bytes}, {"digest", ""},
+    list.push_back({{"name", model.offered.name},
+                    {"model", model.offered.name},
+                    {"size", model.plan_bytes},
+                    {"digest", ""},
                     {"details", details(model.facts)},
-                    {"expires_at", status.seconds_left ? time_text(now + static_cast<std::time_t>(std::clamp(*status.seconds_left, 0.0, 1e9))) : kNever},
-                    {"size_vram", 0}, {"context_length", model.offered.engine.context_tokens}});
+                    {"expires_at",
+                     status.seconds_left ? time_text(now + static_cast<std::time_t>(std::clamp(*status.seconds_left, 0.0, 1e9))) : kNever},
+                    {"size_vram", 0},
+                    {"context_length", model.offered.engine.context_tokens}});
   }
   send_json(reply, {{"models", std::move(list)}});
 }
@@ -196,8 +217,13 @@ void Router::ollama_show(const HttpRequest& request, const Caller&, const std::s
   info[facts.family + ".context_length"] = facts.context_tokens;
   info[facts.family + ".embedding_length"] = facts.hidden;
   info[facts.family + ".block_count"] = facts.layers.size();
-  send_json(reply, {{"modelfile", ""}, {"parameters", ""}, {"template", ""}, {"details", details(facts)}, {"model_info", info},
-                    {"capabilities", {"completion", "tools"}}, {"modified_at", time_text(service_.created)}});
+  send_json(reply, {{"modelfile", ""},
+                    {"parameters", ""},
+                    {"template", ""},
+                    {"details", details(facts)},
+                    {"model_info", info},
+                    {"capabilities", {"completion", "tools"}},
+                    {"modified_at", time_text(service_.created)}});
 }
 
 }  // namespace fovea::serve

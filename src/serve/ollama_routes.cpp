@@ -125,7 +125,8 @@ std::vector<ChatTurn> turns_of(const json& messages) {
     }
     if (const json* images = message.find("images"); images && !images->empty()) throw bad_request("this model does not support images");
     ChatTurn& turn = turns.emplace_back(ChatTurn{role, message.text("content").value_or("")});
-    if (const json* calls = message.find("tool_calls")) turn.tool_calls = tool_calls_of(*calls, message.full_name("tool_calls"), Dialect::ollama);
+    if (const json* calls = message.find("tool_calls"))
+      turn.tool_calls = tool_calls_of(*calls, message.full_name("tool_calls"), Dialect::ollama);
     turn.tool_name = message.text("tool_name").value_or("");
     turn.tool_call_id = message.text("tool_call_id").value_or("");
   }
@@ -147,8 +148,11 @@ void Router::ollama_chat(const json& body, const Caller& caller, const std::shar
   const bool streams = fields.boolean("stream").value_or(true);
   const json* messages = fields.find("messages");
   if (!messages || messages->empty()) {  // how clients have a model loaded
-    reply->send({200, text_of({{"model", caller.model->name}, {"created_at", now()}, {"message", {{"role", "assistant"}, {"content", ""}}},
-                               {"done_reason", "load"}, {"done", true}})});
+    reply->send({200, text_of({{"model", caller.model->name},
+                               {"created_at", now()},
+                               {"message", {{"role", "assistant"}, {"content", ""}}},
+                               {"done_reason", "load"},
+                               {"done", true}})});
     return;
   }
   call.tools = ollama_tools(fields);
@@ -161,7 +165,8 @@ void Router::ollama_chat(const json& body, const Caller& caller, const std::shar
 void Router::ollama_generate(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
   Fields fields(body, "", Dialect::ollama);
   refuse_what_is_missing(fields, caller.model->name);
-  if (const json* context = fields.find("context"); context && !context->empty()) throw bad_request("context is not supported: use /api/chat");
+  if (const json* context = fields.find("context"); context && !context->empty())
+    throw bad_request("context is not supported: use /api/chat");
   if (!fields.text("template").value_or("").empty()) throw bad_request("template is not supported by this server");
   GenerationCall call;
   read_options(fields, *caller.model->model, caller.model->engine->options().context_tokens, call);
@@ -173,7 +178,8 @@ void Router::ollama_generate(const json& body, const Caller& caller, const std::
   const bool streams = fields.boolean("stream").value_or(true), raw = fields.boolean("raw").value_or(false);
   const std::string prompt = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
   if (prompt.empty()) {
-    reply->send({200, text_of({{"model", caller.model->name}, {"created_at", now()}, {"response", ""}, {"done_reason", "load"}, {"done", true}})});
+    reply->send(
+        {200, text_of({{"model", caller.model->name}, {"created_at", now()}, {"response", ""}, {"done_reason", "load"}, {"done", true}})});
     return;
   }
   if (raw || !caller.model->model->has_chat_template()) {

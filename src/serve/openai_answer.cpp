@@ -28,7 +28,12 @@ ordered_json bytes_of(const std::string& text) {
 class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
  public:
   OpenAiAnswer(Service& service, const Caller& caller, std::vector<OpenAiCall> calls, std::shared_ptr<Reply> reply)
-      : service_(service), model_(caller.model), deadline_(caller.deadline), record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(calls.size()) * calls.front().generation.choices)), calls_(std::move(calls)), reply_(std::move(reply)) {
+      : service_(service),
+        model_(caller.model),
+        deadline_(caller.deadline),
+        record_(std::make_unique<CallRecord>(service, caller, static_cast<int>(calls.size()) * calls.front().generation.choices)),
+        calls_(std::move(calls)),
+        reply_(std::move(reply)) {
     const OpenAiCall& first = calls_.front();
     chat_ = first.chat;
     streams_ = first.stream != StreamMode::whole;
@@ -51,7 +56,9 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
   };
 
   GenerationListener listener(size_t call);
-  size_t index(size_t call, int choice) const { return call * static_cast<size_t>(calls_.front().generation.choices) + static_cast<size_t>(choice); }
+  size_t index(size_t call, int choice) const {
+    return call * static_cast<size_t>(calls_.front().generation.choices) + static_cast<size_t>(choice);
+  }
   bool wants_logprobs() const { return calls_.front().generation.top_logprobs.has_value(); }
 
   void begin(const ReuseReport& report);
@@ -102,8 +109,7 @@ GenerationListener OpenAiAnswer::listener(size_t call) {
   return {[self](const ReuseReport& report) { self->begin(report); },
           [self, call](const TextPiece& piece) { self->take(self->index(call, piece.choice), piece); },
           [self, call](const ChoiceEnd& end) { self->end(self->index(call, end.choice), end); },
-          [self](const Usage& usage) { self->finish(usage); },
-          [self](const std::exception_ptr& error) { self->fail(error); }};
+          [self](const Usage& usage) { self->finish(usage); }, [self](const std::exception_ptr& error) { self->fail(error); }};
 }
 
 void OpenAiAnswer::cancel() {
@@ -130,7 +136,8 @@ void OpenAiAnswer::take(size_t i, const TextPiece& piece) {
     if (!piece.call.empty()) take_call(i, piece.call);
     return;
   }
-  if (!choice.spoke && chat_) send_chunk({{"index", i}, {"delta", {{"role", "assistant"}, {"content", ""}}}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
+  if (!choice.spoke && chat_)
+    send_chunk({{"index", i}, {"delta", {{"role", "assistant"}, {"content", ""}}}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
   const std::string text = choice.spoke ? piece.text : choice.text + piece.text;  // what echoes first
   choice.spoke = true;
   if (!text.empty() || piece.call.empty() || (wants_logprobs() && !piece.tokens.empty())) send_chunk(delta(i, text, piece.tokens));
@@ -238,8 +245,10 @@ ordered_json OpenAiAnswer::chat_logprobs(const std::vector<TokenText>& tokens) c
 }
 
 ordered_json OpenAiAnswer::logprobs(const std::vector<TokenText>& tokens, size_t offset) const {
-  ordered_json result = {{"tokens", ordered_json::array()}, {"token_logprobs", ordered_json::array()},
-                         {"top_logprobs", ordered_json::array()}, {"text_offset", ordered_json::array()}};
+  ordered_json result = {{"tokens", ordered_json::array()},
+                         {"token_logprobs", ordered_json::array()},
+                         {"top_logprobs", ordered_json::array()},
+                         {"text_offset", ordered_json::array()}};
   for (const TokenText& token : tokens) {
     result["tokens"].push_back(token_text(*model_->model, token.token));
     result["token_logprobs"].push_back(token.logprobs->chosen);
@@ -260,7 +269,8 @@ ordered_json OpenAiAnswer::usage() const {
 
 ordered_json OpenAiAnswer::message(const Choice& choice) {
   const bool only_calls = choice.text.empty() && !choice.calls.empty();
-  ordered_json message = {{"role", "assistant"}, {"content", only_calls ? ordered_json() : ordered_json(choice.text)}, {"refusal", nullptr}};
+  ordered_json message = {
+      {"role", "assistant"}, {"content", only_calls ? ordered_json() : ordered_json(choice.text)}, {"refusal", nullptr}};
   if (!choice.calls.empty()) message["tool_calls"] = choice.calls;
   return message;
 }

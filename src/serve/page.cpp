@@ -8,7 +8,8 @@ namespace {
 // Everything comes from this server, nothing runs that is not a file of the page, and no other site shows it in a frame. What becomes
 // HTML (answers) has gone through the sanitizer's policy.
 constexpr const char* kContentPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action "
+    "'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify";
 
 // Of a list such as "br, gzip;q=0.5"; a weight of 0 says that it is not.

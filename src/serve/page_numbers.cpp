@@ -109,10 +109,12 @@ ordered_json load_json(const Service& service, const LoadedModel& model, const E
 ordered_json cache_json(const Caller& caller, const ModelFacts& facts, const EngineView& view) {
   const EngineStats& stats = view.stats;
   const CacheMap& map = view.map;
-  ordered_json object = {{"used_bytes", stats.kv_used_bytes}, {"limit_bytes", stats.kv_bytes},   {"boundaries", stats.kv_boundaries},
-                         {"requests", stats.requests},        {"reuse_hits", stats.reuse_hits}, {"computed_tokens", stats.computed_tokens},
-                         {"reused_tokens", stats.reused_tokens}, {"replayed_tokens", stats.replayed_tokens}, {"evicted_tokens", stats.evicted_tokens},
-                         {"reuse_reasons", stats.reuse_reasons}, {"miss_reasons", stats.miss_reasons}};
+  ordered_json object = {{"used_bytes", stats.kv_used_bytes},      {"limit_bytes", stats.kv_bytes},
+                         {"boundaries", stats.kv_boundaries},      {"requests", stats.requests},
+                         {"reuse_hits", stats.reuse_hits},         {"computed_tokens", stats.computed_tokens},
+                         {"reused_tokens", stats.reused_tokens},   {"replayed_tokens", stats.replayed_tokens},
+                         {"evicted_tokens", stats.evicted_tokens}, {"reuse_reasons", stats.reuse_reasons},
+                         {"miss_reasons", stats.miss_reasons}};
   object["groups"] = ordered_json::array();
   for (const KvGroupStats& group : stats.kv) object["groups"].push_back(json_of(group));
   object["layers"] = rows_json(facts, stats);

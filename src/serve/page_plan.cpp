@@ -82,8 +82,10 @@ std::vector<int> contexts_to(int last) {
 }
 
 ordered_json curve_json(const Planner& planner, PlanOptions options) {
-  ordered_json curve = {{"context", json::array()}, {"kv_bytes", json::array()}, {"as_is_bytes", json::array()}, {"all_global_bytes", json::array()}};
-  for (const int context : contexts_to(std::max(kLeastLastContext, 2 * std::min(options.context_tokens, EngineLimits::kMostContextTokens / 2)))) {
+  ordered_json curve = {
+      {"context", json::array()}, {"kv_bytes", json::array()}, {"as_is_bytes", json::array()}, {"all_global_bytes", json::array()}};
+  for (const int context :
+       contexts_to(std::max(kLeastLastContext, 2 * std::min(options.context_tokens, EngineLimits::kMostContextTokens / 2)))) {
     options.context_tokens = context;
     const Plan plan = planner.plan(options), plain = planner.plan(as_it_is(options));
     curve["context"].push_back(context);
@@ -108,10 +110,12 @@ const Planner& PagePlanner::planner_of(const std::string& model) {
   const std::lock_guard lock(mutex_);
   if (const auto open = planners_.find(model); open != planners_.end()) return open->second;
   const std::vector<KnownConfiguration>& known = known_configurations();
-  const auto own = model.empty() ? own_.begin() : std::find_if(own_.begin(), own_.end(), [&](const auto& one) { return one.first == model; });
+  const auto own =
+      model.empty() ? own_.begin() : std::find_if(own_.begin(), own_.end(), [&](const auto& one) { return one.first == model; });
   const bool is_own = own != own_.end();
   if (!is_own && std::none_of(known.begin(), known.end(), [&](const KnownConfiguration& one) { return one.name == model; })) {
-    throw ApiError(404, "invalid_request_error", fmt::format("No configuration '{}' is built in.", model.substr(0, 128)), "model", "model_not_found");
+    throw ApiError(404, "invalid_request_error", fmt::format("No configuration '{}' is built in.", model.substr(0, 128)), "model",
+                   "model_not_found");
   }
   return planners_.emplace(model, Planner::open(is_own ? own->second : model)).first->second;
 }
@@ -136,12 +140,8 @@ ordered_json PagePlanner::plan(const json& body) {
   PlanOptions settled = options;
   settled.context_tokens = plan.context_tokens;
   const int64_t memory = free_memory_bytes();
-  return {{"plan", without_source(plan)},
-          {"as_is", without_source(plain)},
-          {"layers", layers_json(plan)},
-          {"memory_bytes", memory},
-          {"fits", plan.total_bytes <= memory},
-          {"curve", curve_json(planner, settled)}};
+  return {{"plan", without_source(plan)}, {"as_is", without_source(plain)},     {"layers", layers_json(plan)},
+          {"memory_bytes", memory},       {"fits", plan.total_bytes <= memory}, {"curve", curve_json(planner, settled)}};
 }
 
 }  // namespace fovea::serve

@@ -25,17 +25,19 @@ PromptReader::PromptReader(std::shared_ptr<const Model> model, int context_token
 
 std::vector<int32_t> PromptReader::tokens(std::string_view text, bool add_bos, bool parse_special) const {
   if (const size_t least = text.size() / longest_token_; least > static_cast<size_t>(context_tokens_)) {
-    throw bad_request(fmt::format("This model's maximum context length is {} tokens. However, your text of {} bytes has more than {}. Please "
-                                  "reduce its length.",
-                                  context_tokens_, text.size(), least),
-                      "messages", "context_length_exceeded");
+    throw bad_request(
+        fmt::format("This model's maximum context length is {} tokens. However, your text of {} bytes has more than {}. Please "
+                    "reduce its length.",
+                    context_tokens_, text.size(), least),
+        "messages", "context_length_exceeded");
   }
   return model_->tokenize(text, add_bos, parse_special);
 }
 
 std::string PromptReader::text(const std::vector<ChatTurn>& turns, std::string_view tools) const {
   if (!model_->has_chat_template()) {
-    throw bad_request("This model has no chat template: it continues texts and does not converse. Use /v1/completions.", "model", "no_chat_template");
+    throw bad_request("This model has no chat template: it continues texts and does not converse. Use /v1/completions.", "model",
+                      "no_chat_template");
   }
   try {
     return model_->render_chat(turns, tools);

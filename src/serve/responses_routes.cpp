@@ -74,10 +74,12 @@ class ResponseForm : public AnswerForm {
     return {{"type", "output_text"}, {"text", text}, {"annotations", ordered_json::array()}, {"logprobs", ordered_json::array()}};
   }
   static ordered_json message_item(const std::string& id, const char* status, const std::string& text) {
-    return {{"id", id}, {"type", "message"}, {"status", status}, {"role", "assistant"}, {"content", ordered_json::array({text_part(text)})}};
+    return {
+        {"id", id}, {"type", "message"}, {"status", status}, {"role", "assistant"}, {"content", ordered_json::array({text_part(text)})}};
   }
   static ordered_json call_item(const ToolCall& call, const char* status) {
-    return {{"id", random_id("fc_")}, {"type", "function_call"}, {"status", status}, {"call_id", random_id("call_")}, {"name", call.name}, {"arguments", call.arguments}};
+    return {{"id", random_id("fc_")},        {"type", "function_call"}, {"status", status},
+            {"call_id", random_id("call_")}, {"name", call.name},       {"arguments", call.arguments}};
   }
   ordered_json in_call(ordered_json more) const {
     ordered_json data = {{"item_id", call_["id"]}, {"output_index", output_.size()}};
@@ -86,8 +88,9 @@ class ResponseForm : public AnswerForm {
   }
   std::string end_call(bool whole) {
     call_["status"] = whole ? "completed" : "incomplete";
-    const std::string events = joined({event("response.function_call_arguments.done", in_call({{"name", call_["name"]}, {"arguments", call_["arguments"]}})),
-                                       event("response.output_item.done", {{"output_index", output_.size()}, {"item", call_}})});
+    const std::string events =
+        joined({event("response.function_call_arguments.done", in_call({{"name", call_["name"]}, {"arguments", call_["arguments"]}})),
+                event("response.output_item.done", {{"output_index", output_.size()}, {"item", call_}})});
     output_.push_back(std::move(call_));
     return events;
   }
@@ -116,17 +119,28 @@ class ResponseForm : public AnswerForm {
     if (!in_text_) return "";
     in_text_ = false;
     const ordered_json item = message_item(message_, status, text_);
-    const std::string events = joined({event("response.output_text.done", in_content({{"text", text_}, {"logprobs", ordered_json::array()}})),
-                                       event("response.content_part.done", in_content({{"part", text_part(text_)}})),
-                                       event("response.output_item.done", {{"output_index", output_.size()}, {"item", item}})});
+    const std::string events =
+        joined({event("response.output_text.done", in_content({{"text", text_}, {"logprobs", ordered_json::array()}})),
+                event("response.content_part.done", in_content({{"part", text_part(text_)}})),
+                event("response.output_item.done", {{"output_index", output_.size()}, {"item", item}})});
     output_.push_back(item);
     return events;
   }
 
   ordered_json object(const char* status, ordered_json usage) const {
-    ordered_json response = {{"id", id_}, {"object", "response"}, {"created_at", created_}, {"status", status}, {"background", false}, {"error", nullptr},
-                             {"incomplete_details", nullptr}, {"model", model_}, {"output", output_}, {"previous_response_id", nullptr},
-                             {"reasoning", {{"effort", nullptr}, {"summary", nullptr}}}, {"store", false}, {"truncation", "disabled"}};
+    ordered_json response = {{"id", id_},
+                             {"object", "response"},
+                             {"created_at", created_},
+                             {"status", status},
+                             {"background", false},
+                             {"error", nullptr},
+                             {"incomplete_details", nullptr},
+                             {"model", model_},
+                             {"output", output_},
+                             {"previous_response_id", nullptr},
+                             {"reasoning", {{"effort", nullptr}, {"summary", nullptr}}},
+                             {"store", false},
+                             {"truncation", "disabled"}};
     response.update(echoed_);
     response["usage"] = std::move(usage);
     return response;
@@ -181,10 +195,15 @@ void add_item(const json& value, const std::string& path, std::vector<ChatTurn>&
   }
   if (type == "function_call_output") return turns.push_back(output_turn(item));
   if (type == "reasoning") return;
-  if (type != "message") throw bad_request(fmt::format("Invalid value: '{}'. This server takes messages, calls of functions and their outputs.", type.substr(0, 32)), item.full_name("type"), "invalid_value");
+  if (type != "message")
+    throw bad_request(
+        fmt::format("Invalid value: '{}'. This server takes messages, calls of functions and their outputs.", type.substr(0, 32)),
+        item.full_name("type"), "invalid_value");
   json message = value;
   for (const char* harmless : {"type", "id", "status", "phase"}) message.erase(harmless);
-  if (message.value("role", json()) == "tool") throw bad_request("Invalid value: 'tool'. Outputs of functions are items of type 'function_call_output'.", item.full_name("role"), "invalid_value");
+  if (message.value("role", json()) == "tool")
+    throw bad_request("Invalid value: 'tool'. Outputs of functions are items of type 'function_call_output'.", item.full_name("role"),
+                      "invalid_value");
   turns.push_back(chat_turn(message, path));
 }
 
@@ -197,7 +216,8 @@ std::vector<ChatTurn> input_turns(Fields& fields) {
     return turns;
   }
   if (!input.is_array()) fields.wrong_type("input", "a string or an array of objects");
-  if (input.empty() || input.size() > kMostMessages) throw bad_request(fmt::format("Invalid 'input': 1 to {} items are taken.", kMostMessages), "input", "invalid_value");
+  if (input.empty() || input.size() > kMostMessages)
+    throw bad_request(fmt::format("Invalid 'input': 1 to {} items are taken.", kMostMessages), "input", "invalid_value");
   for (size_t i = 0; i < input.size(); ++i) add_item(input[i], fmt::format("input[{}]", i), turns);
   return turns;
 }
@@ -205,7 +225,8 @@ std::vector<ChatTurn> input_turns(Fields& fields) {
 // What would need something kept, or is not there.
 void refuse_what_is_missing(Fields& fields) {
   const auto refuse = [](const char* name, const char* why) {
-    throw bad_request(fmt::format("Unsupported parameter: '{}' is not supported by this server{}.", name, why), name, "unsupported_parameter");
+    throw bad_request(fmt::format("Unsupported parameter: '{}' is not supported by this server{}.", name, why), name,
+                      "unsupported_parameter");
   };
   constexpr const char* kStoresNothing = ", which stores no responses: send the whole conversation in 'input'";
   for (const char* name : {"previous_response_id", "conversation"}) {
@@ -236,16 +257,26 @@ void Router::responses(const json& body, const Caller& caller, const std::shared
   Fields fields(body);
   refuse_what_is_missing(fields);
   const std::vector<ChatTurn> turns = input_turns(fields);
-  GenerationCall call = response_call(fields, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
+  GenerationCall call =
+      response_call(fields, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   const bool streams = fields.boolean("stream").value_or(false);
   fields.refuse_others();
   call.prompt = caller.model->prompts->tokens(turns, call.tools ? call.tools->for_template() : "");
-  ordered_json echoed = echo(body, {{"instructions", nullptr}, {"max_output_tokens", nullptr}, {"metadata", ordered_json::object()}, {"parallel_tool_calls", true},
-                                    {"temperature", 1.0}, {"text", {{"format", {{"type", "text"}}}}}, {"tool_choice", "auto"}, {"tools", ordered_json::array()},
-                                    {"top_p", 1.0}, {"user", nullptr}});
+  ordered_json echoed = echo(body, {{"instructions", nullptr},
+                                    {"max_output_tokens", nullptr},
+                                    {"metadata", ordered_json::object()},
+                                    {"parallel_tool_calls", true},
+                                    {"temperature", 1.0},
+                                    {"text", {{"format", {{"type", "text"}}}}},
+                                    {"tool_choice", "auto"},
+                                    {"tools", ordered_json::array()},
+                                    {"top_p", 1.0},
+                                    {"user", nullptr}});
   // It is repeated in three events of a stream, before anybody has read one.
   if (text_of(echoed).size() > kMostEchoed) {
-    throw bad_request(fmt::format("'instructions', 'metadata', 'tools' and what else the response repeats have at most {} bytes together.", kMostEchoed), "metadata", "string_above_max_length");
+    throw bad_request(
+        fmt::format("'instructions', 'metadata', 'tools' and what else the response repeats have at most {} bytes together.", kMostEchoed),
+        "metadata", "string_above_max_length");
   }
   service_.post([this, caller, call = std::move(call), streams, echoed = std::move(echoed), reply] {
     answer_single(service_, caller, call, streams, std::make_unique<ResponseForm>(caller.model->name, echoed), reply);

@@ -107,8 +107,7 @@ Dialect dialect_of(std::string_view path) {
   return path.starts_with("/v1/messages") ? Dialect::anthropic : Dialect::openai;
 }
 
-Router::Router(Service& service)
-    : service_(service), keys_(service.options.api_keys), planner_(own_models(service)) {}
+Router::Router(Service& service) : service_(service), keys_(service.options.api_keys), planner_(own_models(service)) {}
 
 // Of pages that may ask; empty: it comes from no such page.
 std::string Router::named_origin(const HttpRequest& request) const {
@@ -160,10 +159,15 @@ void Router::dispatch(const HttpRequest& request, const std::shared_ptr<Reply>& 
   const Caller caller = caller_of(request, false);
   const bool gets = request.method == "GET" || request.method == "HEAD";
   if (gets && request.path.starts_with(kModelPath)) return one_model(request, caller, reply);
-  const bool known = page_file(request.path) || std::any_of(std::begin(kRoutes), std::end(kRoutes), [&](const Entry& entry) { return request.path == entry.path; });
-  if (known) throw ApiError(405, "invalid_request_error", fmt::format("Not allowed to {} on {}.", request.method.substr(0, 16), request.path.substr(0, 128)));
-  throw ApiError(404, "invalid_request_error", fmt::format("Unknown request URL: {} {}. See docs/serve.md for those that there are.",
-                                                           request.method.substr(0, 16), request.path.substr(0, 128)), "", "unknown_url");
+  const bool known = page_file(request.path) ||
+                     std::any_of(std::begin(kRoutes), std::end(kRoutes), [&](const Entry& entry) { return request.path == entry.path; });
+  if (known)
+    throw ApiError(405, "invalid_request_error",
+                   fmt::format("Not allowed to {} on {}.", request.method.substr(0, 16), request.path.substr(0, 128)));
+  throw ApiError(404, "invalid_request_error",
+                 fmt::format("Unknown request URL: {} {}. See docs/serve.md for those that there are.", request.method.substr(0, 16),
+                             request.path.substr(0, 128)),
+                 "", "unknown_url");
 }
 
 // Pages of other sites can make a browser send requests here: these are told by their Origin, or, where a site calls this machine by a
@@ -185,8 +189,9 @@ Caller Router::caller_of(const HttpRequest& request, bool open) const {
   std::string_view presented = bearer(request.header("authorization"));
   if (presented.empty()) presented = request.header("x-api-key");
   if (presented.empty()) {
-    throw ApiError(401, "invalid_request_error", "You didn't provide an API key. Provide it in an Authorization header using Bearer auth "
-                                                 "(i.e. Authorization: Bearer YOUR_KEY).");
+    throw ApiError(401, "invalid_request_error",
+                   "You didn't provide an API key. Provide it in an Authorization header using Bearer auth "
+                   "(i.e. Authorization: Bearer YOUR_KEY).");
   }
   const std::optional<int> key = keys_.find(presented);
   if (!key) throw ApiError(401, "invalid_request_error", "Incorrect API key provided.", "", "invalid_api_key");
@@ -196,19 +201,25 @@ Caller Router::caller_of(const HttpRequest& request, bool open) const {
 }
 
 void Router::preflight(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) {
-  reply->send({204, "", "", {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
-                             {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key"}, {"Access-Control-Max-Age", "600"}}});
+  reply->send({204,
+               "",
+               "",
+               {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key"},
+                {"Access-Control-Max-Age", "600"}}});
 }
 
 void Router::health(const HttpRequest&, const Caller&, const std::shared_ptr<Reply>& reply) { send_json(reply, {{"status", "ok"}}); }
 
 void Router::chat(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  std::vector<OpenAiCall> calls = {chat_call(body, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup})};
+  std::vector<OpenAiCall> calls = {
+      chat_call(body, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup})};
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
 void Router::completions(const json& body, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  std::vector<OpenAiCall> calls = completion_calls(body, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
+  std::vector<OpenAiCall> calls =
+      completion_calls(body, {*caller.model->prompts, service_.options.limits, caller.key, caller.salt, service_.options.prompt_lookup});
   service_.post([this, caller, calls = std::move(calls), reply] { answer_openai(service_, caller, calls, reply); });
 }
 
@@ -279,7 +290,8 @@ void Router::page_load(const HttpRequest& request, const Caller&, const std::sha
 }
 
 void Router::page_cache(const HttpRequest& request, const Caller& caller, const std::shared_ptr<Reply>& reply) {
-  look_at_engine(request, reply, [caller](const LoadedModel& model, const EngineView& view) { return cache_json(caller, model.model->facts(), view); });
+  look_at_engine(request, reply,
+                 [caller](const LoadedModel& model, const EngineView& view) { return cache_json(caller, model.model->facts(), view); });
 }
 
 void Router::page_plan(const HttpRequest& request, const Caller&, const std::shared_ptr<Reply>& reply) {

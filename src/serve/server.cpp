@@ -1,7 +1,6 @@
 #include "fovea/server.h"
 
 #include <fmt/format.h>
-
 #include <malloc.h>
 
 #include <algorithm>
@@ -31,14 +30,17 @@ const ServerOptions& checked(const ServerOptions& options) {
   const ServerLimits& limits = options.limits;
   const bool good = limits.connections > 0 && limits.header_bytes >= 1024 && limits.body_bytes >= 1024 && limits.idle_seconds > 0 &&
                     limits.body_seconds > 0 && limits.write_seconds > 0 && limits.unsent_bytes >= 1024 && limits.waiting >= 0 &&
-                    limits.per_key > 0 && limits.choices > 0 && limits.output_tokens >= 0 && limits.request_seconds > 0 && limits.drain_seconds >= 0;
+                    limits.per_key > 0 && limits.choices > 0 && limits.output_tokens >= 0 && limits.request_seconds > 0 &&
+                    limits.drain_seconds >= 0;
   if (!good) throw Error("a limit is too small", "server limits", "seconds and counts are above 0, bytes 1024 or more");
   for (const std::string& key : options.api_keys) {
     if (key.empty() || key.size() > kLongestKey) throw Error("an API key has 1 to 256 bytes", "API keys", "give another");
   }
-  if (options.port < 0 || options.port > 65535) throw Error(fmt::format("port {} does not exist", options.port), "--port", "choose 0 to 65535");
+  if (options.port < 0 || options.port > 65535)
+    throw Error(fmt::format("port {} does not exist", options.port), "--port", "choose 0 to 65535");
   if (options.prompt_lookup < 0 || options.prompt_lookup > EngineLimits::kMostLookupTokens) {
-    throw Error(fmt::format("prompt_lookup is {}", options.prompt_lookup), "server options", fmt::format("give 0 to {}", EngineLimits::kMostLookupTokens));
+    throw Error(fmt::format("prompt_lookup is {}", options.prompt_lookup), "server options",
+                fmt::format("give 0 to {}", EngineLimits::kMostLookupTokens));
   }
   return options;
 }
@@ -59,8 +61,10 @@ const std::vector<OfferedModel>& checked(const std::vector<OfferedModel>& models
   if (models.empty()) throw Error("there is no model", "server options", "offer one");
   std::set<std::string> names;
   for (const OfferedModel& model : models) {
-    if (model.name.empty() || model.name.size() > kLongestName) throw Error("a model's name has 1 to 256 bytes", "server options", "give another");
-    if (!names.insert(model.name).second) throw Error("two models are called '" + model.name + "'", "server options", "give each a name of its own");
+    if (model.name.empty() || model.name.size() > kLongestName)
+      throw Error("a model's name has 1 to 256 bytes", "server options", "give another");
+    if (!names.insert(model.name).second)
+      throw Error("two models are called '" + model.name + "'", "server options", "give each a name of its own");
   }
   return models;
 }
@@ -118,7 +122,9 @@ struct Server::State {
 };
 
 Server::State::State(ServerOptions options, std::vector<serve::ServedModel> models)
-    : service{checked(options), std::move(models), std::time(nullptr)}, router(service), http(options.address, options.port, options.limits, hooks()) {
+    : service{checked(options), std::move(models), std::time(nullptr)},
+      router(service),
+      http(options.address, options.port, options.limits, hooks()) {
   service.post = [this](std::function<void()> work) { http.post(std::move(work)); };
   service.work = [this](std::function<void()> work) { http.work(std::move(work)); };
   if (service.several() && !options.state_folder.empty()) state_lock.emplace(options.state_folder);
@@ -141,7 +147,9 @@ void Server::State::start_pool(std::shared_ptr<serve::LoadedModel> first) {
 
 serve::ModelPoolHooks Server::State::pool_hooks() {
   serve::ModelPoolHooks hooks;
-  hooks.load = [this](int model, const Progress& progress) { return serve::load_model(service, service.models[static_cast<size_t>(model)], progress); };
+  hooks.load = [this](int model, const Progress& progress) {
+    return serve::load_model(service, service.models[static_cast<size_t>(model)], progress);
+  };
   hooks.put_away = [](serve::LoadedModel& model) {
     if (model.conversations) model.conversations->finish(*model.engine);
   };
@@ -159,7 +167,8 @@ void Server::State::tell(const char* event, int model, double seconds, const std
     service.metrics.forget("fovea_kv_", service.label(served.offered.name));
     service.metrics.forget("fovea_reuse_", service.label(served.offered.name));
   }
-  nlohmann::ordered_json line = {{"time", std::time(nullptr)}, {"event", event}, {"model", served.offered.name}, {"plan_bytes", served.plan_bytes}};
+  nlohmann::ordered_json line = {
+      {"time", std::time(nullptr)}, {"event", event}, {"model", served.offered.name}, {"plan_bytes", served.plan_bytes}};
   if (seconds > 0) line["ms"] = static_cast<int64_t>(seconds * 1000);
   if (!reason.empty()) line["reason"] = reason;
   service.log(line);
@@ -174,8 +183,13 @@ serve::HttpHooks Server::State::hooks() {
   };
   hooks.done = [this](const serve::HttpOutcome& outcome) {
     service.metrics.add("fovea_http_requests_total", fmt::format("status=\"{}\"", outcome.gone ? 499 : outcome.status), 1);
-    nlohmann::ordered_json line = {{"time", std::time(nullptr)}, {"event", "request"}, {"request", outcome.id}, {"method", outcome.method},
-                                   {"path", outcome.path.substr(0, 128)}, {"status", outcome.status}, {"ms", static_cast<int64_t>(outcome.seconds * 1000)}};
+    nlohmann::ordered_json line = {{"time", std::time(nullptr)},
+                                   {"event", "request"},
+                                   {"request", outcome.id},
+                                   {"method", outcome.method},
+                                   {"path", outcome.path.substr(0, 128)},
+                                   {"status", outcome.status},
+                                   {"ms", static_cast<int64_t>(outcome.seconds * 1000)}};
     if (outcome.gone) line["gone"] = true;
     service.log(line);
   };
@@ -186,7 +200,8 @@ void Server::State::drain() {
   if (service.draining) return;
   service.draining = true;
   service.log({{"time", std::time(nullptr)}, {"event", "draining"}, {"under_way", http.under_way()}});
-  drain_until = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(service.options.limits.drain_seconds * 1000));
+  drain_until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(service.options.limits.drain_seconds * 1000));
   http.stop_listening();
   pool->drain();
 }

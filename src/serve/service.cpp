@@ -13,7 +13,8 @@ void Service::log(const nlohmann::ordered_json& line) const {
 }
 
 std::string cache_header(const ReuseReport& report) {
-  return fmt::format("reused={}; of={}; reason={}; at={}", report.reused_tokens, report.prompt_tokens, name_of(report.reason), report.position);
+  return fmt::format("reused={}; of={}; reason={}; at={}", report.reused_tokens, report.prompt_tokens, name_of(report.reason),
+                     report.position);
 }
 
 std::string random_id(const char* prefix) { return fmt::format("{}{:016x}{:08x}", prefix, random_seed(), random_seed() & 0xffffffff); }
@@ -57,7 +58,8 @@ CallRecord::~CallRecord() {
   line["prompt_tokens"] = usage_.prompt_tokens;
   line["cached_tokens"] = usage_.cached_tokens;
   line["generated_tokens"] = usage_.generated_tokens;
-  line["first_token_ms"] = first_seconds_ < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(static_cast<int64_t>(first_seconds_ * 1000));
+  line["first_token_ms"] =
+      first_seconds_ < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(static_cast<int64_t>(first_seconds_ * 1000));
   line["ms"] = static_cast<int64_t>(seconds * 1000);
   line["finish"] = finish_;
   service_.log(line);

@@ -20,7 +20,7 @@ namespace fovea::serve {
 struct Service {
   ServerOptions options;
   std::vector<ServedModel> models;  // at least one; the pool knows them by their number here
-  int64_t created = 0;  // seconds since 1970
+  int64_t created = 0;              // seconds since 1970
   Post post = {};
   Post work = {};             // to a thread that handles requests
   ModelPool* pool = nullptr;  // outlives all requests
@@ -37,11 +37,11 @@ struct Service {
 // Who asks.
 struct Caller {
   uint64_t request_id = 0;
-  int key = -1;      // number of the key; -1: none is needed
-  std::string salt;  // of what is kept of the prompts
-  ModelUse model = {};      // null where the route asks no model
+  int key = -1;                                         // number of the key; -1: none is needed
+  std::string salt;                                     // of what is kept of the prompts
+  ModelUse model = {};                                  // null where the route asks no model
   std::chrono::steady_clock::time_point deadline = {};  // for the whole answer
-  double load_seconds = 0;  // that it waited for the model
+  double load_seconds = 0;                              // that it waited for the model
 };
 
 std::string cache_header(const ReuseReport& report);  // "reused=96; of=120; reason=differs; at=96"

@@ -36,10 +36,8 @@ class SingleAnswer : public std::enable_shared_from_this<SingleAnswer> {
 void SingleAnswer::start(Service& service, const Caller& caller, const GenerationCall& call) {
   const auto self = shared_from_this();
   GenerationListener listener = {[self](const ReuseReport& report) { self->begin(report); },
-                                 [self](const TextPiece& piece) {
-                                   self->take(piece);
-                                 },
-                                 [self](const ChoiceEnd& end) { self->end_ = end; }, [self](const Usage& usage) { self->finish(usage); },
+                                 [self](const TextPiece& piece) { self->take(piece); }, [self](const ChoiceEnd& end) { self->end_ = end; },
+                                 [self](const Usage& usage) { self->finish(usage); },
                                  [self](const std::exception_ptr& error) { self->fail(error); }};
   generation_ = Generation::start(caller.model, service.post, call, std::move(listener), caller.deadline);
   reply_->when_gone([answer = weak_from_this()] {

@@ -33,7 +33,8 @@ class AnswerForm {
   virtual std::string call(const CallPart& part) = 0;
   virtual std::string closing(const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
   virtual std::string failure(const ApiError& error) = 0;
-  virtual nlohmann::ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& usage, const AnswerTimes& times) = 0;
+  virtual nlohmann::ordered_json whole(const AnswerContent& content, const ChoiceEnd& end, const Usage& usage,
+                                       const AnswerTimes& times) = 0;
 };
 
 // Runs the call and replies. On the server's thread; does not throw.

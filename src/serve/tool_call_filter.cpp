@@ -23,7 +23,8 @@ std::string_view trimmed(std::string_view text) {
 
 // Whether a text goes on like one of these, as far as it is there.
 template <size_t N> bool may_begin_with(std::string_view text, const std::array<std::string_view, N>& beginnings) {
-  return std::any_of(beginnings.begin(), beginnings.end(), [&](std::string_view b) { return text.substr(0, b.size()) == b.substr(0, text.size()); });
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](std::string_view b) { return text.substr(0, b.size()) == b.substr(0, text.size()); });
 }
 
 // The text without ``` and what follows on that line; the same if there is none; nothing if that is not known yet.
@@ -58,7 +59,8 @@ bool ToolCallFilter::is_known(std::string_view name) const { return tools_->find
 
 // Whether the answer as a whole may be a call.
 void ToolCallFilter::decide() {
-  static constexpr std::array<std::string_view, 6> kKeys = {R"("name")", R"("arguments")", R"("parameters")", R"("type")", R"("function")", R"("id")"};
+  static constexpr std::array<std::string_view, 6> kKeys = {R"("name")", R"("arguments")", R"("parameters")",
+                                                            R"("type")", R"("function")",  R"("id")"};
   std::string_view text = trimmed(held_);
   if (text.empty()) return;
   form_ = Form::text;
@@ -188,7 +190,10 @@ std::vector<AnswerPart> ToolCallFilter::finish() {
   const std::string_view whole = trimmed(held_);
   const bool is_tagged = whole.starts_with(kBegin);
   if (place_ == Place::behind_arguments) held_.clear();
-  else if (whole.empty() || !parse(is_tagged ? whole.substr(kBegin.size()) : form_ == Form::text ? std::string_view() : without_fence(whole), parts)) {
+  else if (whole.empty() || !parse(is_tagged             ? whole.substr(kBegin.size())
+                                   : form_ == Form::text ? std::string_view()
+                                                         : without_fence(whole),
+                                   parts)) {
     if (!held_.empty()) parts.push_back({std::exchange(held_, {})});
   }
   held_.clear();

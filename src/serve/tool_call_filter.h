@@ -69,7 +69,7 @@ class ToolCallFilter {
   std::string held_;       // the beginning of a call, maybe
   Form form_ = Form::undecided;
   Place place_ = Place::outside;
-  std::string written_;    // of the call at place_, as far as it was passed on
+  std::string written_;         // of the call at place_, as far as it was passed on
   size_t arguments_begin_ = 0;  // in written_
   WrittenArguments arguments_;
 };

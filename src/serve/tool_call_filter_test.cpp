@@ -42,7 +42,8 @@ std::string read(const std::string& text, ToolChoice choice = ToolChoice::automa
 }
 
 TEST(ToolCallFilter, TextIsText) {
-  for (const char* text : {"Hello, <b>you</b>.", "  a < b\n\n", "{\"a\": 1}", "[1, 2]", "```python\nx = 1\n```", "{", "", " ", "<tool", "`x`"}) {
+  for (const char* text :
+       {"Hello, <b>you</b>.", "  a < b\n\n", "{\"a\": 1}", "[1, 2]", "```python\nx = 1\n```", "{", "", " ", "<tool", "`x`"}) {
     EXPECT_EQ(read(text), text);
   }
   const std::string deep = "{\"name\": \"find\", \"arguments\": {\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}}";
@@ -52,8 +53,9 @@ TEST(ToolCallFilter, TextIsText) {
 
 TEST(ToolCallFilter, TaggedCallsAreTakenOutOfTheText) {
   EXPECT_EQ(read("<tool_call>\n{\"name\": \"find\", \"arguments\": {\"b\": 1, \"a\": [2]}}\n</tool_call>"), "|find{\"b\": 1, \"a\": [2]}");
-  EXPECT_EQ(read("Let me see.\n\n<tool_call>{\"name\": \"find\", \"arguments\": {}}</tool_call>\n<tool_call>{\"name\": \"add\"}</tool_call>"),
-            "Let me see.|find{}|add{}");
+  EXPECT_EQ(
+      read("Let me see.\n\n<tool_call>{\"name\": \"find\", \"arguments\": {}}</tool_call>\n<tool_call>{\"name\": \"add\"}</tool_call>"),
+      "Let me see.|find{}|add{}");
   EXPECT_EQ(read("<tool_call>\n{\"name\": \"add\", \"arguments\": \"{\\\"x\\\": 1}\"}"), "|add{\"x\":1}");
 }
 
@@ -99,9 +101,9 @@ TEST(ToolCallFilter, ACallThatIsCutIsToldAsSuch) {
 }
 
 TEST(ToolCallFilter, WhatIsNoCallOfAKnownToolStays) {
-  for (const char* text : {"<tool_call>{\"name\": \"other\", \"arguments\": {}}</tool_call>", "{\"name\": \"other\"}", "<tool_call>{\"name\": \"find\"",
-                           "<tool_call>find</tool_call> it", "{\"name\": \"find\", \"parameters\": 7}", "{\"name\": 7}",
-                           "<tool_call>{\"name\": \"find\", \"arguments\": ", "a <tool_call> b"}) {
+  for (const char* text : {"<tool_call>{\"name\": \"other\", \"arguments\": {}}</tool_call>", "{\"name\": \"other\"}",
+                           "<tool_call>{\"name\": \"find\"", "<tool_call>find</tool_call> it", "{\"name\": \"find\", \"parameters\": 7}",
+                           "{\"name\": 7}", "<tool_call>{\"name\": \"find\", \"arguments\": ", "a <tool_call> b"}) {
     EXPECT_EQ(read(text), text);
   }
 }

@@ -23,11 +23,13 @@ bool is_name(const std::string& name) {
 
 Tool checked(Tool tool, const Fields& fields) {
   if (!is_name(tool.name)) {
-    throw bad_request(fmt::format("Invalid '{}': names have 1 to {} letters, digits, '_', '-' and '.'.", fields.full_name("name"), kLongestName),
-                      fields.full_name("name"), "invalid_value");
+    throw bad_request(
+        fmt::format("Invalid '{}': names have 1 to {} letters, digits, '_', '-' and '.'.", fields.full_name("name"), kLongestName),
+        fields.full_name("name"), "invalid_value");
   }
   if (!tool.parameters.is_object()) {
-    throw bad_request(fmt::format("Invalid schema for function '{}': it has to be an object.", tool.name), fields.full_name("parameters"), "invalid_function_parameters");
+    throw bad_request(fmt::format("Invalid schema for function '{}': it has to be an object.", tool.name), fields.full_name("parameters"),
+                      "invalid_function_parameters");
   }
   return tool;
 }
@@ -40,12 +42,14 @@ ordered_json schema_at(Fields& fields, const char* name) {
 void check_type(Fields& fields) {
   const std::string type = fields.text("type").value_or("function");
   if (type == "function") return;
-  throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'function'.", type.substr(0, 32)), fields.full_name("type"), "invalid_value");
+  throw bad_request(fmt::format("Invalid value: '{}'. Supported values are: 'function'.", type.substr(0, 32)), fields.full_name("type"),
+                    "invalid_value");
 }
 
 Tool openai_tool(Fields& fields) {
   fields.require("name");
-  Tool tool{*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "parameters"), fields.boolean("strict").value_or(false)};
+  Tool tool{*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "parameters"),
+            fields.boolean("strict").value_or(false)};
   fields.refuse_others();
   return checked(std::move(tool), fields);
 }
@@ -75,7 +79,8 @@ std::shared_ptr<ToolSet> set_of(Fields& fields, Dialect dialect, Tool (*read)(co
   if (!list) return nullptr;
   if (!list->is_array()) fields.wrong_type("tools", dialect == Dialect::anthropic ? "a valid list" : "an array of objects");
   if (list->empty()) return nullptr;
-  if (list->size() > kMostTools) throw bad_request(fmt::format("Invalid 'tools': at most {} tools are taken.", kMostTools), "tools", "array_above_max_length");
+  if (list->size() > kMostTools)
+    throw bad_request(fmt::format("Invalid 'tools': at most {} tools are taken.", kMostTools), "tools", "array_above_max_length");
   auto set = std::make_shared<ToolSet>();
   for (size_t i = 0; i < list->size(); ++i) {
     const std::string path = dialect == Dialect::anthropic ? fmt::format("tools.{}", i) : fmt::format("tools[{}]", i);
@@ -85,7 +90,8 @@ std::shared_ptr<ToolSet> set_of(Fields& fields, Dialect dialect, Tool (*read)(co
 }
 
 void choose(ToolSet& set, const std::string& name) {
-  if (!set.find(name)) throw bad_request(fmt::format("Tool choice '{}' not found in 'tools' parameter.", name.substr(0, 64)), "tool_choice", "invalid_value");
+  if (!set.find(name))
+    throw bad_request(fmt::format("Tool choice '{}' not found in 'tools' parameter.", name.substr(0, 64)), "tool_choice", "invalid_value");
   set.choice = ToolChoice::named;
   set.named = name;
   set.parallel = false;
@@ -98,8 +104,10 @@ Tool anthropic_tool(const json& value, const std::string& path, Dialect dialect)
   }
   fields.require("name");
   fields.require("input_schema");
-  Tool tool{*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "input_schema"), fields.boolean("strict").value_or(false)};
-  for (const char* harmless : {"cache_control", "input_examples", "eager_input_streaming", "defer_loading", "allowed_callers"}) fields.ignore(harmless);
+  Tool tool{*fields.text("name"), fields.text("description").value_or(""), schema_at(fields, "input_schema"),
+            fields.boolean("strict").value_or(false)};
+  for (const char* harmless : {"cache_control", "input_examples", "eager_input_streaming", "defer_loading", "allowed_callers"})
+    fields.ignore(harmless);
   fields.refuse_others();
   return checked(std::move(tool), fields);
 }
@@ -155,14 +163,16 @@ std::shared_ptr<const Grammar> ToolSet::grammar(const Model& model) const {
   for (size_t i = 0; i < tools.size(); ++i) {
     if (choice == ToolChoice::named && tools[i].name != named) continue;
     any += fmt::format("{}call{}", any.empty() ? "" : " | ", i);
-    rules += fmt::format("call{}: {} arguments{} \"}}\"\narguments{}: {}\n", i,
-                         quoted(fmt::format("{{\"name\": {}, \"{}\": ", quoted(tools[i].name), form.arguments)), i, i, arguments_rule(tools[i]));
+    rules +=
+        fmt::format("call{}: {} arguments{} \"}}\"\narguments{}: {}\n", i,
+                    quoted(fmt::format("{{\"name\": {}, \"{}\": ", quoted(tools[i].name), form.arguments)), i, i, arguments_rule(tools[i]));
   }
   const char* call = form.tagged ? "tagged: \"<tool_call>\\n\" any \"\\n</tool_call>\"\n" : "tagged: any\n";
   std::string start = "start: tagged\n";
   if (parallel && form.tagged) start = fmt::format("start: tagged (\"\\n\" tagged){{0,{}}}\n", kMostCalls - 1);
   else if (parallel) start = fmt::format("start: tagged | \"[\" tagged (\", \" tagged){{0,{}}} \"]\"\n", kMostCalls - 1);
-  return compiled(model, {GrammarSource::Kind::lark, start + call + "any: " + any + "\n" + rules}, "schema for function in 'tools'", "tools");
+  return compiled(model, {GrammarSource::Kind::lark, start + call + "any: " + any + "\n" + rules}, "schema for function in 'tools'",
+                  "tools");
 }
 
 namespace {
@@ -191,7 +201,8 @@ std::shared_ptr<const ToolSet> with_openai_choice(Fields& fields, const std::sha
   const bool parallel = fields.boolean("parallel_tool_calls").value_or(true);
   if (!set) {
     if (choice && *choice != "none" && *choice != "auto") {
-      throw bad_request("Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice", "invalid_value");
+      throw bad_request("Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice",
+                        "invalid_value");
     }
     return nullptr;
   }
@@ -202,7 +213,8 @@ std::shared_ptr<const ToolSet> with_openai_choice(Fields& fields, const std::sha
   else if (choice->is_object() && choice->value("type", json()) == "function") {
     choose(*set, chosen(*choice));
   } else {
-    throw bad_request("Invalid value for 'tool_choice': expected 'none', 'auto', 'required' or a function.", "tool_choice", "invalid_value");
+    throw bad_request("Invalid value for 'tool_choice': expected 'none', 'auto', 'required' or a function.", "tool_choice",
+                      "invalid_value");
   }
   return set;
 }
@@ -252,7 +264,8 @@ std::vector<ToolCall> tool_calls_of(const json& list, const std::string& path, D
     const json& arguments = function.require("arguments");
     const bool fits = dialect == Dialect::ollama ? arguments.is_object() : arguments.is_string();
     if (!fits) function.wrong_type("arguments", dialect == Dialect::ollama ? "an object" : "a string");
-    calls.push_back({call.text("id").value_or(""), *function.text("name"), arguments.is_string() ? arguments.get<std::string>() : arguments.dump()});
+    calls.push_back(
+        {call.text("id").value_or(""), *function.text("name"), arguments.is_string() ? arguments.get<std::string>() : arguments.dump()});
   }
   return calls;
 }

@@ -57,8 +57,11 @@ CallHead call_head(std::string_view text) {
   Reader reader(text);
   CallHead head;
   const bool complete = reader.expect("{") && reader.expect("\"name\"") && reader.expect(":") && reader.expect_name(head.name) &&
-                        reader.expect(",") && reader.expect_either("\"arguments\"", "\"parameters\"") && reader.expect(":") && reader.expect("{");
-  head.state = complete ? CallHead::State::complete : reader.ended() && text.size() < kLongestHead ? CallHead::State::unfinished : CallHead::State::other;
+                        reader.expect(",") && reader.expect_either("\"arguments\"", "\"parameters\"") && reader.expect(":") &&
+                        reader.expect("{");
+  head.state = complete                                       ? CallHead::State::complete
+               : reader.ended() && text.size() < kLongestHead ? CallHead::State::unfinished
+                                                              : CallHead::State::other;
   if (complete) head.arguments = reader.at() - 1;
   return head;
 }

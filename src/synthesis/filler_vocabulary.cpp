@@ -33,9 +33,7 @@ class Builder {
   void add_special(const char* text, TokenType type) { add(text, 0, type); }
   void add_byte(int byte) { add(fmt::format("<0x{:02X}>", byte), 0, kByte); }
   // Earlier ones are merged first.
-  void add_normal(std::string text) {
-    add(std::move(text), -static_cast<float>(made_.tokens.size()), kNormal);
-  }
+  void add_normal(std::string text) { add(std::move(text), -static_cast<float>(made_.tokens.size()), kNormal); }
 
  private:
   void add(std::string text, float score, TokenType type) {

@@ -11,9 +11,7 @@ class KeyList {
 
   void add(const std::string& name, files::GgufValue value) { keys_.push_back({name, std::move(value)}); }
   // Most keys carry the architecture before them.
-  void add_own(const std::string& name, files::GgufValue value) {
-    add(architecture_ + "." + name, std::move(value));
-  }
+  void add_own(const std::string& name, files::GgufValue value) { add(architecture_ + "." + name, std::move(value)); }
   void add_own_count(const std::string& name, int value) { add_own(name, static_cast<uint32_t>(value)); }
   std::vector<files::GgufKey> take() { return std::move(keys_); }
 
@@ -64,8 +62,7 @@ void add_tokenizer(int tokens, KeyList& keys) {
 
 }  // namespace
 
-std::vector<files::GgufKey> keys_of(const Shape& shape, const Quantization& quantization,
-                                    const std::string& name) {
+std::vector<files::GgufKey> keys_of(const Shape& shape, const Quantization& quantization, const std::string& name) {
   const bool gemma = shape.architecture == Architecture::gemma3;
   const std::string architecture = gemma ? "gemma3" : "llama";
   KeyList keys(architecture);

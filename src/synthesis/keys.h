@@ -10,7 +10,6 @@
 
 namespace fovea::synthesis {
 
-std::vector<files::GgufKey> keys_of(const Shape& shape, const Quantization& quantization,
-                                    const std::string& name);
+std::vector<files::GgufKey> keys_of(const Shape& shape, const Quantization& quantization, const std::string& name);
 
 }  // namespace fovea::synthesis

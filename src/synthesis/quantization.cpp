@@ -50,9 +50,7 @@ constexpr Quantization kQuantizations[] = {
     {"iq4_xs", 30, iq4_xs, {is_widely_shared, q5_k, iq4_xs}, {in_first_eighth, q5_k, iq4_xs}, iq4_xs},
 };
 
-bool divides_rows(NumberFormat format, const Matrix& matrix) {
-  return matrix.row_values % facts(format).block_values == 0;
-}
+bool divides_rows(NumberFormat format, const Matrix& matrix) { return matrix.row_values % facts(format).block_values == 0; }
 
 // For rows that are no whole number of blocks of 256.
 NumberFormat with_small_blocks(NumberFormat format) {

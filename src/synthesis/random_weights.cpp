@@ -122,8 +122,7 @@ uint64_t stream_of(uint64_t seed, std::string_view tensor) {
   return mix_bits(mix_bits(seed + kGolden) ^ hash);
 }
 
-void fill_weights(NumberFormat format, float deviation, uint64_t stream, uint64_t offset,
-                  std::span<std::byte> bytes) {
+void fill_weights(NumberFormat format, float deviation, uint64_t stream, uint64_t offset, std::span<std::byte> bytes) {
   assert(offset % sizeof(uint64_t) == 0 && bytes.size() % facts(format).block_bytes == 0 && deviation > 0);
   fill_random(stream, offset, bytes);
   switch (format) {

@@ -34,9 +34,8 @@ struct Plan {
 int checked(const char* option, int value, int least, int most, int fallback) {
   if (value == 0) return fallback;
   if (value >= least && value <= most) return value;
-  throw Error(
-      "is " + std::to_string(value) + ", expected " + std::to_string(least) + " to " + std::to_string(most),
-      option, "leave it out for the original's " + std::to_string(fallback));
+  throw Error("is " + std::to_string(value) + ", expected " + std::to_string(least) + " to " + std::to_string(most), option,
+              "leave it out for the original's " + std::to_string(fallback));
 }
 
 std::string model_name(const Shape& shape, const Shape& original, const SyntheticOptions& options) {
@@ -52,8 +51,7 @@ Plan plan_for(const SyntheticOptions& options) {
   const Quantization& quantization = quantization_named(options.quant);
   Plan plan{.shape = original, .name = {}, .tensors = {}, .header = {}};
   plan.shape.layers = checked("--layers", options.layers, 1, kMostLayers, original.layers);
-  plan.shape.vocabulary = checked("--vocabulary", options.vocabulary, FillerVocabulary::kLeastTokens,
-                                  kMostTokens, original.vocabulary);
+  plan.shape.vocabulary = checked("--vocabulary", options.vocabulary, FillerVocabulary::kLeastTokens, kMostTokens, original.vocabulary);
   plan.name = model_name(plan.shape, original, options);
   plan.tensors = tensors_of(plan.shape, quantization, options.pure);
   plan.header.keys = keys_of(plan.shape, quantization, plan.name);
@@ -94,8 +92,7 @@ class TensorWriter {
   void append(std::span<const std::byte> bytes) {
     file_.write(bytes);
     done_ += bytes.size();
-    if (progress_ && !progress_("writing weights", static_cast<int64_t>(done_),
-                                static_cast<int64_t>(file_.file_bytes()))) {
+    if (progress_ && !progress_("writing weights", static_cast<int64_t>(done_), static_cast<int64_t>(file_.file_bytes()))) {
       throw Stopped();
     }
   }
@@ -113,8 +110,7 @@ class TensorWriter {
   void write_weights(const files::GgufTensor& tensor) {
     const float deviation = 1 / std::sqrt(static_cast<float>(tensor.shape.back()));
     const uint64_t stream = stream_of(seed_, tensor.name), size = files::bytes_of(tensor);
-    const size_t eight_blocks =
-        8 * facts(tensor.format).block_bytes;  // so that pieces begin on multiples of 8
+    const size_t eight_blocks = 8 * facts(tensor.format).block_bytes;  // so that pieces begin on multiples of 8
     const size_t piece_bytes = kPieceBytes / eight_blocks * eight_blocks;
     for (uint64_t begin = 0; begin < size; begin += kPieces * piece_bytes) {
       const size_t bytes = static_cast<size_t>(std::min<uint64_t>(kPieces * piece_bytes, size - begin));
@@ -136,16 +132,13 @@ class TensorWriter {
   uint64_t done_ = 0;
 };
 
-int threads_for(const SyntheticOptions& options) {
-  return checked("--threads", options.threads, 1, kMostThreads, usable_processors());
-}
+int threads_for(const SyntheticOptions& options) { return checked("--threads", options.threads, 1, kMostThreads, usable_processors()); }
 
 }  // namespace
 
 std::vector<SyntheticShape> synthetic_shapes() {
   std::vector<SyntheticShape> all;
-  for (const Shape& shape : shapes())
-    all.push_back({shape.name, shape.alias, shape.layers, shape.vocabulary});
+  for (const Shape& shape : shapes()) all.push_back({shape.name, shape.alias, shape.layers, shape.vocabulary});
   return all;
 }
 
@@ -155,12 +148,9 @@ std::vector<std::string_view> synthetic_quants() {
   return names;
 }
 
-SyntheticModel describe_synthetic_model(const SyntheticOptions& options) {
-  return description_of(plan_for(options));
-}
+SyntheticModel describe_synthetic_model(const SyntheticOptions& options) { return description_of(plan_for(options)); }
 
-SyntheticModel write_synthetic_model(const SyntheticOptions& options, const std::string& path,
-                                     const Progress& progress) {
+SyntheticModel write_synthetic_model(const SyntheticOptions& options, const std::string& path, const Progress& progress) {
   const Plan plan = plan_for(options);
   const int threads = threads_for(options);
   files::GgufWriter file(path, plan.header);

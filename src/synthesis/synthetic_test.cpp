@@ -13,11 +13,11 @@
 #include "base/half.h"
 #include "files/gguf.h"
 #include "fovea/error.h"
+#include "support/temporary_folder.h"
 #include "synthesis/filler_vocabulary.h"
 #include "synthesis/quantization.h"
 #include "synthesis/random_weights.h"
 #include "synthesis/shape.h"
-#include "support/temporary_folder.h"
 #include "synthesis/tensor_list.h"
 
 namespace fovea::synthesis {
@@ -125,8 +125,7 @@ TEST(Synthetic, AShallowModelHasTheFirstLayersOfADeepOne) {
   for (const auto& [name, tensor] : few.tensors.all()) {
     const files::Tensor* same = many.tensors.find(name);
     ASSERT_TRUE(same) << name;
-    EXPECT_TRUE(std::equal(tensor.bytes.begin(), tensor.bytes.end(), same->bytes.begin(), same->bytes.end()))
-        << name;
+    EXPECT_TRUE(std::equal(tensor.bytes.begin(), tensor.bytes.end(), same->bytes.begin(), same->bytes.end())) << name;
   }
 }
 
@@ -206,8 +205,7 @@ Shape with_layers(const char* name, int layers) {
 
 TEST(Quantization, MixtureSpendsMoreOnTheFirstAndTheLastEighthAndEveryThirdBetween) {
   const Shape shape = with_layers("gemma3-4b", 16);
-  const std::string expected =
-      "q6_k q6_k q4_k q4_k q6_k q4_k q4_k q6_k q4_k q4_k q6_k q4_k q4_k q6_k q6_k q6_k";
+  const std::string expected = "q6_k q6_k q4_k q4_k q6_k q4_k q4_k q6_k q4_k q4_k q6_k q4_k q4_k q6_k q6_k q6_k";
   EXPECT_EQ(formats(shape, "q4_k_m", "attn_v"), expected);
   EXPECT_EQ(formats(shape, "q4_k_m", "ffn_down"), expected);
   EXPECT_EQ(formats(with_layers("gemma3-4b", 1), "q4_k_m", "token_embd"), "q6_k");
@@ -280,14 +278,9 @@ TEST(RandomWeights, HaveMeanZeroAndTheDeviationAskedFor) {
   constexpr float kDeviation = 0.02f;
   constexpr int kValues = 1 << 16;
   const auto plain = weights(NumberFormat::f32, kDeviation, kValues);
-  expect_moments(
-      moments(kValues, [&](int i) { return double{reinterpret_cast<const float*>(plain.data())[i]}; }),
-      kDeviation);
+  expect_moments(moments(kValues, [&](int i) { return double{reinterpret_cast<const float*>(plain.data())[i]}; }), kDeviation);
   const auto halves = weights(NumberFormat::f16, kDeviation, kValues);
-  expect_moments(moments(kValues,
-                         [&](int i) {
-                           return double{float_from_f16(reinterpret_cast<const uint16_t*>(halves.data())[i])};
-                         }),
+  expect_moments(moments(kValues, [&](int i) { return double{float_from_f16(reinterpret_cast<const uint16_t*>(halves.data())[i])}; }),
                  kDeviation);
   const auto blocks = weights(NumberFormat::q4_k, kDeviation, kValues / 256);
   const auto* p = reinterpret_cast<const uint8_t*>(blocks.data());
@@ -295,8 +288,7 @@ TEST(RandomWeights, HaveMeanZeroAndTheDeviationAskedFor) {
 }
 
 TEST(RandomWeights, DoNotDependOnHowATensorIsCut) {
-  for (const NumberFormat format :
-       {NumberFormat::f16, NumberFormat::q8_0, NumberFormat::q6_k, NumberFormat::q3_k}) {
+  for (const NumberFormat format : {NumberFormat::f16, NumberFormat::q8_0, NumberFormat::q6_k, NumberFormat::q3_k}) {
     const auto whole = weights(format, 0.1f, 40);
     const size_t cut = 8 * facts(format).block_bytes;
     std::vector<std::byte> rest(whole.size() - cut);

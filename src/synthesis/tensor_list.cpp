@@ -10,22 +10,18 @@ namespace {
 
 class TensorList {
  public:
-  TensorList(const Shape& shape, const Quantization& quantization, bool pure)
-      : shape_(shape), quantization_(quantization), pure_(pure) {}
+  TensorList(const Shape& shape, const Quantization& quantization, bool pure) : shape_(shape), quantization_(quantization), pure_(pure) {}
 
   std::vector<PlannedTensor> take() { return std::move(tensors_); }
 
   void add_outside_layers() {
     add_norm("output_norm.weight", shape_.hidden);
-    add_matrix("token_embd.weight", {.role = Role::embedding, .makes_logits = shape_.tied_head},
-               shape_.vocabulary, shape_.hidden);
+    add_matrix("token_embd.weight", {.role = Role::embedding, .makes_logits = shape_.tied_head}, shape_.vocabulary, shape_.hidden);
     if (!shape_.tied_head) {
-      add_matrix("output.weight", {.role = Role::head, .makes_logits = true}, shape_.vocabulary,
-                 shape_.hidden);
+      add_matrix("output.weight", {.role = Role::head, .makes_logits = true}, shape_.vocabulary, shape_.hidden);
     }
     if (shape_.architecture == Architecture::llama && shape_.rope_factor != 1) {
-      tensors_.push_back(
-          {{"rope_freqs.weight", NumberFormat::f32, {shape_.head_dim / 2}}, Content::rope_divisors});
+      tensors_.push_back({{"rope_freqs.weight", NumberFormat::f32, {shape_.head_dim / 2}}, Content::rope_divisors});
     }
   }
 
@@ -53,16 +49,13 @@ class TensorList {
   }
 
  private:
-  void add_norm(std::string name, int values) {
-    tensors_.push_back({{std::move(name), NumberFormat::f32, {values}}, Content::norm});
-  }
+  void add_norm(std::string name, int values) { tensors_.push_back({{std::move(name), NumberFormat::f32, {values}}, Content::norm}); }
 
   void add_matrix(std::string name, Matrix matrix, int rows, int row_values) {
     matrix.layers = shape_.layers;
     matrix.queries_per_kv = shape_.q_heads / shape_.kv_heads;
     matrix.row_values = row_values;
-    tensors_.push_back(
-        {{std::move(name), format_of(quantization_, matrix, pure_), {rows, row_values}}, Content::weights});
+    tensors_.push_back({{std::move(name), format_of(quantization_, matrix, pure_), {rows, row_values}}, Content::weights});
   }
 
   const Shape& shape_;

@@ -59,10 +59,10 @@ ToolCallForm form_of(const std::string& source, bool knows_tools) {
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(std::string source, std::string bos_token, std::string eos_token,
-                           std::string where) {
+ChatTemplate::ChatTemplate(std::string source, std::string bos_token, std::string eos_token, std::string where) {
   const bool knows_tools = source.find("tools") != std::string::npos;
-  state_.reset(new State{LibraryTemplate(source, where), std::move(bos_token), std::move(eos_token), knows_tools, form_of(source, knows_tools)});
+  state_.reset(
+      new State{LibraryTemplate(source, where), std::move(bos_token), std::move(eos_token), knows_tools, form_of(source, knows_tools)});
 }
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;

@@ -19,11 +19,8 @@ TEST(ChatTemplate, RendersWhatJinjaInPythonRenders) {
   ASSERT_GT(data["cases"].size(), 60u);
   for (const auto& entry : data["cases"]) {
     const std::string name = entry["template"];
-    const ChatTemplate chat(test_file("templates/" + name + ".jinja"), data["bos_token"], data["eos_token"],
-                            name);
-    const auto render = [&] {
-      return chat.render(messages_of(entry["messages"]), entry["add_generation_prompt"]);
-    };
+    const ChatTemplate chat(test_file("templates/" + name + ".jinja"), data["bos_token"], data["eos_token"], name);
+    const auto render = [&] { return chat.render(messages_of(entry["messages"]), entry["add_generation_prompt"]); };
     if (entry.contains("expected")) {
       EXPECT_EQ(render(), entry["expected"].get<std::string>()) << name << " " << entry["messages"];
       continue;
@@ -54,15 +51,16 @@ TEST(ChatTemplate, AMessageIsTextWhateverItHolds) {
   EXPECT_EQ(chat.render({{"user", hostile}}, false), "user:" + hostile + ";");
 }
 
-constexpr const char* kTools =
-    R"([{"type":"function","function":{"name":"find","description":"","parameters":{"type":"object"}}}])";
+constexpr const char* kTools = R"([{"type":"function","function":{"name":"find","description":"","parameters":{"type":"object"}}}])";
 
 TEST(ChatTemplate, OneThatKnowsOfToolsGetsThemAndTheirCalls) {
   const ChatTemplate chat(
       "{% for t in tools %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}{{ m.role }}:{{ m.content }}"
-      "{% for c in m.tool_calls %}<{{ c.function.name }} {{ c.function.arguments.q }} {{ c.id }}>{% endfor %}{{ m.tool_call_id }};{% endfor %}",
+      "{% for c in m.tool_calls %}<{{ c.function.name }} {{ c.function.arguments.q }} {{ c.id }}>{% endfor %}{{ m.tool_call_id }};{% "
+      "endfor %}",
       "", "", "x");
-  const std::vector<ChatTurn> turns = {{"user", "a"}, {"assistant", "", {{"c1", "find", R"({"q": [1]})"}}}, {"tool", "r", {}, "c1", "find"}};
+  const std::vector<ChatTurn> turns = {
+      {"user", "a"}, {"assistant", "", {{"c1", "find", R"({"q": [1]})"}}}, {"tool", "r", {}, "c1", "find"}};
   EXPECT_EQ(chat.render(turns, false, kTools), "[find]user:a;assistant:<find [1] c1>;tool:rc1;");
   EXPECT_EQ(chat.render({{"user", "a"}}, false), "user:a;");
 }

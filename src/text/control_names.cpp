@@ -65,8 +65,7 @@ std::vector<int32_t> end_tokens_among(const TokenTable& tokens, const std::vecto
   const bool is_harmony = has_control(tokens, kinds, "<|return|>") && has_control(tokens, kinds, "<|call|>");
   std::vector<int32_t> ends;
   for (const std::string_view text : kEnds) {
-    if (has_control(tokens, kinds, text) && !(is_harmony && text == "<|end|>"))
-      ends.push_back(*tokens.find(text));
+    if (has_control(tokens, kinds, text) && !(is_harmony && text == "<|end|>")) ends.push_back(*tokens.find(text));
   }
   std::sort(ends.begin(), ends.end());
   return ends;

@@ -33,11 +33,9 @@ LibraryTokenizer LibraryTokenizer::from_merges(const Vocabulary& vocabulary) {
   const std::vector<FoveaSpan> tokens = spans(vocabulary.tokens), merges = spans(vocabulary.merges);
   const std::vector<FoveaSpan> splits = spans(pre_tokenizer.splits);
   OwnedText error;
-  FoveaTokenizer* const handle =
-      fovea_tokenizer_from_merges(tokens.data(), tokens.size(), merges.data(), merges.size(), splits.data(),
-                                  splits.size(), pre_tokenizer.whole_words, &error.text);
-  if (!handle)
-    throw Error("the vocabulary cannot be used: " + error.copy(), vocabulary.source, kBrokenTokenizer);
+  FoveaTokenizer* const handle = fovea_tokenizer_from_merges(tokens.data(), tokens.size(), merges.data(), merges.size(), splits.data(),
+                                                             splits.size(), pre_tokenizer.whole_words, &error.text);
+  if (!handle) throw Error("the vocabulary cannot be used: " + error.copy(), vocabulary.source, kBrokenTokenizer);
   return {handle, vocabulary.source};
 }
 
@@ -48,8 +46,7 @@ LibraryTokenizer LibraryTokenizer::from_json(std::string_view tokenizer_json, co
   return {handle, source};
 }
 
-void LibraryTokenizer::encode(std::string_view text, bool add_special, bool parse_special,
-                              std::vector<int32_t>& ids) const {
+void LibraryTokenizer::encode(std::string_view text, bool add_special, bool parse_special, std::vector<int32_t>& ids) const {
   OwnedIds encoded;
   OwnedText error;
   if (!fovea_tokenizer_encode(get(), span(text), add_special, parse_special, &encoded.ids, &error.text)) {
@@ -58,8 +55,7 @@ void LibraryTokenizer::encode(std::string_view text, bool add_special, bool pars
   ids.insert(ids.end(), encoded.ids.data, encoded.ids.data + encoded.ids.size);
 }
 
-LibraryTemplate::LibraryTemplate(std::string_view template_source, const std::string& source)
-    : source_(source) {
+LibraryTemplate::LibraryTemplate(std::string_view template_source, const std::string& source) : source_(source) {
   OwnedText error;
   handle_.reset(fovea_template_new(span(template_source), &error.text));
   if (!handle_) {

@@ -31,8 +31,7 @@ class LibraryTokenizer {
   struct Free {
     void operator()(FoveaTokenizer* handle) const { fovea_tokenizer_free(handle); }
   };
-  LibraryTokenizer(FoveaTokenizer* handle, std::string source)
-      : handle_(handle), source_(std::move(source)) {}
+  LibraryTokenizer(FoveaTokenizer* handle, std::string source) : handle_(handle), source_(std::move(source)) {}
 
   std::unique_ptr<FoveaTokenizer, Free> handle_;
   std::string source_;

@@ -7,8 +7,7 @@
 namespace fovea::text {
 namespace {
 
-constexpr std::string_view kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kGpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kOneDigit = R"(\p{N})";
 constexpr std::string_view kLlama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -32,16 +31,12 @@ struct Family {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> all = {
-      {{"gpt-2", "a.x-4.0", "exaone4", "gigachat", "granite-docling", "jais", "mellum", "mpt", "olmo",
-        "phi-2", "trillion"},
+      {{"gpt-2", "a.x-4.0", "exaone4", "gigachat", "granite-docling", "jais", "mellum", "mpt", "olmo", "phi-2", "trillion"},
        {{kGpt2}, false, false}},
-      {{"smollm", "codeshell", "command-r", "exaone", "mellum2", "minerva-7b", "refact", "starcoder"},
-       {{kOneDigit, kGpt2}, false, false}},
-      {{"llama-bpe", "falcon-h1", "falcon3", "lfm2", "llama-v3", "llama3", "midm-2.0", "pixtral"},
-       {{kLlama3}, true, true}},
+      {{"smollm", "codeshell", "command-r", "exaone", "mellum2", "minerva-7b", "refact", "starcoder"}, {{kOneDigit, kGpt2}, false, false}},
+      {{"llama-bpe", "falcon-h1", "falcon3", "lfm2", "llama-v3", "llama3", "midm-2.0", "pixtral"}, {{kLlama3}, true, true}},
       {{"dbrx", "chatglm-bpe", "glm4", "smaug-bpe"}, {{kLlama3}, false, false}},
-      {{"qwen2", "deepseek-r1-qwen", "f2llmv2", "grok-2", "hunyuan", "kormo", "megrez", "solar-open",
-        "stablelm2"},
+      {{"qwen2", "deepseek-r1-qwen", "f2llmv2", "grok-2", "hunyuan", "kormo", "megrez", "solar-open", "stablelm2"},
        {{kQwen2}, false, false}},
       {{"gpt-4o", "llama4", "kanana2"}, {{kO200k}, false, false}},
       {{"tekken"}, {{kTekken}, true, true}},
@@ -72,11 +67,9 @@ std::string_view pre_tokenizer_name(const std::vector<std::string>& splits, bool
 
 PreTokenizer pre_tokenizer_named(std::string_view name, const std::string& source) {
   for (const Family& family : families()) {
-    if (std::find(family.names.begin(), family.names.end(), name) != family.names.end())
-      return family.pre_tokenizer;
+    if (std::find(family.names.begin(), family.names.end(), name) != family.names.end()) return family.pre_tokenizer;
   }
-  throw Error("pre-tokenizer \"" + std::string(name) + "\" is not known", source,
-              "known are " + known_names());
+  throw Error("pre-tokenizer \"" + std::string(name) + "\" is not known", source, "known are " + known_names());
 }
 
 }  // namespace fovea::text

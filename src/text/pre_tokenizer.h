@@ -8,10 +8,9 @@
 namespace fovea::text {
 
 struct PreTokenizer {
-  std::vector<std::string_view>
-      splits;        // regular expressions, each cutting the pieces that the one before left
-  bool whole_words;  // a piece that is a token is taken as it is, without merging
-  bool adds_bos;     // what a file means that does not say whether to put BOS first
+  std::vector<std::string_view> splits;  // regular expressions, each cutting the pieces that the one before left
+  bool whole_words;                      // a piece that is a token is taken as it is, without merging
+  bool adds_bos;                         // what a file means that does not say whether to put BOS first
 };
 
 // errors  throws Error for a name that is not known, listing those that are

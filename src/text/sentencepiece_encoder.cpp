@@ -49,9 +49,8 @@ std::array<int32_t, 256> find_byte_tokens(const TokenTable& tokens, const Vocabu
   for (int byte = 0; byte < 256; ++byte) {
     const auto id = tokens.find(byte_token_text(static_cast<uint8_t>(byte)));
     if (!id && !vocabulary.unknown) {
-      throw Error(
-          "there is no token " + byte_token_text(static_cast<uint8_t>(byte)) + " and no unknown token",
-          vocabulary.source, "a SentencePiece vocabulary needs one or the other");
+      throw Error("there is no token " + byte_token_text(static_cast<uint8_t>(byte)) + " and no unknown token", vocabulary.source,
+                  "a SentencePiece vocabulary needs one or the other");
     }
     found[static_cast<size_t>(byte)] = id ? *id : *vocabulary.unknown;
   }
@@ -72,9 +71,7 @@ struct SentencePieceEncoder::Workspace {
     int left, right;
     size_t size;  // of both when proposed; differs once either was merged elsewhere
   };
-  static bool later(const Merge& a, const Merge& b) {
-    return a.score != b.score ? a.score < b.score : a.left > b.left;
-  }
+  static bool later(const Merge& a, const Merge& b) { return a.score != b.score ? a.score < b.score : a.left > b.left; }
 
   std::string_view segment;
   std::vector<Symbol> symbols;
@@ -99,9 +96,7 @@ SentencePieceEncoder::SentencePieceEncoder(const TokenTable& tokens, const Vocab
   }
 }
 
-bool SentencePieceEncoder::may_be_joined(uint32_t left, uint32_t right) const {
-  return pairs_->test(pair_index(left, right, kPairBits));
-}
+bool SentencePieceEncoder::may_be_joined(uint32_t left, uint32_t right) const { return pairs_->test(pair_index(left, right, kPairBits)); }
 
 void SentencePieceEncoder::encode(std::string_view text, bool after_token, std::vector<int32_t>& ids) const {
   const std::string visible = with_visible_spaces(text, add_space_prefix_ && after_token);
@@ -120,8 +115,7 @@ void SentencePieceEncoder::encode(std::string_view text, bool after_token, std::
   if (begin < rest.size()) encode_segment(rest.substr(begin), work, ids);
 }
 
-void SentencePieceEncoder::encode_segment(std::string_view segment, Workspace& work,
-                                          std::vector<int32_t>& ids) const {
+void SentencePieceEncoder::encode_segment(std::string_view segment, Workspace& work, std::vector<int32_t>& ids) const {
   work.segment = segment;
   work.symbols.clear();
   work.merges.clear();

@@ -40,8 +40,7 @@ Ids encode(const Vocabulary& vocabulary, std::string_view text, bool after_token
 // is left.
 Ids merge_naively(const Vocabulary& vocabulary, const std::string& text) {
   std::map<std::string, int32_t> ids;
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id)
-    ids[vocabulary.tokens[id]] = static_cast<int32_t>(id);
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) ids[vocabulary.tokens[id]] = static_cast<int32_t>(id);
   std::vector<std::string> symbols;
   for (const char c : text) symbols.push_back(std::string(1, c));
   while (true) {
@@ -72,9 +71,7 @@ TEST(SentencePieceEncoder, OfEqualScoresTheLeftmostMergesFirst) {
   EXPECT_EQ(encode(vocabulary, "aaa"), (Ids{257, 256}));
 }
 
-TEST(SentencePieceEncoder, MissingCharactersBecomeTheirBytes) {
-  EXPECT_EQ(encode(with_bytes({{"a", -1}}), "aé"), (Ids{256, 0xC3, 0xA9}));
-}
+TEST(SentencePieceEncoder, MissingCharactersBecomeTheirBytes) { EXPECT_EQ(encode(with_bytes({{"a", -1}}), "aé"), (Ids{256, 0xC3, 0xA9})); }
 
 TEST(SentencePieceEncoder, WithoutByteTokensMissingCharactersAreUnknown) {
   Vocabulary vocabulary;
@@ -105,8 +102,7 @@ TEST(SentencePieceEncoder, MergesLikeTheNaiveAlgorithm) {
     for (int i = 0; i < 12; ++i) {
       std::string token;
       for (unsigned n = 2 + random() % 3; n > 0; --n) token += static_cast<char>('a' + random() % 4);
-      const bool is_new =
-          std::none_of(scored.begin(), scored.end(), [&](const auto& s) { return s.first == token; });
+      const bool is_new = std::none_of(scored.begin(), scored.end(), [&](const auto& s) { return s.first == token; });
       if (is_new) scored.push_back({token, -static_cast<float>(random() % 6)});
     }
     const Vocabulary vocabulary = with_bytes(scored);

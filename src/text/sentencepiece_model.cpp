@@ -10,9 +10,7 @@
 namespace fovea::text {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what, const std::string& source, const std::string& mend) {
-  throw Error(what, source, mend);
-}
+[[noreturn]] void refuse(const std::string& what, const std::string& source, const std::string& mend) { throw Error(what, source, mend); }
 
 // The fields of one protocol buffer message, in order.
 class Message {
@@ -106,9 +104,7 @@ void read_piece(std::string_view bytes, Vocabulary& vocabulary) {
     refuse("token " + std::to_string(vocabulary.tokens.size()) + " is not UTF-8", vocabulary.source, "");
   }
   if (type < 1 || type > 6) {
-    refuse(
-        "token " + std::to_string(vocabulary.tokens.size()) + " is of unknown type " + std::to_string(type),
-        vocabulary.source, "");
+    refuse("token " + std::to_string(vocabulary.tokens.size()) + " is of unknown type " + std::to_string(type), vocabulary.source, "");
   }
   const TokenKind kind = static_cast<TokenKind>(type - 1);
   // These are searched in the text as it is, before its spaces are made visible.

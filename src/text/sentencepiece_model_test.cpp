@@ -16,9 +16,7 @@ using Ids = std::vector<int32_t>;
 std::string model_file() { return test_file("sentencepiece_model/tokenizer.model"); }
 
 // A field of a protocol buffer, with a number below 16: a value below 128, or fewer than 128 bytes.
-std::string field(int number, int value) {
-  return {static_cast<char>(number << 3), static_cast<char>(value)};
-}
+std::string field(int number, int value) { return {static_cast<char>(number << 3), static_cast<char>(value)}; }
 std::string field(int number, const std::string& bytes) {
   return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
 }
@@ -38,8 +36,7 @@ const std::string kBpe = field(2, field(3, 2));
 const std::string kAsIs = field(3, field(4, 0));  // spaces are kept
 
 TEST(SentencePieceModel, GivesThePackagesIds) {
-  const Tokenizer tokenizer = Tokenizer::from_sentencepiece(
-      model_file(), test_file("sentencepiece_model/tokenizer_config.json"), "x");
+  const Tokenizer tokenizer = Tokenizer::from_sentencepiece(model_file(), test_file("sentencepiece_model/tokenizer_config.json"), "x");
   const nlohmann::json expected = test_json("sentencepiece_model/expected.json");
   ASSERT_GT(expected["cases"].size(), 100u);
   for (const auto& entry : expected["cases"]) {
@@ -55,9 +52,7 @@ TEST(SentencePieceModel, GivesThePackagesIds) {
 
 TEST(SentencePieceModel, ThePrefixSpaceComesOnceAndNotBeforeAControlToken) {
   const Tokenizer tokenizer = Tokenizer::from_sentencepiece(model_file(), "", "x");
-  const auto encode = [&](const char* text) {
-    return tokenizer.encode(text, {.add_bos = false, .parse_special = true});
-  };
+  const auto encode = [&](const char* text) { return tokenizer.encode(text, {.add_bos = false, .parse_special = true}); };
   const Ids first = encode("a"), control = encode("</s>a");
   EXPECT_EQ(tokenizer.decode(first, false), "a");
   EXPECT_EQ(control.front(), tokenizer.id_of("</s>"));
@@ -75,9 +70,7 @@ TEST(SentencePieceModel, TheSmallestOneIsRead) {
 TEST(SentencePieceModel, WhatThisEngineDoesNotDoIsRefused) {
   EXPECT_NE(refusal(kPiece + kAsIs).find("BPE"), std::string::npos);  // unigram, the default
   EXPECT_NE(refusal(kPiece + kBpe).find("normalizes"), std::string::npos);
-  EXPECT_NE(
-      refusal(kPiece + kBpe + field(3, field(2, std::string("rules")) + field(4, 0))).find("normalizes"),
-      std::string::npos);
+  EXPECT_NE(refusal(kPiece + kBpe + field(3, field(2, std::string("rules")) + field(4, 0))).find("normalizes"), std::string::npos);
   EXPECT_NE(refusal(kBpe + kAsIs).find("no tokens"), std::string::npos);
   EXPECT_NE(refusal(field(1, field(1, std::string("\xFF"))) + kBpe + kAsIs).find("UTF-8"), std::string::npos);
   EXPECT_NE(refusal(field(1, field(3, 9)) + kBpe + kAsIs).find("type 9"), std::string::npos);

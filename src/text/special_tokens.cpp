@@ -5,9 +5,7 @@
 namespace fovea::text {
 namespace {
 
-bool is_special(TokenKind kind) {
-  return kind == TokenKind::control || kind == TokenKind::unknown || kind == TokenKind::user_defined;
-}
+bool is_special(TokenKind kind) { return kind == TokenKind::control || kind == TokenKind::unknown || kind == TokenKind::user_defined; }
 
 size_t beginning(std::string_view text) {  // at the end of the text the second byte counts as zero
   const size_t second = text.size() > 1 ? static_cast<uint8_t>(text[1]) : 0;
@@ -31,12 +29,10 @@ std::vector<TextPiece> with_plain_text_between(std::string_view text, const std:
 
 }  // namespace
 
-SpecialTokens::SpecialTokens(const TokenTable& tokens, std::vector<TokenKind> kinds)
-    : tokens_(&tokens), kinds_(std::move(kinds)) {
+SpecialTokens::SpecialTokens(const TokenTable& tokens, std::vector<TokenKind> kinds) : tokens_(&tokens), kinds_(std::move(kinds)) {
   std::vector<std::string_view> texts;
   for (int32_t id = 0; id < tokens.size(); ++id) {
-    if (is_special(kinds_[static_cast<size_t>(id)]) && !tokens.text(id).empty())
-      texts.push_back(tokens.text(id));
+    if (is_special(kinds_[static_cast<size_t>(id)]) && !tokens.text(id).empty()) texts.push_back(tokens.text(id));
   }
   for (const std::string_view text : texts) sizes_.push_back(text.size());
   std::sort(sizes_.begin(), sizes_.end(), std::greater<>());
@@ -49,8 +45,7 @@ SpecialTokens::SpecialTokens(const TokenTable& tokens, std::vector<TokenKind> ki
     if (text.size() > 1) {
       beginnings_.set(beginning(text));
     } else {
-      for (size_t second = 0; second < 256; ++second)
-        beginnings_.set(static_cast<uint8_t>(text[0]) * 256u + second);
+      for (size_t second = 0; second < 256; ++second) beginnings_.set(static_cast<uint8_t>(text[0]) * 256u + second);
     }
   }
 }
@@ -88,8 +83,7 @@ std::vector<TextPiece> SpecialTokens::split(std::string_view text, bool parse_sp
       found.push_back({text.substr(at, size), *id});
     }
   }
-  std::sort(found.begin(), found.end(),
-            [](const TextPiece& a, const TextPiece& b) { return a.text.data() < b.text.data(); });
+  std::sort(found.begin(), found.end(), [](const TextPiece& a, const TextPiece& b) { return a.text.data() < b.text.data(); });
   return with_plain_text_between(text, found);
 }
 

@@ -6,9 +6,7 @@
 namespace fovea::text {
 
 StreamingDetokenizer::StreamingDetokenizer(const Tokenizer& tokenizer, bool show_special, TextStart start)
-    : tokenizer_(&tokenizer),
-      show_special_(show_special),
-      drop_space_(start == TextStart::beginning && tokenizer.has_space_prefix()) {}
+    : tokenizer_(&tokenizer), show_special_(show_special), drop_space_(start == TextStart::beginning && tokenizer.has_space_prefix()) {}
 
 std::string StreamingDetokenizer::push(int32_t id) {
   std::string bytes = tokenizer_->token_bytes(id, show_special_);

@@ -19,12 +19,10 @@ enum class TextStart : uint8_t { beginning, continuation };
 // threads  one at a time
 class StreamingDetokenizer {
  public:
-  explicit StreamingDetokenizer(const Tokenizer& tokenizer, bool show_special = false,
-                                TextStart start = TextStart::beginning);
+  explicit StreamingDetokenizer(const Tokenizer& tokenizer, bool show_special = false, TextStart start = TextStart::beginning);
 
-  std::string push(
-      int32_t id);       // text that is complete now, maybe empty; throws Error for an id that does not exist
-  std::string finish();  // what was held back, an incomplete code point as U+FFFD
+  std::string push(int32_t id);  // text that is complete now, maybe empty; throws Error for an id that does not exist
+  std::string finish();          // what was held back, an incomplete code point as U+FFFD
 
  private:
   const Tokenizer* tokenizer_;

@@ -18,8 +18,7 @@ using Ids = std::vector<int32_t>;
 Tokenizer bytes_and_words(bool space_prefix) {
   Vocabulary vocabulary;
   vocabulary.model = "llama";
-  for (int byte = 0; byte < 256; ++byte)
-    vocabulary.tokens.push_back(byte_token_text(static_cast<uint8_t>(byte)));
+  for (int byte = 0; byte < 256; ++byte) vocabulary.tokens.push_back(byte_token_text(static_cast<uint8_t>(byte)));
   vocabulary.kinds.resize(256, TokenKind::byte);
   vocabulary.tokens.insert(vocabulary.tokens.end(), {"\u2581", "é", "\u2581a", "<s>"});
   vocabulary.kinds.resize(259, TokenKind::normal);
@@ -50,8 +49,7 @@ TEST(StreamingDetokenizer, PiecesTogetherAreTheWholeAndEachIsUtf8) {
       const bool show_special = random() % 2;
       Ids ids(random() % 12);
       for (int32_t& id : ids) {  // mostly beginnings and middles of code points
-        id = random() % 3 ? static_cast<int32_t>(0x80 + random() % 0x80)
-                          : static_cast<int32_t>(random() % 260);
+        id = random() % 3 ? static_cast<int32_t>(0x80 + random() % 0x80) : static_cast<int32_t>(random() % 260);
       }
       StreamingDetokenizer stream(tokenizer, show_special);
       std::string all, bytes;

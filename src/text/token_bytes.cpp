@@ -9,9 +9,7 @@ namespace {
 
 // GPT-2's alphabet keeps the bytes that print (in Latin-1) as they are and gives the others, in order, the
 // characters from U+0100 on: 68 of them.
-bool prints(int byte) {
-  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || (byte >= 0xAE && byte <= 0xFF);
-}
+bool prints(int byte) { return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || (byte >= 0xAE && byte <= 0xFF); }
 
 constexpr int kAlphabetEnd = 0x100 + 68;
 
@@ -28,8 +26,7 @@ std::optional<char> byte_of(std::string_view character) {
   static const std::array<int, kAlphabetEnd> alphabet = make_alphabet();
   if (character.size() > 2) return std::nullopt;
   const uint8_t lead = static_cast<uint8_t>(character[0]);
-  const size_t code_point =
-      character.size() == 1 ? lead : (lead & 0x1Fu) << 6 | (static_cast<uint8_t>(character[1]) & 0x3Fu);
+  const size_t code_point = character.size() == 1 ? lead : (lead & 0x1Fu) << 6 | (static_cast<uint8_t>(character[1]) & 0x3Fu);
   if (code_point >= alphabet.size() || alphabet[code_point] < 0) return std::nullopt;
   return static_cast<char>(alphabet[code_point]);
 }

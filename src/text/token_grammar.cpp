@@ -32,7 +32,8 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) {
   const std::vector<uint32_t> ends(tokenizer.end_tokens().begin(), tokenizer.end_tokens().end());
   OwnedText error;
   handle_.reset(fovea_grammar_vocabulary_new(spans.data(), is_control.get(), spans.size(), ends.data(), ends.size(), &error.text));
-  if (!handle_) throw Error("grammars cannot be used with this vocabulary: " + error.copy(), "tokenizer", "use a model that ends its texts");
+  if (!handle_)
+    throw Error("grammars cannot be used with this vocabulary: " + error.copy(), "tokenizer", "use a model that ends its texts");
 }
 
 TokenGrammar::TokenGrammar(const GrammarVocabulary& vocabulary, GrammarKind kind, std::string_view source) {

@@ -45,8 +45,8 @@ class TokenGrammar {
 
   // Bit i % 32 of word i / 32: token i may come next; where the text is complete, only tokens that end it.
   void mask(std::span<uint32_t> words);
-  bool accept(int32_t token);   // false: it is not allowed, and nothing changes
-  bool is_complete() const;     // nothing but an end may follow
+  bool accept(int32_t token);  // false: it is not allowed, and nothing changes
+  bool is_complete() const;    // nothing but an end may follow
 
  private:
   struct Free {

@@ -16,7 +16,8 @@ Tokenizer small_tokenizer() {
   vocabulary.source = "test";
   vocabulary.model = "gpt2";
   vocabulary.pre_tokenizer = "smollm";
-  for (const char* token : {"{", "}", "\"", ":", "a", "1", "true", "tru", "e", "<|endoftext|>", "<|other|>"}) vocabulary.tokens.emplace_back(token);
+  for (const char* token : {"{", "}", "\"", ":", "a", "1", "true", "tru", "e", "<|endoftext|>", "<|other|>"})
+    vocabulary.tokens.emplace_back(token);
   vocabulary.kinds.assign(vocabulary.tokens.size(), TokenKind::normal);
   vocabulary.kinds[9] = vocabulary.kinds[10] = TokenKind::control;
   vocabulary.eos = 9;

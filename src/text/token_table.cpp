@@ -31,8 +31,7 @@ TokenTable::TokenTable(const std::vector<std::string>& texts, const std::string&
   size_t bytes = 0;
   for (const std::string& text : texts) bytes += text.size();
   if (bytes > std::numeric_limits<uint32_t>::max()) {
-    throw Error("the token texts have " + std::to_string(bytes) + " bytes", source,
-                "use a file below 4 GiB of text");
+    throw Error("the token texts have " + std::to_string(bytes) + " bytes", source, "use a file below 4 GiB of text");
   }
   texts_.reserve(bytes);
   ends_.reserve(texts.size());

@@ -19,11 +19,8 @@ namespace {
 // Byte-level BPE, by the library.
 class ByteLevelEncoder : public Encoder {
  public:
-  explicit ByteLevelEncoder(const Vocabulary& vocabulary)
-      : library_(LibraryTokenizer::from_merges(vocabulary)) {}
-  void encode(std::string_view text, bool, std::vector<int32_t>& ids) const override {
-    library_.encode(text, false, false, ids);
-  }
+  explicit ByteLevelEncoder(const Vocabulary& vocabulary) : library_(LibraryTokenizer::from_merges(vocabulary)) {}
+  void encode(std::string_view text, bool, std::vector<int32_t>& ids) const override { library_.encode(text, false, false, ids); }
 
  private:
   LibraryTokenizer library_;
@@ -64,12 +61,11 @@ struct Tokenizer::State {
   void check_ends() const {
     for (const auto& [id, add, name] : {std::tuple{bos, add_bos, "BOS"}, std::tuple{eos, add_eos, "EOS"}}) {
       if (id && (*id < 0 || *id >= tokens.size())) {
-        throw Error(std::string("token ") + name + " is " + std::to_string(*id) +
-                        ", but the vocabulary has " + std::to_string(tokens.size()) + " tokens",
+        throw Error(std::string("token ") + name + " is " + std::to_string(*id) + ", but the vocabulary has " +
+                        std::to_string(tokens.size()) + " tokens",
                     source, "the file is damaged");
       }
-      if (add && !id)
-        throw Error(std::string(name) + " is to be added, but no such token is named", source, "");
+      if (add && !id) throw Error(std::string(name) + " is to be added, but no such token is named", source, "");
     }
   }
 
@@ -85,8 +81,7 @@ struct Tokenizer::State {
     const std::string prefixed = std::string(1, ' ').append(text);
     std::vector<TextPiece> pieces = specials->split(prefixed, parse_special);
     // A text that begins with a control token has no first word.
-    if (pieces.size() > 1 && pieces[0].text == " " && is_control(pieces[1].token))
-      pieces.erase(pieces.begin());
+    if (pieces.size() > 1 && pieces[0].text == " " && is_control(pieces[1].token)) pieces.erase(pieces.begin());
     encode_pieces(pieces, ids);
   }
 
@@ -102,9 +97,7 @@ struct Tokenizer::State {
     }
   }
 
-  bool is_control(int32_t id) const {
-    return id >= 0 && id < tokens.size() && kinds[static_cast<size_t>(id)] == TokenKind::control;
-  }
+  bool is_control(int32_t id) const { return id >= 0 && id < tokens.size() && kinds[static_cast<size_t>(id)] == TokenKind::control; }
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -114,18 +107,14 @@ Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::from_vocabulary(const Vocabulary& vocabulary) {
   const size_t count = vocabulary.tokens.size();
-  const auto refuse = [&](const std::string& what, const std::string& mend) {
-    throw Error(what, vocabulary.source, mend);
-  };
+  const auto refuse = [&](const std::string& what, const std::string& mend) { throw Error(what, vocabulary.source, mend); };
   if (count == 0) refuse("the vocabulary is empty", "use a file with a tokenizer");
   if (!vocabulary.kinds.empty() && vocabulary.kinds.size() != count) {
-    refuse("there are " + std::to_string(vocabulary.kinds.size()) + " token kinds for " +
-               std::to_string(count) + " tokens",
+    refuse("there are " + std::to_string(vocabulary.kinds.size()) + " token kinds for " + std::to_string(count) + " tokens",
            "the file is damaged");
   }
   if (!vocabulary.scores.empty() && vocabulary.scores.size() != count) {
-    refuse("there are " + std::to_string(vocabulary.scores.size()) + " scores for " + std::to_string(count) +
-               " tokens",
+    refuse("there are " + std::to_string(vocabulary.scores.size()) + " scores for " + std::to_string(count) + " tokens",
            "the file is damaged");
   }
 
@@ -147,8 +136,7 @@ Tokenizer Tokenizer::from_vocabulary(const Vocabulary& vocabulary) {
     state->form = TokenForm::byte_level;
     state->encoder = std::make_unique<ByteLevelEncoder>(vocabulary);
   } else {
-    refuse("tokenizer model \"" + vocabulary.model + "\" is not known",
-           "known are llama (SentencePiece) and gpt2 (byte-level BPE)");
+    refuse("tokenizer model \"" + vocabulary.model + "\" is not known", "known are llama (SentencePiece) and gpt2 (byte-level BPE)");
   }
   state->specials.emplace(state->tokens, kinds_for_parsing(state->tokens, state->kinds));
   state->check_ends();
@@ -156,15 +144,13 @@ Tokenizer Tokenizer::from_vocabulary(const Vocabulary& vocabulary) {
   return Tokenizer(std::move(state));
 }
 
-Tokenizer Tokenizer::from_json(std::string_view tokenizer_json, std::string_view config_json,
-                               const std::string& source) {
+Tokenizer Tokenizer::from_json(std::string_view tokenizer_json, std::string_view config_json, const std::string& source) {
   const TokenizerConfig config = parse_tokenizer_config(config_json, source);
   auto state = std::make_unique<State>();
   state->source = source;
   state->library.emplace(LibraryTokenizer::from_json(tokenizer_json, source));
   const FoveaTokenizer* const library = state->library->get();
-  state->form =
-      fovea_tokenizer_form(library) == FOVEA_BYTE_LEVEL ? TokenForm::byte_level : TokenForm::sentencepiece;
+  state->form = fovea_tokenizer_form(library) == FOVEA_BYTE_LEVEL ? TokenForm::byte_level : TokenForm::sentencepiece;
   state->space_prefix = fovea_tokenizer_drops_first_space(library);
   state->added_tokens_are_escaped = true;
 
@@ -187,8 +173,7 @@ Tokenizer Tokenizer::from_json(std::string_view tokenizer_json, std::string_view
   return Tokenizer(std::move(state));
 }
 
-Tokenizer Tokenizer::from_sentencepiece(std::string_view model, std::string_view config_json,
-                                        const std::string& source) {
+Tokenizer Tokenizer::from_sentencepiece(std::string_view model, std::string_view config_json, const std::string& source) {
   const TokenizerConfig config = parse_tokenizer_config(config_json, source);
   Vocabulary vocabulary = parse_sentencepiece_model(model, source);
   const auto named = [&](const std::string& text) -> std::optional<int> {
@@ -216,8 +201,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
 
 std::string Tokenizer::token_bytes(int32_t id, bool show_special) const {
   if (id < 0 || id >= vocabulary_size()) {
-    throw Error("token " + std::to_string(id) + " does not exist: the vocabulary has " +
-                    std::to_string(vocabulary_size()) + " tokens",
+    throw Error("token " + std::to_string(id) + " does not exist: the vocabulary has " + std::to_string(vocabulary_size()) + " tokens",
                 state_->source, "");
   }
   const TokenKind kind = state_->kinds[static_cast<size_t>(id)];

@@ -25,20 +25,17 @@ class Tokenizer {
   static Tokenizer from_vocabulary(const Vocabulary& vocabulary);
   // A Hugging Face tokenizer.json. `config_json` is tokenizer_config.json or empty (tells bos, eos,
   // add_bos_token).
-  static Tokenizer from_json(std::string_view tokenizer_json, std::string_view config_json,
-                             const std::string& source);
+  static Tokenizer from_json(std::string_view tokenizer_json, std::string_view config_json, const std::string& source);
   // A SentencePiece tokenizer.model (protocol buffer, BPE kind).
-  static Tokenizer from_sentencepiece(std::string_view model, std::string_view config_json,
-                                      const std::string& source);
+  static Tokenizer from_sentencepiece(std::string_view model, std::string_view config_json, const std::string& source);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
   struct EncodeOptions {
-    bool add_bos = true;  // put BOS first (and EOS last) if the vocabulary asks for it
-    bool parse_special =
-        false;  // "<eos>" in the text is the control token; otherwise it is text like any other
+    bool add_bos = true;         // put BOS first (and EOS last) if the vocabulary asks for it
+    bool parse_special = false;  // "<eos>" in the text is the control token; otherwise it is text like any other
   };
   // errors  throws Error when `text` is not UTF-8, naming the byte offset
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options) const;

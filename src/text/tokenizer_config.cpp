@@ -56,9 +56,8 @@ TokenizerConfig parse_tokenizer_config(std::string_view json, const std::string&
   if (json.empty()) return {};
   const Json config = Json::parse(json, nullptr, false);
   if (!config.is_object()) refuse("it is not a JSON object", source);
-  return {token(config, "bos_token", source), token(config, "eos_token", source),
-          flag(config, "add_bos_token", source), flag(config, "add_eos_token", source),
-          chat_template(config, source)};
+  return {token(config, "bos_token", source), token(config, "eos_token", source), flag(config, "add_bos_token", source),
+          flag(config, "add_eos_token", source), chat_template(config, source)};
 }
 
 }  // namespace fovea::text

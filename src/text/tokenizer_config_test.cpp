@@ -9,8 +9,7 @@ namespace {
 
 TEST(TokenizerConfig, TokensAreTextsOrObjects) {
   const auto config = parse_tokenizer_config(
-      R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "add_bos_token": true, "x": 1})",
-      "x");
+      R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "add_bos_token": true, "x": 1})", "x");
   EXPECT_EQ(config.bos_token, "<s>");
   EXPECT_EQ(config.eos_token, "</s>");
   EXPECT_EQ(config.add_bos, true);
@@ -23,15 +22,14 @@ TEST(TokenizerConfig, NullAndAbsentMeanTheSame) {
 }
 
 TEST(TokenizerConfig, OfSeveralTemplatesTheDefaultIsTaken) {
-  const auto config = parse_tokenizer_config(
-      R"({"chat_template": [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]})", "x");
+  const auto config =
+      parse_tokenizer_config(R"({"chat_template": [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]})", "x");
   EXPECT_EQ(config.chat_template, "d");
   EXPECT_EQ(parse_tokenizer_config(R"({"chat_template": "one"})", "x").chat_template, "one");
 }
 
 TEST(TokenizerConfig, WrongKindsAreNamed) {
-  for (const char* json :
-       {"[", "[]", R"({"eos_token": 3})", R"({"add_bos_token": "yes"})", R"({"chat_template": 1})"}) {
+  for (const char* json : {"[", "[]", R"({"eos_token": 3})", R"({"add_bos_token": "yes"})", R"({"chat_template": 1})"}) {
     EXPECT_THROW(parse_tokenizer_config(json, "x"), Error) << json;
   }
 }

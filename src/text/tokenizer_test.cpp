@@ -22,8 +22,7 @@ Vocabulary small_sentencepiece() {
   Vocabulary vocabulary;
   vocabulary.source = "small.gguf";
   vocabulary.model = "llama";
-  vocabulary.tokens = {"<unk>", "<s>", "</s>", "<h1>",          "\u2581", "\u2581a",
-                       "a",     "b",   "ab",   "<end_of_turn>", "  "};
+  vocabulary.tokens = {"<unk>", "<s>", "</s>", "<h1>", "\u2581", "\u2581a", "a", "b", "ab", "<end_of_turn>", "  "};
   vocabulary.scores = {0, 0, 0, 0, -5, -2, -5, -5, -1, 0, -1};
   vocabulary.kinds = {TokenKind::unknown, C, C, U, N, N, N, N, N, C, U};
   vocabulary.bos = 1;
@@ -143,15 +142,12 @@ TEST(Tokenizer, EveryNamedPreTokenizerWorks) {
     Vocabulary vocabulary = small_byte_level();
     vocabulary.pre_tokenizer = name;
     const bool one_by_one = name == std::string("smollm") || name == std::string("qwen2");
-    EXPECT_EQ(Tokenizer::from_vocabulary(vocabulary).encode("11", {.add_bos = false}),
-              one_by_one ? (Ids{4, 4}) : (Ids{7}))
-        << name;
+    EXPECT_EQ(Tokenizer::from_vocabulary(vocabulary).encode("11", {.add_bos = false}), one_by_one ? (Ids{4, 4}) : (Ids{7})) << name;
   }
 }
 
 Tokenizer from_folder(const std::string& name) {
-  return Tokenizer::from_json(test_file(name + "/tokenizer.json"), test_file(name + "/tokenizer_config.json"),
-                              name);
+  return Tokenizer::from_json(test_file(name + "/tokenizer.json"), test_file(name + "/tokenizer_config.json"), name);
 }
 
 void expect_as_the_package(const Tokenizer& tokenizer, const std::string& name) {
@@ -167,9 +163,7 @@ void expect_as_the_package(const Tokenizer& tokenizer, const std::string& name) 
   }
 }
 
-TEST(TokenizerJson, AByteLevelFileGivesThePackagesIdsAndTexts) {
-  expect_as_the_package(from_folder("byte_level"), "byte_level");
-}
+TEST(TokenizerJson, AByteLevelFileGivesThePackagesIdsAndTexts) { expect_as_the_package(from_folder("byte_level"), "byte_level"); }
 
 TEST(TokenizerJson, ASentencePieceFileGivesThePackagesIdsAndTexts) {
   expect_as_the_package(from_folder("sentencepiece_json"), "sentencepiece_json");
@@ -192,9 +186,8 @@ TEST(TokenizerJson, BosAndEosComeFromTheConfigElseFromTheFileItself) {
 
 TEST(TokenizerJson, DamagedFilesAreErrorsThatNameTheFile) {
   const std::string file = test_file("byte_level/tokenizer.json");
-  for (const std::string& damaged :
-       {std::string(), std::string("{}"), std::string("[1]"), file.substr(0, file.size() / 2),
-        std::string(R"({"model": {"type": "BPE"}})")}) {
+  for (const std::string& damaged : {std::string(), std::string("{}"), std::string("[1]"), file.substr(0, file.size() / 2),
+                                     std::string(R"({"model": {"type": "BPE"}})")}) {
     try {
       Tokenizer::from_json(damaged, "", "folder/tokenizer.json");
       ADD_FAILURE() << damaged.substr(0, 40);
@@ -216,8 +209,7 @@ TEST(Tokenizer, ManyThreadsMayEncodeAtOnce) {
   for (size_t t = 0; t < wrong.size(); ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 50; ++i) {
-        wrong[t] +=
-            fresh.encode(text, {.parse_special = (i + t) % 2 == 0}) != ((i + t) % 2 == 0 ? parsed : plain);
+        wrong[t] += fresh.encode(text, {.parse_special = (i + t) % 2 == 0}) != ((i + t) % 2 == 0 ? parsed : plain);
       }
     });
   }

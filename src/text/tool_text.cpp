@@ -11,7 +11,8 @@ using Json = nlohmann::ordered_json;
 constexpr auto kRepair = Json::error_handler_t::replace;
 
 std::string description(std::string_view tools) {
-  std::string text = "# Tools\n\nYou may call functions to help with the user's request. Their signatures are within <tools></tools>:\n<tools>\n";
+  std::string text =
+      "# Tools\n\nYou may call functions to help with the user's request. Their signatures are within <tools></tools>:\n<tools>\n";
   for (const Json& tool : Json::parse(tools)) text += tool.dump(-1, ' ', false, kRepair) + "\n";
   return text +
          "</tools>\n\nTo call one, answer with its name and arguments as a JSON object within <tool_call></tool_call>:\n"
@@ -22,7 +23,8 @@ std::string with_calls(const ChatTurn& turn) {
   std::string text = turn.content;
   for (const ToolCall& call : turn.tool_calls) {
     if (!text.empty()) text += "\n";
-    text += "<tool_call>\n{\"name\": " + Json(call.name).dump(-1, ' ', false, kRepair) + ", \"arguments\": " + call.arguments + "}\n</tool_call>";
+    text += "<tool_call>\n{\"name\": " + Json(call.name).dump(-1, ' ', false, kRepair) + ", \"arguments\": " + call.arguments +
+            "}\n</tool_call>";
   }
   return text;
 }

@@ -15,8 +15,7 @@ std::string repaired(std::string_view bytes) {
 std::string encoded(uint32_t code_point, int bytes) {
   if (bytes == 1) return std::string(1, static_cast<char>(code_point));
   std::string text;
-  for (int i = 0; i < bytes - 1; ++i, code_point >>= 6)
-    text.insert(0, 1, static_cast<char>(0x80 | (code_point & 0x3F)));
+  for (int i = 0; i < bytes - 1; ++i, code_point >>= 6) text.insert(0, 1, static_cast<char>(0x80 | (code_point & 0x3F)));
   return static_cast<char>((0xF00 >> bytes & 0xFF) | code_point) + text;
 }
 

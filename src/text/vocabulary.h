@@ -12,10 +12,9 @@ enum class TokenKind : uint8_t { normal, unknown, control, user_defined, unused,
 
 // The tokenizer part of a GGUF file ("tokenizer.ggml.*"), as plain data. `text` knows no file formats.
 struct Vocabulary {
-  std::string source;  // file, for messages
-  std::string model;   // "llama" (SentencePiece-style) or "gpt2" (byte-level BPE)
-  std::string
-      pre_tokenizer;  // byte-level only: "smollm", "llama-bpe", "qwen2", ...; unknown names are errors
+  std::string source;               // file, for messages
+  std::string model;                // "llama" (SentencePiece-style) or "gpt2" (byte-level BPE)
+  std::string pre_tokenizer;        // byte-level only: "smollm", "llama-bpe", "qwen2", ...; unknown names are errors
   std::vector<std::string> tokens;  // index = id
   std::vector<float> scores;        // empty or one per token
   std::vector<TokenKind> kinds;     // empty (all normal) or one per token

@@ -15,8 +15,7 @@
 namespace fovea::testing_support {
 
 // `count` floats offset + scale * u with u in [-1, 1), multiples of 2^-23: the upper bits of splitmix64 at hash(key/name) + i.
-inline std::vector<float> drawn_numbers(const std::string& key, const std::string& name, size_t count, double offset,
-                                        double scale) {
+inline std::vector<float> drawn_numbers(const std::string& key, const std::string& name, size_t count, double offset, double scale) {
   uint64_t state = 0xcbf29ce484222325u;
   for (const char c : key + "/" + name) state = (state ^ static_cast<uint8_t>(c)) * 0x100000001b3u;  // FNV-1a
   std::vector<float> numbers;

@@ -77,10 +77,8 @@ class ForwardTracer {
   void add(Reader& reader) {
     const int rows = std::min(reader.chunk, static_cast<int>(reader.tokens.size()) - reader.done);
     if (rows == 0) return;
-    if (!cache_.reserve(reader.id, rows))
-      throw std::logic_error("the cache has no room for what it was made for");
-    batch_.add(reader.id, reader.done,
-               reader.tokens.subspan(static_cast<size_t>(reader.done), static_cast<size_t>(rows)));
+    if (!cache_.reserve(reader.id, rows)) throw std::logic_error("the cache has no room for what it was made for");
+    batch_.add(reader.id, reader.done, reader.tokens.subspan(static_cast<size_t>(reader.done), static_cast<size_t>(rows)));
   }
 
   void step(Trace& trace) {
@@ -118,8 +116,7 @@ class ForwardTracer {
 
   Reader& reader_of(kv::SequenceId id) {
     if (id == traced_.id) return traced_;
-    return *std::find_if(companions_.begin(), companions_.end(),
-                         [id](const Reader& r) { return r.id == id; });
+    return *std::find_if(companions_.begin(), companions_.end(), [id](const Reader& r) { return r.id == id; });
   }
 
   std::shared_ptr<const Model> model_;

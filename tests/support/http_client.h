@@ -17,7 +17,7 @@
 namespace fovea::testing_support {
 
 struct HttpAnswer {
-  int status = 0;  // 0: the connection ended before there was one
+  int status = 0;                              // 0: the connection ended before there was one
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
 };
@@ -52,7 +52,8 @@ class HttpConnection {
   }
   void finish_sending() { shutdown(socket_, SHUT_WR); }
   bool post(const std::string& path, const std::string& body, const std::string& headers = "") {
-    return send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "Content-Length: " + std::to_string(body.size()) +
+                "\r\n\r\n" + body);
   }
   bool get(const std::string& path, const std::string& headers = "") {
     return send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
@@ -76,7 +77,8 @@ class HttpConnection {
     if (answer.headers.contains("transfer-encoding")) answer.body = read_chunks();
     else if (answer.headers.contains("content-length")) answer.body = take(std::stoul(answer.headers["content-length"]));
     else {
-      while (more()) {}
+      while (more()) {
+      }
       answer.body = take(pending_.size());
     }
     return answer;
@@ -107,7 +109,8 @@ class HttpConnection {
     return found;
   }
   std::string take(size_t bytes) {
-    while (pending_.size() < bytes && more()) {}
+    while (pending_.size() < bytes && more()) {
+    }
     std::string taken = pending_.substr(0, bytes);
     pending_.erase(0, taken.size());
     return taken;

@@ -24,8 +24,7 @@ template <typename T> NpyArray<T> parse_npy(std::string_view file, const std::st
   constexpr std::string_view kType = std::is_same_v<T, float> ? "'<f4'" : "'<i4'";
   constexpr size_t kPreamble = 10;  // magic, version, header length of two bytes
   uint16_t header_bytes = 0;
-  if (file.size() < kPreamble || !file.starts_with("\x93NUMPY\x01"))
-    throw std::runtime_error(source + ": no .npy");
+  if (file.size() < kPreamble || !file.starts_with("\x93NUMPY\x01")) throw std::runtime_error(source + ": no .npy");
   std::memcpy(&header_bytes, file.data() + 8, sizeof header_bytes);
   const std::string header(file.substr(kPreamble, header_bytes));
   const std::string_view data = file.substr(kPreamble + header_bytes);
@@ -40,8 +39,7 @@ template <typename T> NpyArray<T> parse_npy(std::string_view file, const std::st
     count *= array.shape.back();
     at = header.find_first_not_of(", ", at + digits);
   }
-  if (data.size() != count * sizeof(T))
-    throw std::runtime_error(source + ": has another size than its shape");
+  if (data.size() != count * sizeof(T)) throw std::runtime_error(source + ": has another size than its shape");
   array.values.resize(count);
   std::memcpy(array.values.data(), data.data(), data.size());
   return array;

@@ -44,8 +44,7 @@ inline std::vector<OracleSequence> oracle_sequences(const std::filesystem::path&
       const std::span<const T> some = std::span(all).subspan(first, count);
       return std::vector<T>(some.begin(), some.end());
     };
-    sequences.push_back({part(tokens.values, begin, length),
-                         part(logits.values, begin * vocabulary, length * vocabulary),
+    sequences.push_back({part(tokens.values, begin, length), part(logits.values, begin * vocabulary, length * vocabulary),
                          part(greedy.values, i * continued, continued)});
     begin += length;
   }

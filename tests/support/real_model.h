@@ -12,8 +12,7 @@
 
 namespace fovea::testing_support {
 
-inline constexpr const char* kNoModel =
-    "the model is not here: fovea models install NAME, or name a file by the variable ";
+inline constexpr const char* kNoModel = "the model is not here: fovea models install NAME, or name a file by the variable ";
 
 struct RealModel {
   const char* variable;        // environment variable that names a file anywhere

@@ -30,8 +30,8 @@ inline Request recorded(std::vector<int32_t> prompt, int max_tokens, Recording& 
   return request;
 }
 
-inline Recording run_alone(const std::shared_ptr<const Model>& model, const EngineOptions& options,
-                           const std::vector<int32_t>& prompt, int max_tokens = 0) {
+inline Recording run_alone(const std::shared_ptr<const Model>& model, const EngineOptions& options, const std::vector<int32_t>& prompt,
+                           int max_tokens = 0) {
   Engine engine(model, options);
   Recording recording;
   engine.generate(recorded(prompt, max_tokens, recording), [&](int32_t token) {
@@ -42,17 +42,15 @@ inline Recording run_alone(const std::shared_ptr<const Model>& model, const Engi
 }
 
 // Equal as memcmp sees it; a failure names the first row that differs.
-inline void expect_same_bits(const std::vector<float>& expected, const std::vector<float>& actual,
-                             int row_floats) {
+inline void expect_same_bits(const std::vector<float>& expected, const std::vector<float>& actual, int row_floats) {
   ASSERT_FALSE(expected.empty());
   ASSERT_EQ(expected.size(), actual.size());
   if (std::memcmp(expected.data(), actual.data(), expected.size() * sizeof(float)) == 0) return;
   const auto differ = [](float a, float b) { return std::memcmp(&a, &b, sizeof a) != 0; };
-  const auto first = std::mismatch(expected.begin(), expected.end(), actual.begin(),
-                                   [&](float a, float b) { return !differ(a, b); });
+  const auto first = std::mismatch(expected.begin(), expected.end(), actual.begin(), [&](float a, float b) { return !differ(a, b); });
   const auto at = first.first - expected.begin();
-  ADD_FAILURE() << "row " << at / row_floats << " differs first, at " << at % row_floats << ": "
-                << *first.first << " and " << *first.second;
+  ADD_FAILURE() << "row " << at / row_floats << " differs first, at " << at % row_floats << ": " << *first.first << " and "
+                << *first.second;
 }
 
 }  // namespace fovea::testing_support

@@ -7,16 +7,14 @@ namespace fovea::kernels::avx2 {
 namespace {
 
 // Lane i of lane i ^ kDistance.
-template <int kDistance>
-inline F32x16 swap_lanes(F32x16 a) {
+template <int kDistance> inline F32x16 swap_lanes(F32x16 a) {
   if constexpr (kDistance == 8) return {a.hi, a.lo};
   if constexpr (kDistance == 4) return {_mm256_permute2f128_ps(a.lo, a.lo, 1), _mm256_permute2f128_ps(a.hi, a.hi, 1)};
   constexpr int kOrder = kDistance == 1 ? 0xb1 : 0x4e;
   return {_mm256_permute_ps(a.lo, kOrder), _mm256_permute_ps(a.hi, kOrder)};
 }
 // Lanes whose number has the bit kDistance, negated.
-template <int kDistance>
-inline F32x16 negate_upper(F32x16 a) {
+template <int kDistance> inline F32x16 negate_upper(F32x16 a) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   if constexpr (kDistance == 8) return {a.lo, _mm256_xor_ps(a.hi, sign)};
   constexpr int kUpper = kDistance == 1 ? 0xaa : kDistance == 2 ? 0xcc : 0xf0;
@@ -39,7 +37,9 @@ inline F32x16 zero_where_below(F32x16 a, F32x16 bound) {
           _mm256_andnot_ps(_mm256_cmp_ps(a.hi, bound.hi, _CMP_LT_OQ), a.hi)};
 }
 
-struct U16x32 { __m256i lo, hi; };
+struct U16x32 {
+  __m256i lo, hi;
+};
 
 inline void store_words(uint16_t* p, U16x32 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
@@ -50,8 +50,7 @@ inline U16x32 widened_bytes(const uint8_t* p) {
   return {_mm256_cvtepu8_epi16(load_16_bytes(p)), _mm256_cvtepu8_epi16(load_16_bytes(p + 16))};
 }
 // Lanes of a group of four vectors of kBits bits.
-template <int kBits, bool kKeys>
-inline U16x32 load_group(const uint8_t* p) {
+template <int kBits, bool kKeys> inline U16x32 load_group(const uint8_t* p) {
   if constexpr (kBits == 4) {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
   }
@@ -71,7 +70,9 @@ inline U16x32 load_group(const uint8_t* p) {
           _mm256_or_si256(lower.hi, _mm256_and_si256(_mm256_slli_epi16(both, 4), mask))};
 }
 
-struct LevelTable { __m256i low_bytes, high_bytes; };
+struct LevelTable {
+  __m256i low_bytes, high_bytes;
+};
 // 32 numbers of bf16, repeated as often as they fit
 inline LevelTable load_levels(const uint16_t* p) {
   alignas(16) uint8_t low[16], high[16];
@@ -82,8 +83,7 @@ inline LevelTable load_levels(const uint16_t* p) {
   return {_mm256_broadcastsi128_si256(load_16_bytes(low)), _mm256_broadcastsi128_si256(load_16_bytes(high))};
 }
 // The levels of vector kVector of a group.
-template <int kBits, int kVector>
-inline U16x32 levels_of(U16x32 group, LevelTable table) {
+template <int kBits, int kVector> inline U16x32 levels_of(U16x32 group, LevelTable table) {
   const __m256i mask = _mm256_set1_epi16((1 << kBits) - 1);
   const auto picked = [&](__m256i lanes) {
     const __m256i index = _mm256_and_si256(_mm256_srli_epi16(lanes, kBits * kVector), mask);

@@ -10,11 +10,10 @@
 namespace fovea::kernels::avx2 {
 namespace {
 
-#include "kernels/generic/rows.inl"
-
 #include "kernels/generic/attention.inl"
-#include "kernels/generic/page_shares.inl"
 #include "kernels/generic/matmul.inl"
+#include "kernels/generic/page_shares.inl"
+#include "kernels/generic/rows.inl"
 
 void quantize_four(const float* const (&values)[4], bool biased, QuantBlock* blocks);
 #include "kernels/generic/quantize.inl"
@@ -23,15 +22,12 @@ void quantize_four(const float* const (&values)[4], bool biased, QuantBlock* blo
   for (int i = 0; i < 4; ++i) quantize_block(values[i], biased, blocks[i]);
 }
 
-bool supported() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
+bool supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
 
 }  // namespace
 
 const KernelSet kKernels = {
-    "avx2", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
-    add,     scale,     softcap,      gate,          rotate,          store_kv,      unfold_pages, arrange_queries,
-    attend_span, turn_back, merge, page_shares};
+    "avx2",  supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products,   rms_norm,    rms_norm_add, add,   scale,
+    softcap, gate,      rotate,       store_kv,      unfold_pages,    arrange_queries, attend_span, turn_back,    merge, page_shares};
 
 }  // namespace fovea::kernels::avx2

@@ -12,9 +12,15 @@ namespace {
 constexpr bool kBiasedTiles = false;
 constexpr bool kManyRegisters = false;
 
-struct F32x16 { __m256 lo, hi; };
-struct I32x16 { __m256i lo, hi; };
-struct U8x64 { __m256i lo, hi; };
+struct F32x16 {
+  __m256 lo, hi;
+};
+struct I32x16 {
+  __m256i lo, hi;
+};
+struct U8x64 {
+  __m256i lo, hi;
+};
 
 // All ones in lanes [begin, end) of the eight that start at `first`.
 inline __m256i lanes_between(int first, int begin, int end) {
@@ -37,9 +43,7 @@ inline void store_first(float* p, int n, F32x16 a) {
   _mm256_maskstore_ps(p, lanes_between(0, 0, n), a.lo);
   _mm256_maskstore_ps(p + 8, lanes_between(8, 0, n), a.hi);
 }
-inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
-  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
-}
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
 inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline F32x16 add(F32x16 a, F32x16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
@@ -61,8 +65,7 @@ inline F32x16 round(F32x16 a) {
 inline F32x16 to_float(I32x16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
 // a where x >= bound, else 0
 inline F32x16 keep_where_not_below(F32x16 a, F32x16 x, F32x16 bound) {
-  return {_mm256_and_ps(a.lo, _mm256_cmp_ps(x.lo, bound.lo, _CMP_GE_OQ)),
-          _mm256_and_ps(a.hi, _mm256_cmp_ps(x.hi, bound.hi, _CMP_GE_OQ))};
+  return {_mm256_and_ps(a.lo, _mm256_cmp_ps(x.lo, bound.lo, _CMP_GE_OQ)), _mm256_and_ps(a.hi, _mm256_cmp_ps(x.hi, bound.hi, _CMP_GE_OQ))};
 }
 inline __m256 power_of_two(__m256 n) {
   const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
@@ -95,14 +98,10 @@ inline float reduce_max(F32x16 a) {
 inline I32x16 set1_int(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 inline I32x16 zeros_int() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 inline I32x16 sub(I32x16 a, I32x16 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
-template <int kBits>
-inline I32x16 shift_left(I32x16 a) {
-  return {_mm256_slli_epi32(a.lo, kBits), _mm256_slli_epi32(a.hi, kBits)};
-}
+template <int kBits> inline I32x16 shift_left(I32x16 a) { return {_mm256_slli_epi32(a.lo, kBits), _mm256_slli_epi32(a.hi, kBits)}; }
 
 inline U8x64 load_bytes(const uint8_t* p) {
-  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
-          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
 }
 inline void store_bytes(uint8_t* p, U8x64 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
@@ -115,8 +114,7 @@ inline U8x64 set1_byte(uint8_t x) {
 inline U8x64 and_bits(U8x64 a, U8x64 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
 inline U8x64 or_bits(U8x64 a, U8x64 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
 // Bits of a moved by kBits, left if positive; bits that cross a byte are for a mask to drop.
-template <int kBits>
-inline U8x64 move_bits(U8x64 a) {
+template <int kBits> inline U8x64 move_bits(U8x64 a) {
   if constexpr (kBits > 0) return {_mm256_slli_epi16(a.lo, kBits), _mm256_slli_epi16(a.hi, kBits)};
   if constexpr (kBits < 0) return {_mm256_srli_epi16(a.lo, -kBits), _mm256_srli_epi16(a.hi, -kBits)};
   return a;
@@ -127,12 +125,9 @@ inline U8x64 lookup(const uint8_t* table, U8x64 codes) {
   return {_mm256_shuffle_epi8(twice, codes.lo), _mm256_shuffle_epi8(twice, codes.hi)};
 }
 // Sums of four byte products in each 32-bit lane. REQUIRES w <= 128, so that pairs fit 16 bits: 2 * 128 * 127 < 2^15.
-inline __m256i dot4_narrow(__m256i w, __m256i a) {
-  return _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1));
-}
+inline __m256i dot4_narrow(__m256i w, __m256i a) { return _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1)); }
 // acc[lane] += sum over j < 4 of w[4 * lane + j] * a[j]; kWideWeights: w may use all 8 bits
-template <bool kWideWeights>
-inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
+template <bool kWideWeights> inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   int32_t four;
   __builtin_memcpy(&four, a, 4);
   const __m256i all = _mm256_set1_epi32(four);
@@ -146,24 +141,16 @@ inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
 }
 
 // Biased tiles are for sets whose byte products add up in 32 bits: pairs of these would not fit 16.
-template <typename Shape>
-I32x16 dot4_biased(I32x16 acc, U8x64 w, const int8_t* a) = delete;
+template <typename Shape> I32x16 dot4_biased(I32x16 acc, U8x64 w, const int8_t* a) = delete;
 I32x16 subtract_bias(I32x16 acc, U8x64 w) = delete;
 U8x64 sub_bytes(U8x64 a, U8x64 b) = delete;
 void store_ints(int32_t* p, I32x16 a) = delete;
-template <typename Shape>
-I32x16 load_ints(const int32_t* p) = delete;
+template <typename Shape> I32x16 load_ints(const int32_t* p) = delete;
 
 inline __m128i load_8_halves(const uint16_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-inline F32x16 load_f16(const uint16_t* p) {
-  return {_mm256_cvtph_ps(load_8_halves(p)), _mm256_cvtph_ps(load_8_halves(p + 8))};
-}
-inline __m256 bf16_to_float(__m128i halves) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
-}
-inline F32x16 load_bf16(const uint16_t* p) {
-  return {bf16_to_float(load_8_halves(p)), bf16_to_float(load_8_halves(p + 8))};
-}
+inline F32x16 load_f16(const uint16_t* p) { return {_mm256_cvtph_ps(load_8_halves(p)), _mm256_cvtph_ps(load_8_halves(p + 8))}; }
+inline __m256 bf16_to_float(__m128i halves) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16)); }
+inline F32x16 load_bf16(const uint16_t* p) { return {bf16_to_float(load_8_halves(p)), bf16_to_float(load_8_halves(p + 8))}; }
 inline void store_f16(uint16_t* p, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.hi, _MM_FROUND_TO_NEAREST_INT));
@@ -190,8 +177,12 @@ inline F32x16 round_to_bf16(F32x16 a) { return {rounded_to_bf16(a.lo), rounded_t
 
 // Sixteen pairs of bf16 as floats, and the two numbers that all pairs are multiplied by.
 using PairFactor = float;
-struct PairTerms { F32x16 first, second; };
-struct PairFactors { F32x16 first, second; };
+struct PairTerms {
+  F32x16 first, second;
+};
+struct PairFactors {
+  F32x16 first, second;
+};
 inline PairFactor pair_factor(float x) { return _mm256_cvtss_f32(rounded_to_bf16(_mm256_set1_ps(x))); }
 // Rounds and stores; returns what was stored.
 inline F32x16 store_pair_factors(PairFactor* p, F32x16 a) {
@@ -221,18 +212,14 @@ inline void store_pairs(uint16_t* p, F32x16 first, F32x16 second) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), join(first.hi, second.hi));
 }
 inline PairFactors set1_pair(const PairFactor* p) { return {set1(p[0]), set1(p[1])}; }
-inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
-  return fma(a.first, b.first, fma(a.second, b.second, acc));
-}
+inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) { return fma(a.first, b.first, fma(a.second, b.second, acc)); }
 
 inline F32x16 bytes_to_float(__m128i bytes) {
-  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
-          _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
 }
 inline F32x16 load_signed_bytes(const uint8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
-          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
 }
 inline F32x16 load_bytes_and(const uint8_t* p, uint8_t mask) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

@@ -7,37 +7,32 @@ namespace fovea::kernels::avx512 {
 namespace {
 
 // Lane i of lane i ^ kDistance.
-template <int kDistance>
-inline F32x16 swap_lanes(F32x16 a) {
+template <int kDistance> inline F32x16 swap_lanes(F32x16 a) {
   if constexpr (kDistance == 1) return {_mm512_permute_ps(a.v, 0xb1)};
   if constexpr (kDistance == 2) return {_mm512_permute_ps(a.v, 0x4e)};
   if constexpr (kDistance == 4) return {_mm512_shuffle_f32x4(a.v, a.v, 0xb1)};
   return {_mm512_shuffle_f32x4(a.v, a.v, 0x4e)};
 }
 // Lanes whose number has the bit kDistance, negated.
-template <int kDistance>
-inline F32x16 negate_upper(F32x16 a) {
+template <int kDistance> inline F32x16 negate_upper(F32x16 a) {
   constexpr __mmask16 kUpper = kDistance == 1 ? 0xaaaa : kDistance == 2 ? 0xcccc : kDistance == 4 ? 0xf0f0 : 0xff00;
   return {_mm512_mask_xor_ps(a.v, kUpper, a.v, _mm512_set1_ps(-0.0f))};
 }
 // table[code] for 16 numbers of table and whole codes below 16
-inline F32x16 pick(const float* table, F32x16 code) {
-  return {_mm512_permutexvar_ps(_mm512_cvtps_epi32(code.v), _mm512_loadu_ps(table))};
-}
+inline F32x16 pick(const float* table, F32x16 code) { return {_mm512_permutexvar_ps(_mm512_cvtps_epi32(code.v), _mm512_loadu_ps(table))}; }
 // 0 where a < bound; NaN stays
 inline F32x16 zero_where_below(F32x16 a, F32x16 bound) {
   return {_mm512_mask_mov_ps(a.v, _mm512_cmp_ps_mask(a.v, bound.v, _CMP_LT_OQ), _mm512_setzero_ps())};
 }
 
-struct U16x32 { __m512i v; };
+struct U16x32 {
+  __m512i v;
+};
 
 inline void store_words(uint16_t* p, U16x32 a) { _mm512_storeu_si512(p, a.v); }
-inline __m512i widened_bytes(const uint8_t* p) {
-  return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
+inline __m512i widened_bytes(const uint8_t* p) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 // Lanes of a group of four vectors of kBits bits.
-template <int kBits, bool kKeys>
-inline U16x32 load_group(const uint8_t* p) {
+template <int kBits, bool kKeys> inline U16x32 load_group(const uint8_t* p) {
   if constexpr (kBits == 4) return {_mm512_loadu_si512(p)};
   const __m512i lower = widened_bytes(p);
   if constexpr (kBits == 2) return {lower};
@@ -54,12 +49,13 @@ inline U16x32 load_group(const uint8_t* p) {
   return {_mm512_or_si512(lower, _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1))};
 }
 
-struct LevelTable { __m512i v; };
+struct LevelTable {
+  __m512i v;
+};
 // 32 numbers of bf16, repeated as often as they fit
 inline LevelTable load_levels(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
 // The levels of vector kVector of a group.
-template <int kBits, int kVector>
-inline U16x32 levels_of(U16x32 group, LevelTable table) {
+template <int kBits, int kVector> inline U16x32 levels_of(U16x32 group, LevelTable table) {
   return {_mm512_permutexvar_epi16(_mm512_srli_epi16(group.v, kBits * kVector), table.v)};
 }
 

@@ -12,24 +12,21 @@
 namespace fovea::kernels::avx512 {
 namespace {
 
+#include "kernels/generic/attention.inl"
+#include "kernels/generic/matmul.inl"
+#include "kernels/generic/page_shares.inl"
+#include "kernels/generic/quantize.inl"
 #include "kernels/generic/rows.inl"
 
-#include "kernels/generic/attention.inl"
-#include "kernels/generic/page_shares.inl"
-#include "kernels/generic/matmul.inl"
-#include "kernels/generic/quantize.inl"
-
 bool supported() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vnni");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
 }
 
 }  // namespace
 
 const KernelSet kKernels = {
-    "avx512", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products, rms_norm,    rms_norm_add,
-    add,     scale,     softcap,      gate,          rotate,          store_kv,      unfold_pages, arrange_queries,
-    attend_span, turn_back, merge, page_shares};
+    "avx512", supported, kBiasedTiles, quantize_tile, multiply_panels, byte_products,   rms_norm,    rms_norm_add, add,   scale,
+    softcap,  gate,      rotate,       store_kv,      unfold_pages,    arrange_queries, attend_span, turn_back,    merge, page_shares};
 
 }  // namespace fovea::kernels::avx512

@@ -8,8 +8,12 @@ namespace fovea::kernels::avx512 {
 namespace {
 
 using PairFactor = float;
-struct PairTerms { F32x16 first, second; };
-struct PairFactors { F32x16 first, second; };
+struct PairTerms {
+  F32x16 first, second;
+};
+struct PairFactors {
+  F32x16 first, second;
+};
 // Rounds and stores; returns what was stored.
 inline F32x16 store_pair_factors(PairFactor* p, F32x16 a) {
   const F32x16 rounded = round_to_bf16(a);
@@ -23,9 +27,7 @@ inline PairTerms load_pairs(const uint16_t* p) {
   return terms;
 }
 inline PairFactors set1_pair(const PairFactor* p) { return {set1(p[0]), set1(p[1])}; }
-inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) {
-  return fma(a.first, b.first, fma(a.second, b.second, acc));
-}
+inline F32x16 dot2(PairTerms a, PairFactors b, F32x16 acc) { return fma(a.first, b.first, fma(a.second, b.second, acc)); }
 
 }  // namespace
 }  // namespace fovea::kernels::avx512

@@ -12,8 +12,8 @@ namespace {
 inline __m128 largest_of_four(const __m512 (&v)[4]) {
   const auto pairs = [](__m512 a, __m512 b) { return _mm512_max_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)); };
   const __m512d first = _mm512_castps_pd(pairs(v[0], v[1])), second = _mm512_castps_pd(pairs(v[2], v[3]));
-  const __m512 lanes = _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(first, second)),
-                                     _mm512_castpd_ps(_mm512_unpackhi_pd(first, second)));
+  const __m512 lanes =
+      _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(first, second)), _mm512_castpd_ps(_mm512_unpackhi_pd(first, second)));
   const __m256 half = _mm256_max_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
   return _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
@@ -59,8 +59,8 @@ inline void quantize_four(const float* const (&values)[4], bool biased, QuantBlo
   const __m128i low = _mm_unpacklo_epi32(_mm_castps_si128(scales), negative), high = _mm_unpackhi_epi32(_mm_castps_si128(scales), negative);
   const __m128i low_rest = _mm_unpacklo_epi32(negative_first, _mm_castps_si128(scaled));
   const __m128i high_rest = _mm_unpackhi_epi32(negative_first, _mm_castps_si128(scaled));
-  const __m128i tails[4] = {_mm_unpacklo_epi64(low, low_rest), _mm_unpackhi_epi64(low, low_rest),
-                            _mm_unpacklo_epi64(high, high_rest), _mm_unpackhi_epi64(high, high_rest)};
+  const __m128i tails[4] = {_mm_unpacklo_epi64(low, low_rest), _mm_unpackhi_epi64(low, low_rest), _mm_unpacklo_epi64(high, high_rest),
+                            _mm_unpackhi_epi64(high, high_rest)};
   for (int i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(&blocks[i].scale), tails[i]);
 }
 

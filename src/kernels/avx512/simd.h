@@ -12,9 +12,15 @@ namespace {
 constexpr bool kBiasedTiles = true;
 constexpr bool kManyRegisters = true;  // 24 sums stay in registers
 
-struct F32x16 { __m512 v; };
-struct I32x16 { __m512i v; };
-struct U8x64 { __m512i v; };
+struct F32x16 {
+  __m512 v;
+};
+struct I32x16 {
+  __m512i v;
+};
+struct U8x64 {
+  __m512i v;
+};
 
 inline __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
@@ -58,8 +64,7 @@ inline float reduce_max(F32x16 a) { return _mm512_reduce_max_ps(a.v); }
 inline I32x16 set1_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
 inline I32x16 zeros_int() { return {_mm512_setzero_si512()}; }
 inline I32x16 sub(I32x16 a, I32x16 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
-template <int kBits>
-inline I32x16 shift_left(I32x16 a) { return {_mm512_slli_epi32(a.v, kBits)}; }
+template <int kBits> inline I32x16 shift_left(I32x16 a) { return {_mm512_slli_epi32(a.v, kBits)}; }
 
 inline U8x64 load_bytes(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 inline void store_bytes(uint8_t* p, U8x64 a) { _mm512_storeu_si512(p, a.v); }
@@ -67,8 +72,7 @@ inline U8x64 set1_byte(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x
 inline U8x64 and_bits(U8x64 a, U8x64 b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline U8x64 or_bits(U8x64 a, U8x64 b) { return {_mm512_or_si512(a.v, b.v)}; }
 // (bits of a moved by kBits, left if positive) & mask | b; bits that cross a byte are for the mask to drop
-template <int kBits>
-inline U8x64 move_bits(U8x64 a) {
+template <int kBits> inline U8x64 move_bits(U8x64 a) {
   if constexpr (kBits > 0) return {_mm512_slli_epi16(a.v, kBits)};
   if constexpr (kBits < 0) return {_mm512_srli_epi16(a.v, -kBits)};
   return a;
@@ -79,16 +83,14 @@ inline U8x64 lookup(const uint8_t* table, U8x64 codes) {
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), codes.v)};
 }
 // acc[lane] += sum over j < 4 of w[4 * lane + j] * a[j]; kWideWeights: w may use all 8 bits
-template <bool kWideWeights>
-inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
+template <bool kWideWeights> inline I32x16 dot4(I32x16 acc, U8x64 w, const int8_t* a) {
   int32_t four;
   __builtin_memcpy(&four, a, 4);
   return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(four))};
 }
 
 // acc[lane] += sum over j < 4 of w[4 * lane + j] * a[j], w signed and a unsigned
-template <typename Shape>
-inline I32x16 dot4_biased(I32x16 acc, U8x64 w, const int8_t* a) {
+template <typename Shape> inline I32x16 dot4_biased(I32x16 acc, U8x64 w, const int8_t* a) {
   int32_t four;
   __builtin_memcpy(&four, a, 4);
   return {_mm512_dpbusd_epi32(acc.v, _mm512_set1_epi32(four), w.v)};
@@ -99,12 +101,9 @@ inline I32x16 subtract_bias(I32x16 acc, U8x64 w) {
 }
 inline U8x64 sub_bytes(U8x64 a, U8x64 b) { return {_mm512_sub_epi8(a.v, b.v)}; }
 inline void store_ints(int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
-template <typename Shape>
-inline I32x16 load_ints(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+template <typename Shape> inline I32x16 load_ints(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 
-inline F32x16 load_f16(const uint16_t* p) {
-  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
-}
+inline F32x16 load_f16(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
 inline F32x16 load_bf16(const uint16_t* p) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};

@@ -10,8 +10,12 @@ namespace {
 using avx512::F32x16;
 
 using PairFactor = uint16_t;
-struct PairTerms { __m512i v; };
-struct PairFactors { __m512i v; };
+struct PairTerms {
+  __m512i v;
+};
+struct PairFactors {
+  __m512i v;
+};
 inline PairFactor pair_factor(float x) {
   return static_cast<uint16_t>(_mm_cvtsi128_si32(reinterpret_cast<__m128i>(_mm_cvtneps_pbh(_mm_set_ss(x)))));
 }

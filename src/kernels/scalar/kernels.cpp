@@ -68,8 +68,7 @@ void quantize_tile(const float* x, int64_t stride, int rows, int inputs, bool bi
   }
 }
 
-float quantized_product(NumberFormat format, const std::byte* panel, int inputs, int output, const QuantBlock* row,
-                        int rows) {
+float quantized_product(NumberFormat format, const std::byte* panel, int inputs, int output, const QuantBlock* row, int rows) {
   const PanelTraits t = panel_traits(format);
   const int scales = kBlockInputs / t.scale_inputs;
   float acc = 0;
@@ -103,8 +102,7 @@ void multiply_panels(const PanelProduct& p, int begin, int end, std::byte*) {
   const bool quantized = is_quantized(p.format);
   const int64_t row_units = quantized ? p.inputs / kBlockInputs : p.inputs;
   for (int n = begin * kPanelOutputs; n < std::min(end * kPanelOutputs, p.outputs); ++n) {
-    const std::byte* panel =
-        p.panels + static_cast<size_t>(n / kPanelOutputs) * panel_bytes(p.format, p.inputs);
+    const std::byte* panel = p.panels + static_cast<size_t>(n / kPanelOutputs) * panel_bytes(p.format, p.inputs);
     for (int m = 0; m < p.rows; ++m) {
       const int tile = m / kTileRows * kTileRows, rows = std::min(kTileRows, p.rows - tile);
       const int64_t at = tile * row_units + (m - tile);
@@ -236,8 +234,7 @@ float value_at(const AttentionTile& tile, int position, int d) {
   const std::byte* slice = tile.pages.slice(position / kPageTokens);
   const int slot = position % kPageTokens;
   if (is_narrow(layout.codec.values)) return narrow_value(layout, slice, tile.kv_head, slot, d);
-  return load_number(layout.codec.values,
-                     slice + layout.value_offset() + static_cast<size_t>(tile.kv_head) * layout.value_head_bytes(),
+  return load_number(layout.codec.values, slice + layout.value_offset() + static_cast<size_t>(tile.kv_head) * layout.value_head_bytes(),
                      layout.value_at(slot, d));
 }
 
@@ -438,8 +435,8 @@ bool supported() { return true; }
 
 }  // namespace
 
-const KernelSet kKernels = {"scalar",     supported, false, quantize_tile, multiply_panels, byte_products, rms_norm, rms_norm_add,
-                            add,          scale,     softcap,       gate,            rotate,   store_kv,
-                            unfold_pages, arrange_queries, attend_span, turn_back, merge, page_shares};
+const KernelSet kKernels = {"scalar",    supported, false,   quantize_tile, multiply_panels, byte_products, rms_norm,     rms_norm_add,
+                            add,         scale,     softcap, gate,          rotate,          store_kv,      unfold_pages, arrange_queries,
+                            attend_span, turn_back, merge,   page_shares};
 
 }  // namespace fovea::kernels::scalar

@@ -79,13 +79,16 @@ Encoded encode(KvCodec codec, bool of_key, const float* vector, int n) {
   return codec == KvCodec::int8 ? whole_codes(x, largest) : level_codes(codec, of_key, x, largest);
 }
 
-template <bool kKeys>
-void put(KvCodec codec, std::byte* base, int vector, int lane, unsigned code) {
+template <bool kKeys> void put(KvCodec codec, std::byte* base, int vector, int lane, unsigned code) {
   switch (code_bits(codec)) {
-    case 8: return put_code<8, kKeys>(base, vector, lane, code);
-    case 4: return put_code<4, kKeys>(base, vector, lane, code);
-    case 3: return put_code<3, kKeys>(base, vector, lane, code);
-    default: return put_code<2, kKeys>(base, vector, lane, code);
+    case 8:
+      return put_code<8, kKeys>(base, vector, lane, code);
+    case 4:
+      return put_code<4, kKeys>(base, vector, lane, code);
+    case 3:
+      return put_code<3, kKeys>(base, vector, lane, code);
+    default:
+      return put_code<2, kKeys>(base, vector, lane, code);
   }
 }
 
@@ -97,16 +100,18 @@ float fp8_number(unsigned code) {
   return code & 0x80u ? -magnitude : magnitude;
 }
 
-template <bool kKeys>
-float number(KvCodec codec, const std::byte* base, int vector, int lane) {
+template <bool kKeys> float number(KvCodec codec, const std::byte* base, int vector, int lane) {
   switch (code_bits(codec)) {
     case 8: {
       const unsigned code = code_at<8, kKeys>(base, vector, lane);
       return codec == KvCodec::fp8 ? fp8_number(code) : static_cast<float>(static_cast<int8_t>(code));
     }
-    case 4: return kv_levels(codec).values[code_at<4, kKeys>(base, vector, lane)];
-    case 3: return kv_levels(codec).values[code_at<3, kKeys>(base, vector, lane)];
-    default: return kv_levels(codec).values[code_at<2, kKeys>(base, vector, lane)];
+    case 4:
+      return kv_levels(codec).values[code_at<4, kKeys>(base, vector, lane)];
+    case 3:
+      return kv_levels(codec).values[code_at<3, kKeys>(base, vector, lane)];
+    default:
+      return kv_levels(codec).values[code_at<2, kKeys>(base, vector, lane)];
   }
 }
 

@@ -10,8 +10,14 @@ namespace {
 
 constexpr int kPattern = 4;
 constexpr int kWindow = 4096;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 256'000, .hidden = 8192, .width = 22'528, .layers = 40, .q_heads = 64,
-                                        .kv_heads = 64, .context_tokens = 8192, .norm_eps = 1e-5f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 256'000,
+                                        .hidden = 8192,
+                                        .width = 22'528,
+                                        .layers = 40,
+                                        .q_heads = 64,
+                                        .kv_heads = 64,
+                                        .context_tokens = 8192,
+                                        .norm_eps = 1e-5f};
 
 ModelSpec finish(ModelSpec spec, const std::vector<bool>& local, int window, Rope rope) {
   spec.norm = NormKind::layer;

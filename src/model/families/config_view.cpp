@@ -22,9 +22,7 @@ int ConfigView::checked_size(std::string_view name, int value, int most) const {
   return value;
 }
 
-int ConfigView::size(std::string_view name, int most) const {
-  return checked_size(name, file_->integer(key(name)), most);
-}
+int ConfigView::size(std::string_view name, int most) const { return checked_size(name, file_->integer(key(name)), most); }
 
 int ConfigView::size_or(std::string_view name, int fallback, int most) const {
   return checked_size(name, file_->integer(key(name), fallback), most);
@@ -42,9 +40,7 @@ float ConfigView::positive_or(std::string_view name, float fallback) const {
   return value;
 }
 
-float ConfigView::positive(std::string_view name) const {
-  return positive_or(name, file_->number(key(name)));
-}
+float ConfigView::positive(std::string_view name) const { return positive_or(name, file_->number(key(name))); }
 
 float ConfigView::not_negative_or(std::string_view name, float fallback) const {
   const float value = file_->number(key(name), fallback);
@@ -63,17 +59,15 @@ void ConfigView::refuse(std::string_view name, const std::string& problem) const
 }
 
 void ConfigView::refuse_as_not_computed(std::string_view name, const std::string& problem) const {
-  throw Error(problem + ", which this engine does not compute",
-              file_->source() + ", key " + files::in_quotes(key(name)), "choose a model without it");
+  throw Error(problem + ", which this engine does not compute", file_->source() + ", key " + files::in_quotes(key(name)),
+              "choose a model without it");
 }
 
 void ConfigView::refuse_flag(std::string_view name, const std::string& problem) const {
   if (flag(name, false)) refuse_as_not_computed(name, problem);
 }
 
-ConfigView gguf_view(const files::Metadata& metadata) {
-  return {metadata, metadata.text("general.architecture") + "."};
-}
+ConfigView gguf_view(const files::Metadata& metadata) { return {metadata, metadata.text("general.architecture") + "."}; }
 
 ConfigView hugging_face_view(const files::Metadata& metadata) {
   return {metadata, any_key_below(metadata, "text_config.") ? "text_config." : ""};

@@ -37,9 +37,7 @@ class ConfigView {
   float positive(std::string_view name) const;
   float not_negative_or(std::string_view name, float fallback) const;
   bool flag(std::string_view name, bool fallback) const { return file_->flag(key(name), fallback); }
-  std::string text_or(std::string_view name, std::string_view fallback) const {
-    return file_->text(key(name), fallback);
-  }
+  std::string text_or(std::string_view name, std::string_view fallback) const { return file_->text(key(name), fallback); }
 
   // The text under a key that may also hold a number, which then gives "".
   std::string text_or_number(std::string_view name) const;

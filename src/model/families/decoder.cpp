@@ -28,9 +28,8 @@ struct Sizes {
 int head_dim_from_hidden(const ConfigView& file, const HeadKeys& keys, const Sizes& sizes) {
   const int heads = sizes.q_heads.front();
   if (sizes.hidden % heads != 0) {
-    file.refuse(keys.q_heads, "is " + std::to_string(heads) + ", which does not divide the hidden size " +
-                                  std::to_string(sizes.hidden) + ", and the file does not say " +
-                                  files::in_quotes(file.key(keys.head_dim)));
+    file.refuse(keys.q_heads, "is " + std::to_string(heads) + ", which does not divide the hidden size " + std::to_string(sizes.hidden) +
+                                  ", and the file does not say " + files::in_quotes(file.key(keys.head_dim)));
   }
   return sizes.hidden / heads;
 }
@@ -40,14 +39,12 @@ void check_heads(const ConfigView& file, const HeadKeys& keys, const Sizes& size
     const int q_heads = sizes.q_heads[layer], kv_heads = sizes.kv_heads[layer];
     if (kv_heads == 0 && sizes.kv_heads_may_be_none) continue;
     if (kv_heads < 1 || q_heads % kv_heads != 0) {
-      file.refuse(keys.kv_heads, "is " + std::to_string(kv_heads) + " in layer " + std::to_string(layer) +
-                                     ", expected a divisor of the " + std::to_string(q_heads) +
-                                     " query heads");
+      file.refuse(keys.kv_heads, "is " + std::to_string(kv_heads) + " in layer " + std::to_string(layer) + ", expected a divisor of the " +
+                                     std::to_string(q_heads) + " query heads");
     }
     if (int64_t{q_heads} * sizes.head_dim > kLargestSize) {
-      file.refuse(keys.q_heads, "gives " + std::to_string(q_heads) + " heads of " +
-                                    std::to_string(sizes.head_dim) + " dimensions, more than " +
-                                    std::to_string(kLargestSize) + " in all");
+      file.refuse(keys.q_heads, "gives " + std::to_string(q_heads) + " heads of " + std::to_string(sizes.head_dim) +
+                                    " dimensions, more than " + std::to_string(kLargestSize) + " in all");
     }
   }
 }
@@ -102,8 +99,7 @@ TensorNames hugging_face_names() {
 int gguf_vocabulary(const ConfigView& file) {
   const size_t listed = file.file().texts("tokenizer.ggml.tokens").size();
   if (listed > static_cast<size_t>(kLargestSize)) {
-    ConfigView(file.file(), "")
-        .refuse("tokenizer.ggml.tokens", "lists " + std::to_string(listed) + " tokens");
+    ConfigView(file.file(), "").refuse("tokenizer.ggml.tokens", "lists " + std::to_string(listed) + " tokens");
   }
   if (listed > 0) return static_cast<int>(listed);
   return file.has("vocab_size") ? file.size("vocab_size") : 0;
@@ -118,8 +114,7 @@ std::string hugging_face_name(const ConfigView& file) {
   std::string stated = file.file().text("_name_or_path", "");
   if (!stated.empty()) return stated;
   const std::filesystem::path source(file.file().source());
-  return source.filename() == "config.json" ? source.parent_path().filename().string()
-                                            : source.stem().string();
+  return source.filename() == "config.json" ? source.parent_path().filename().string() : source.stem().string();
 }
 
 Sizes gguf_sizes(const ConfigView& file, int layers, bool value_size_is_own) {
@@ -131,8 +126,8 @@ Sizes gguf_sizes(const ConfigView& file, int layers, bool value_size_is_own) {
                    : value_size_is_own            ? file.file().integer_per_layer(file.key(kGgufHeads.kv_heads), layers)
                                                   : file.size_per_layer(kGgufHeads.kv_heads, layers);
   sizes.widths = file.size_per_layer("feed_forward_length", layers);
-  sizes.head_dim = file.has(kGgufHeads.head_dim) ? file.size(kGgufHeads.head_dim, kLargestHead)
-                                                 : head_dim_from_hidden(file, kGgufHeads, sizes);
+  sizes.head_dim =
+      file.has(kGgufHeads.head_dim) ? file.size(kGgufHeads.head_dim, kLargestHead) : head_dim_from_hidden(file, kGgufHeads, sizes);
   if (value_size_is_own) {
     check_heads(file, kGgufHeads, sizes);
     return sizes;
@@ -141,8 +136,7 @@ Sizes gguf_sizes(const ConfigView& file, int layers, bool value_size_is_own) {
                                                            : head_dim_from_hidden(file, kGgufHeads, sizes);
   if (value_dim != sizes.head_dim) {
     file.refuse_as_not_computed("attention.value_length", "asks for values of " + std::to_string(value_dim) +
-                                                              " dimensions beside keys of " +
-                                                              std::to_string(sizes.head_dim));
+                                                              " dimensions beside keys of " + std::to_string(sizes.head_dim));
   }
   check_heads(file, kGgufHeads, sizes);
   return sizes;
@@ -206,8 +200,7 @@ ModelSpec hugging_face_outline(const ConfigView& file, const char* family, const
   spec.name = hugging_face_name(file);
   spec.vocabulary = file.size_or("vocab_size", defaults.vocabulary);
   spec.hidden = file.size_or("hidden_size", defaults.hidden);
-  spec.context_tokens =
-      file.size_or("max_position_embeddings", defaults.context_tokens, std::numeric_limits<int>::max());
+  spec.context_tokens = file.size_or("max_position_embeddings", defaults.context_tokens, std::numeric_limits<int>::max());
   spec.norm_eps = file.positive_or("rms_norm_eps", defaults.norm_eps);
   spec.names = hugging_face_names();
   return spec;
@@ -300,8 +293,7 @@ ExpertsSpec experts_of(const ConfigView& file, const char* count, const char* us
 }
 
 ExpertsSpec gguf_experts(const ConfigView& file, const ModelSpec& spec) {
-  return experts_of(file, "expert_count", "expert_used_count", "expert_feed_forward_length",
-                    spec.layers.front().feed_forward.width);
+  return experts_of(file, "expert_count", "expert_used_count", "expert_feed_forward_length", spec.layers.front().feed_forward.width);
 }
 
 bool hugging_face_tied_head(const ConfigView& file, bool fallback) {
@@ -312,8 +304,7 @@ bool hugging_face_tied_head(const ConfigView& file, bool fallback) {
 void require_activation(const ConfigView& file, std::string_view name, std::string_view expected) {
   const std::string stated = file.text_or(name, expected);
   if (stated == expected) return;
-  file.refuse_as_not_computed(
-      name, "asks for the activation " + files::in_quotes(stated) + " instead of " + std::string(expected));
+  file.refuse_as_not_computed(name, "asks for the activation " + files::in_quotes(stated) + " instead of " + std::string(expected));
 }
 
 }  // namespace fovea::model

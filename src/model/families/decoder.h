@@ -27,8 +27,7 @@ struct HuggingFaceDefaults {
 // The family adds what sets it apart.
 // value_size_is_own: values need not be as large as keys, nor every layer have K/V heads; the family sees to it.
 ModelSpec gguf_decoder(const ConfigView& file, const char* family, bool value_size_is_own = false);
-ModelSpec hugging_face_decoder(const ConfigView& file, const char* family,
-                               const HuggingFaceDefaults& defaults);
+ModelSpec hugging_face_decoder(const ConfigView& file, const char* family, const HuggingFaceDefaults& defaults);
 
 // The same without layers: what models without attention state too.
 ModelSpec gguf_outline(const ConfigView& file, const char* family);
@@ -42,7 +41,7 @@ ModelSpec with_rope(ModelSpec spec, Rope rope);
 inline int head_dim(const ModelSpec& spec) { return spec.layers.front().attention.head_dim; }
 
 // Names of roles that several families share, as each container spells them.
-void attention_biases(TensorNames& names, bool output);       // config.json spelling; q, k, v, and o where `output`
+void attention_biases(TensorNames& names, bool output);  // config.json spelling; q, k, v, and o where `output`
 void gguf_attention_biases(TensorNames& names, bool output);
 void gguf_attention_biases_if_found(TensorNames& names);  // the keys do not say
 void head_norms(TensorNames& names);

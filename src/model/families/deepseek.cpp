@@ -10,10 +10,23 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kV2{.vocabulary = 32'000, .hidden = 4096, .width = 11'008, .layers = 32, .q_heads = 32,
-                                  .head_dim = 64, .context_tokens = 2048, .norm_eps = 1e-6f};
-constexpr HuggingFaceDefaults kV3{.vocabulary = 129'280, .hidden = 7168, .width = 18'432, .layers = 61, .q_heads = 128,
-                                  .kv_heads = 128, .head_dim = 64, .context_tokens = 4096, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kV2{.vocabulary = 32'000,
+                                  .hidden = 4096,
+                                  .width = 11'008,
+                                  .layers = 32,
+                                  .q_heads = 32,
+                                  .head_dim = 64,
+                                  .context_tokens = 2048,
+                                  .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kV3{.vocabulary = 129'280,
+                                  .hidden = 7168,
+                                  .width = 18'432,
+                                  .layers = 61,
+                                  .q_heads = 128,
+                                  .kv_heads = 128,
+                                  .head_dim = 64,
+                                  .context_tokens = 4096,
+                                  .norm_eps = 1e-6f};
 
 void set_latent(ModelSpec& spec, const LatentSpec& latent, float scale) {
   for (LayerSpec& layer : spec.layers) {
@@ -80,8 +93,8 @@ ModelSpec from_gguf(const files::Metadata& metadata) {
   if (latent.plain_dim < 1) file.refuse("attention.key_length_mla", "leaves nothing beside the rotating dimensions");
   RopeScaling scaling = gguf_rope_scaling(file);
   set_latent(spec, latent, gguf_score_factor(file, scaling));
-  spec = with_rope(std::move(spec), make_rope(Rope::Pairing::adjacent, latent.rope_dim,
-                                              rope_base_or(file, "rope.freq_base", 10'000), scaling));
+  spec = with_rope(std::move(spec),
+                   make_rope(Rope::Pairing::adjacent, latent.rope_dim, rope_base_or(file, "rope.freq_base", 10'000), scaling));
   gguf_latent_names(spec.names, latent.q_rank > 0);
   const ExpertsSpec experts = gguf_deepseek_experts(file, spec);
   const int shared = file.file().integer(file.key("expert_shared_count"), 0);
@@ -200,8 +213,8 @@ void add_latent(GgufKeys& keys, const AttentionSpec& attention) {
 
 void add_experts(GgufKeys& keys, const ModelSpec& spec) {
   const FeedForwardSpec& last = spec.layers.back().feed_forward;
-  const auto first = std::find_if(spec.layers.begin(), spec.layers.end(),
-                                  [](const LayerSpec& layer) { return layer.feed_forward.experts.count > 0; });
+  const auto first =
+      std::find_if(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& layer) { return layer.feed_forward.experts.count > 0; });
   const ExpertsSpec& experts = last.experts;
   const bool sigmoid = experts.scores == ExpertsSpec::Scores::sigmoid;
   keys.count("leading_dense_block_count", static_cast<int>(first - spec.layers.begin()));

@@ -21,17 +21,12 @@ inline files::Metadata config_json(const std::string& json) {
   return metadata;
 }
 
-inline ModelSpec read_config_json(const std::string& json) {
-  return read_spec(config_json(json), files::Container::hugging_face);
-}
+inline ModelSpec read_config_json(const std::string& json) { return read_spec(config_json(json), files::Container::hugging_face); }
 
-inline ModelSpec read_gguf(const files::Metadata& metadata) {
-  return read_spec(metadata, files::Container::gguf);
-}
+inline ModelSpec read_gguf(const files::Metadata& metadata) { return read_spec(metadata, files::Container::gguf); }
 
 // The message names `key`, so that the reader knows what to look at, and offers a way out.
-inline void expect_refused(const files::Metadata& metadata, files::Container container,
-                           const std::string& key) {
+inline void expect_refused(const files::Metadata& metadata, files::Container container, const std::string& key) {
   try {
     read_spec(metadata, container);
     ADD_FAILURE() << "accepted although " << key << " should be refused";
@@ -42,8 +37,7 @@ inline void expect_refused(const files::Metadata& metadata, files::Container con
 }
 
 // Sets one key below an object that is refused as a whole.
-inline void expect_object_refused(files::Metadata metadata, const std::string& object,
-                                  const std::string& key) {
+inline void expect_object_refused(files::Metadata metadata, const std::string& object, const std::string& key) {
   metadata.set(object + "." + key, int64_t{4});
   expect_refused(metadata, files::Container::hugging_face, "'" + object + "'");
 }
@@ -60,8 +54,7 @@ inline void expect_gguf_refused(files::Metadata metadata, const std::string& key
 }
 
 // Every size that a file can state, made absurd in turn.
-inline void expect_absurd_sizes_refused(const files::Metadata& metadata, files::Container container,
-                                        const std::vector<std::string>& keys) {
+inline void expect_absurd_sizes_refused(const files::Metadata& metadata, files::Container container, const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
     for (const int64_t absurd : {int64_t{0}, int64_t{-1}, int64_t{1} << 31, int64_t{1} << 62}) {
       SCOPED_TRACE(key + " = " + std::to_string(absurd));

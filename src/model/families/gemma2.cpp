@@ -13,8 +13,15 @@ namespace {
 constexpr int kPattern = 2;
 constexpr int kWindow = 4096;
 constexpr float kScoreSoftcap = 50, kLogitSoftcap = 30;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 256'000, .hidden = 2304, .width = 9216, .layers = 26, .q_heads = 8,
-                                        .kv_heads = 4, .head_dim = 256, .context_tokens = 8192, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 256'000,
+                                        .hidden = 2304,
+                                        .width = 9216,
+                                        .layers = 26,
+                                        .q_heads = 8,
+                                        .kv_heads = 4,
+                                        .head_dim = 256,
+                                        .context_tokens = 8192,
+                                        .norm_eps = 1e-6f};
 
 ModelSpec finish(const ConfigView& file, ModelSpec spec, const char* score_key, const char* logit_key, float scale) {
   const float cap = file.not_negative_or(score_key, 0);

@@ -57,8 +57,7 @@ void refuse_score_softcap(const ConfigView& file) {
 float gguf_score_scale(const ModelSpec& spec) {
   constexpr size_t kLayersOfTheOneThatDiffers = 62;
   const AttentionSpec& attention = spec.layers.front().attention;
-  const int scalar =
-      spec.layers.size() == kLayersOfTheOneThatDiffers ? spec.hidden / attention.q_heads : attention.head_dim;
+  const int scalar = spec.layers.size() == kLayersOfTheOneThatDiffers ? spec.hidden / attention.q_heads : attention.head_dim;
   return 1 / std::sqrt(static_cast<float>(scalar));
 }
 
@@ -119,8 +118,8 @@ ModelSpec from_hugging_face(const files::Metadata& metadata) {
       rope_of_kind(file, spec, "full_attention", "rope_theta", kGlobalBase),
       rope_of_kind(file, spec, "sliding_attention", "rope_local_base_freq", kLocalBase),
   };
-  finish(spec, hugging_face_local_layers(file, local_by_period(spec.layers.size(), hugging_face_period(file, kPattern))), file.size_or("sliding_window", kWindow),
-         1 / std::sqrt(file.positive_or("query_pre_attn_scalar", kQueryScalar)));
+  finish(spec, hugging_face_local_layers(file, local_by_period(spec.layers.size(), hugging_face_period(file, kPattern))),
+         file.size_or("sliding_window", kWindow), 1 / std::sqrt(file.positive_or("query_pre_attn_scalar", kQueryScalar)));
   head_norms(spec.names);
   sandwich_norms(spec.names);
   return spec;
@@ -140,8 +139,6 @@ GgufOutline to_gguf(const files::Metadata& metadata, const ModelSpec& spec) {
 
 }  // namespace
 
-Family gemma3_family() {
-  return {"gemma3", "gemma3", {"gemma3_text", "gemma3"}, from_gguf, from_hugging_face, to_gguf};
-}
+Family gemma3_family() { return {"gemma3", "gemma3", {"gemma3_text", "gemma3"}, from_gguf, from_hugging_face, to_gguf}; }
 
 }  // namespace fovea::model

@@ -133,8 +133,7 @@ TEST(Gemma3, PublishedMiddleModelRestsOnDefaults) {
 TEST(Gemma3, LinearFactorStretchesGlobalLayersOnly) {
   const ModelSpec spec = read_config_json(kMiddle);
   EXPECT_EQ(rope_of(spec, 0), make_rope(Rope::Pairing::half, 256, 1e4));
-  EXPECT_EQ(rope_of(spec, 5),
-            make_rope(Rope::Pairing::half, 256, 1e6, {.kind = RopeScaling::Kind::linear, .factor = 8}));
+  EXPECT_EQ(rope_of(spec, 5), make_rope(Rope::Pairing::half, 256, 1e6, {.kind = RopeScaling::Kind::linear, .factor = 8}));
 }
 
 TEST(Gemma3, PublishedLargeModelScalesScoresByItsScalar) {
@@ -142,21 +141,17 @@ TEST(Gemma3, PublishedLargeModelScalesScoresByItsScalar) {
   EXPECT_EQ(spec.layers.size(), 62u);
   EXPECT_EQ(spec.layers[61].attention.head_dim, 128);
   EXPECT_FLOAT_EQ(spec.layers[61].attention.score_scale, 0.07715167498104596f);  // 168^-0.5
-  EXPECT_EQ(rope_of(spec, 5).scale, 8);  // "type" is the older name of "rope_type"
+  EXPECT_EQ(rope_of(spec, 5).scale, 8);                                          // "type" is the older name of "rope_type"
 }
 
-TEST(Gemma3, OldAndNewSpellingsGiveTheSameSpec) {
-  EXPECT_EQ(read_config_json(kSmall), read_config_json(kSmallNewSpelling));
-}
+TEST(Gemma3, OldAndNewSpellingsGiveTheSameSpec) { EXPECT_EQ(read_config_json(kSmall), read_config_json(kSmallNewSpelling)); }
 
 TEST(Gemma3, NestedAndPlainGiveTheSameSpec) {
-  EXPECT_EQ(read_config_json(std::string(R"({"model_type": "gemma3", "text_config": )") + kSmall + "}"),
-            read_config_json(kSmall));
+  EXPECT_EQ(read_config_json(std::string(R"({"model_type": "gemma3", "text_config": )") + kSmall + "}"), read_config_json(kSmall));
 }
 
 TEST(Gemma3, LayerTypesWinOverThePattern) {
-  const std::string start =
-      R"({"model_type": "gemma3_text", "num_hidden_layers": 4, "sliding_window_pattern": 2)";
+  const std::string start = R"({"model_type": "gemma3_text", "num_hidden_layers": 4, "sliding_window_pattern": 2)";
   EXPECT_EQ(global_layers(read_config_json(start + "}")), (std::vector<int>{1, 3}));
   EXPECT_EQ(global_layers(read_config_json(start + R"(, "layer_types": ["full_attention", "sliding_attention",
       "sliding_attention", "sliding_attention"]})")),
@@ -231,8 +226,7 @@ TEST(Gemma3Gguf, ScalingAndBasesReachTheirLayers) {
     file.set("gemma3.rope.freq_base_swa", 20'000.0);
     const ModelSpec spec = read_gguf(file);
     EXPECT_EQ(rope_of(spec, 0), make_rope(Rope::Pairing::half, 256, 2e4));
-    EXPECT_EQ(rope_of(spec, 5),
-              make_rope(Rope::Pairing::half, 256, 1e6, {.kind = RopeScaling::Kind::linear, .factor = 8}));
+    EXPECT_EQ(rope_of(spec, 5), make_rope(Rope::Pairing::half, 256, 1e6, {.kind = RopeScaling::Kind::linear, .factor = 8}));
     file.set("gemma3.rope.scaling.type", std::string("none"));
     EXPECT_EQ(rope_of(read_gguf(file), 5).scale, 1);
   }
@@ -276,15 +270,13 @@ TEST(Gemma3, WhatIsNotComputedIsRefused) {
 }
 
 TEST(Gemma3, AbsurdSizesAreRefusedByTheirKeys) {
-  expect_absurd_sizes_refused(
-      config_json(kSmall), Container::hugging_face,
-      {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-       "head_dim", "sliding_window", "max_position_embeddings", "vocab_size"});
-  expect_absurd_sizes_refused(
-      small_gguf(), Container::gguf,
-      {"gemma3.embedding_length", "gemma3.feed_forward_length", "gemma3.block_count",
-       "gemma3.attention.head_count", "gemma3.attention.head_count_kv", "gemma3.attention.key_length",
-       "gemma3.context_length", "gemma3.rope.dimension_count", "gemma3.attention.sliding_window_pattern"});
+  expect_absurd_sizes_refused(config_json(kSmall), Container::hugging_face,
+                              {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+                               "head_dim", "sliding_window", "max_position_embeddings", "vocab_size"});
+  expect_absurd_sizes_refused(small_gguf(), Container::gguf,
+                              {"gemma3.embedding_length", "gemma3.feed_forward_length", "gemma3.block_count", "gemma3.attention.head_count",
+                               "gemma3.attention.head_count_kv", "gemma3.attention.key_length", "gemma3.context_length",
+                               "gemma3.rope.dimension_count", "gemma3.attention.sliding_window_pattern"});
 }
 
 TEST(Gemma3, SizesThatDoNotFitTogetherAreRefused) {
@@ -322,9 +314,8 @@ TEST(Gemma3, NumbersThatCannotBeRightAreRefused) {
 
 TEST(Gemma3Gguf, EveryRequiredKeyIsMissedByName) {
   const files::Metadata whole = small_gguf();
-  for (const char* missing : {"gemma3.context_length", "gemma3.embedding_length", "gemma3.block_count",
-                              "gemma3.feed_forward_length", "gemma3.attention.head_count",
-                              "gemma3.attention.layer_norm_rms_epsilon"}) {
+  for (const char* missing : {"gemma3.context_length", "gemma3.embedding_length", "gemma3.block_count", "gemma3.feed_forward_length",
+                              "gemma3.attention.head_count", "gemma3.attention.layer_norm_rms_epsilon"}) {
     files::Metadata file("model.gguf");
     for (const auto& [key, value] : whole.values()) {
       if (key != missing) file.set(key, value);

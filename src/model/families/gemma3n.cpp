@@ -4,8 +4,8 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
-#include "model/families/gguf_keys.h"
 #include "model/families/gemma_layers.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -18,8 +18,15 @@ constexpr size_t kSparseLayers = 10;
 constexpr float kSparseShare = 0.95f;
 constexpr int kLowRank = 64;
 constexpr int kStreams = 4;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 262'400, .hidden = 2048, .width = 16'384, .layers = 35, .q_heads = 8,
-                                        .kv_heads = 2, .head_dim = 256, .context_tokens = 32'768, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 262'400,
+                                        .hidden = 2048,
+                                        .width = 16'384,
+                                        .layers = 35,
+                                        .q_heads = 8,
+                                        .kv_heads = 2,
+                                        .head_dim = 256,
+                                        .context_tokens = 32'768,
+                                        .norm_eps = 1e-6f};
 
 // x with normal(x) = p, by bisection: the share p of gates that a layer cuts, as a number of deviations.
 float normal_quantile(double p) {

@@ -5,8 +5,8 @@
 
 #include "model/families/decoder.h"
 #include "model/families/families.h"
-#include "model/families/gguf_keys.h"
 #include "model/families/gemma_layers.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope_config.h"
 #include "model/families/windows.h"
 
@@ -18,8 +18,15 @@ constexpr int kWindow = 512;
 constexpr float kGlobalBase = 1'000'000, kLocalBase = 10'000;
 constexpr float kTurningShare = 0.25f;
 constexpr int kGlobalHead = 512;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 262'144, .hidden = 2304, .width = 9216, .layers = 30, .q_heads = 8,
-                                        .kv_heads = 4, .head_dim = 256, .context_tokens = 131'072, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 262'144,
+                                        .hidden = 2304,
+                                        .width = 9216,
+                                        .layers = 30,
+                                        .q_heads = 8,
+                                        .kv_heads = 4,
+                                        .head_dim = 256,
+                                        .context_tokens = 131'072,
+                                        .norm_eps = 1e-6f};
 
 // What both containers share; heads of global layers are set already.
 void finish(ModelSpec& spec, const std::vector<bool>& local, int window, int shared) {
@@ -199,9 +206,9 @@ GgufOutline to_gguf(const files::Metadata&, const ModelSpec& spec) {
   keys.number("rope.freq_base", spec.ropes[kGlobalRope].base);
   keys.number("rope.freq_base_swa", spec.ropes[kLocalRope].base);
   keys.tensor("rope_freqs.weight", divisors_of(spec.ropes[kGlobalRope]));
-  keys.count("attention.shared_kv_layers", static_cast<int>(std::count_if(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& layer) {
-               return layer.attention.shares_with >= 0;
-             })));
+  keys.count("attention.shared_kv_layers",
+             static_cast<int>(std::count_if(spec.layers.begin(), spec.layers.end(),
+                                            [](const LayerSpec& layer) { return layer.attention.shares_with >= 0; })));
   keys.count("embedding_length_per_layer_input", spec.layer_input.width);
   keys.number("final_logit_softcapping", spec.final_softcap);
   const ExpertsSpec& experts = spec.layers.front().feed_forward.experts;

@@ -32,9 +32,7 @@ void GgufKeys::per_layer(const std::string& name, const std::vector<int>& values
   add(name, std::vector<int32_t>(values.begin(), values.end()));
 }
 
-void GgufKeys::tensor(const std::string& name, std::vector<float> values) {
-  outline_.tensors.push_back({name, std::move(values)});
-}
+void GgufKeys::tensor(const std::string& name, std::vector<float> values) { outline_.tensors.push_back({name, std::move(values)}); }
 
 void GgufKeys::heads() {
   const AttentionSpec& first = spec_.layers.front().attention;
@@ -117,8 +115,8 @@ void GgufKeys::state(const StateSpec& state) {
 GgufKeys plain_keys(const char* architecture, const ConfigView& config, const ModelSpec& spec) {
   GgufKeys keys(architecture, spec);
   keys.heads();
-  const auto with_experts = std::find_if(spec.layers.begin(), spec.layers.end(),
-                                         [](const LayerSpec& layer) { return layer.feed_forward.experts.count > 0; });
+  const auto with_experts =
+      std::find_if(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& layer) { return layer.feed_forward.experts.count > 0; });
   const int fallback = with_experts == spec.layers.end() ? 0 : with_experts->feed_forward.experts.width;
   keys.widths(config.size_or("intermediate_size", std::max(1, fallback)));
   if (with_experts != spec.layers.end()) keys.experts(with_experts->feed_forward.experts);

@@ -11,8 +11,15 @@ namespace {
 constexpr int kPattern = 2;
 constexpr int kWindow = 128;
 constexpr float kRopeBase = 150'000;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 201'088, .hidden = 2880, .width = 2880, .layers = 36, .q_heads = 64,
-                                        .kv_heads = 8, .head_dim = 64, .context_tokens = 131'072, .norm_eps = 1e-5f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 201'088,
+                                        .hidden = 2880,
+                                        .width = 2880,
+                                        .layers = 36,
+                                        .q_heads = 64,
+                                        .kv_heads = 8,
+                                        .head_dim = 64,
+                                        .context_tokens = 131'072,
+                                        .norm_eps = 1e-5f};
 
 // The weights of the chosen are a softmax over them alone: that of all experts, divided by the sum of the chosen.
 ModelSpec finish(ModelSpec spec, ExpertsSpec experts, Rope rope) {

@@ -7,8 +7,8 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 32'000, .hidden = 4096, .width = 11'008, .layers = 32, .q_heads = 32,
-                                        .context_tokens = 2048, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kDefaults{
+    .vocabulary = 32'000, .hidden = 4096, .width = 11'008, .layers = 32, .q_heads = 32, .context_tokens = 2048, .norm_eps = 1e-6f};
 
 ModelSpec finish(const ConfigView& file, ModelSpec spec, const char* embedding, const char* attention, const char* residual,
                  const char* logits, Rope rope) {

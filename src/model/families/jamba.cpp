@@ -7,8 +7,14 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 65'536, .hidden = 4096, .width = 14'336, .layers = 32, .q_heads = 32,
-                                        .kv_heads = 8, .context_tokens = 262'144, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 65'536,
+                                        .hidden = 4096,
+                                        .width = 14'336,
+                                        .layers = 32,
+                                        .q_heads = 32,
+                                        .kv_heads = 8,
+                                        .context_tokens = 262'144,
+                                        .norm_eps = 1e-6f};
 
 ModelSpec from_gguf(const files::Metadata& metadata) {
   const ConfigView file = gguf_view(metadata);

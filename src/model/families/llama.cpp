@@ -9,13 +9,8 @@ namespace fovea::model {
 namespace {
 
 constexpr float kRopeBase = 10'000;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 32'000,
-                                        .hidden = 4096,
-                                        .width = 11'008,
-                                        .layers = 32,
-                                        .q_heads = 32,
-                                        .context_tokens = 2048,
-                                        .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kDefaults{
+    .vocabulary = 32'000, .hidden = 4096, .width = 11'008, .layers = 32, .q_heads = 32, .context_tokens = 2048, .norm_eps = 1e-6f};
 
 // Converters permute the rows of q and k so that pairs are neighbours, and write llama3 scaling as divisors.
 // A sliding window in such a file is not applied: files of this architecture are run without one everywhere.

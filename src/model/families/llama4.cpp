@@ -13,8 +13,15 @@ namespace {
 
 constexpr int kChunk = 8192, kTemperatureTokens = 8192, kDenseWidth = 16'384;
 constexpr float kTemperature = 0.1f;
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 202'048, .hidden = 5120, .width = 8192, .layers = 48, .q_heads = 40,
-                                        .kv_heads = 8, .head_dim = 128, .context_tokens = 131'072, .norm_eps = 1e-5f};
+constexpr HuggingFaceDefaults kDefaults{.vocabulary = 202'048,
+                                        .hidden = 5120,
+                                        .width = 8192,
+                                        .layers = 48,
+                                        .q_heads = 40,
+                                        .kv_heads = 8,
+                                        .head_dim = 128,
+                                        .context_tokens = 131'072,
+                                        .norm_eps = 1e-5f};
 
 // "no_rope_layers" lists 1 for a layer that HAS rope.
 std::vector<bool> layers_with_rope(const ConfigView& file, size_t layers) {

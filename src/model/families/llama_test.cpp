@@ -93,13 +93,10 @@ TEST(Llama, PublishedModelWithLlama3Scaling) {
   EXPECT_NEAR(rope.frequencies[31], 9.41830672543491e-08, 1e-18);
 }
 
-TEST(Llama, OldAndNewSpellingsGiveTheSameSpec) {
-  EXPECT_EQ(read_config_json(kLlama32), read_config_json(kLlama32NewSpelling));
-}
+TEST(Llama, OldAndNewSpellingsGiveTheSameSpec) { EXPECT_EQ(read_config_json(kLlama32), read_config_json(kLlama32NewSpelling)); }
 
 TEST(Llama, NestedAndPlainGiveTheSameSpec) {
-  EXPECT_EQ(read_config_json(std::string(R"({"model_type": "llava", "text_config": )") + kLlama32 + "}"),
-            read_config_json(kLlama32));
+  EXPECT_EQ(read_config_json(std::string(R"({"model_type": "llava", "text_config": )") + kLlama32 + "}"), read_config_json(kLlama32));
 }
 
 TEST(Llama, KeysLeftOutMeanWhatTheReferenceAssumes) {
@@ -119,8 +116,7 @@ TEST(Llama, HeadDimensionsMayDifferFromHiddenPerHead) {
 }
 
 TEST(Llama, GoldenConfigurationsAreRead) {
-  for (const std::string folder :
-       {"llama", "llama3", "llama3_odd_v5", "llama_odd_v5", "smollm2", "smollm2_odd_v5"}) {
+  for (const std::string folder : {"llama", "llama3", "llama3_odd_v5", "llama_odd_v5", "smollm2", "smollm2_odd_v5"}) {
     const std::string path = std::string(FOVEA_TEST_DATA) + "/oracle/" + folder;
     const ModelSpec spec = read_spec(files::read_config(path), Container::hugging_face);
     EXPECT_EQ(spec.name, folder);
@@ -160,8 +156,8 @@ TEST(LlamaGguf, DefaultsOfKeysLeftOut) {
   files::Metadata file("model.gguf");
   const files::Metadata whole = smollm2_gguf();
   for (const auto& [key, value] : whole.values()) {
-    if (key != "llama.rope.freq_base" && key != "llama.attention.head_count_kv" &&
-        key != "llama.rope.dimension_count" && key != "llama.vocab_size") {
+    if (key != "llama.rope.freq_base" && key != "llama.attention.head_count_kv" && key != "llama.rope.dimension_count" &&
+        key != "llama.vocab_size") {
       file.set(key, value);
     }
   }
@@ -209,14 +205,12 @@ TEST(Llama, WhatIsNotComputedIsRefused) {
 }
 
 TEST(Llama, AbsurdSizesAreRefusedByTheirKeys) {
-  expect_absurd_sizes_refused(
-      config_json(kLlama32), Container::hugging_face,
-      {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-       "head_dim", "max_position_embeddings", "vocab_size", "rope_scaling.original_max_position_embeddings"});
+  expect_absurd_sizes_refused(config_json(kLlama32), Container::hugging_face,
+                              {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+                               "head_dim", "max_position_embeddings", "vocab_size", "rope_scaling.original_max_position_embeddings"});
   expect_absurd_sizes_refused(smollm2_gguf(), Container::gguf,
-                              {"llama.embedding_length", "llama.feed_forward_length", "llama.block_count",
-                               "llama.attention.head_count", "llama.attention.head_count_kv",
-                               "llama.context_length", "llama.rope.dimension_count", "llama.vocab_size"});
+                              {"llama.embedding_length", "llama.feed_forward_length", "llama.block_count", "llama.attention.head_count",
+                               "llama.attention.head_count_kv", "llama.context_length", "llama.rope.dimension_count", "llama.vocab_size"});
 }
 
 TEST(Llama, SizesThatDoNotFitTogetherAreRefused) {
@@ -229,8 +223,7 @@ TEST(Llama, SizesThatDoNotFitTogetherAreRefused) {
 
 TEST(Llama, ScalingThatCannotBeRightIsRefused) {
   const files::Metadata config = config_json(kLlama32);
-  for (const char* key :
-       {"rope_scaling.factor", "rope_scaling.low_freq_factor", "rope_scaling.high_freq_factor"}) {
+  for (const char* key : {"rope_scaling.factor", "rope_scaling.low_freq_factor", "rope_scaling.high_freq_factor"}) {
     expect_config_refused(config, key, 0.0);
     expect_config_refused(config, key, std::string("eight"));
   }

@@ -9,10 +9,22 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kMistral{.vocabulary = 32'000, .hidden = 4096, .width = 14'336, .layers = 32, .q_heads = 32,
-                                       .kv_heads = 8, .context_tokens = 131'072, .norm_eps = 1e-6f};
-constexpr HuggingFaceDefaults kMixtral{.vocabulary = 32'000, .hidden = 4096, .width = 14'336, .layers = 32, .q_heads = 32,
-                                       .kv_heads = 8, .context_tokens = 131'072, .norm_eps = 1e-5f};
+constexpr HuggingFaceDefaults kMistral{.vocabulary = 32'000,
+                                       .hidden = 4096,
+                                       .width = 14'336,
+                                       .layers = 32,
+                                       .q_heads = 32,
+                                       .kv_heads = 8,
+                                       .context_tokens = 131'072,
+                                       .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kMixtral{.vocabulary = 32'000,
+                                       .hidden = 4096,
+                                       .width = 14'336,
+                                       .layers = 32,
+                                       .q_heads = 32,
+                                       .kv_heads = 8,
+                                       .context_tokens = 131'072,
+                                       .norm_eps = 1e-5f};
 
 ModelSpec hugging_face(const ConfigView& file, const char* family, const HuggingFaceDefaults& defaults, float base) {
   require_activation(file, "hidden_act", "silu");

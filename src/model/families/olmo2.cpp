@@ -9,8 +9,8 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 50'304, .hidden = 4096, .width = 11'008, .layers = 32, .q_heads = 32,
-                                        .context_tokens = 2048, .norm_eps = 1e-5f};
+constexpr HuggingFaceDefaults kDefaults{
+    .vocabulary = 50'304, .hidden = 4096, .width = 11'008, .layers = 32, .q_heads = 32, .context_tokens = 2048, .norm_eps = 1e-5f};
 constexpr int kPattern = 4, kWindow = 4096;
 constexpr float kWindowedBase = 500'000;
 

@@ -11,8 +11,8 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kDefaults{.vocabulary = 32'064, .hidden = 3072, .width = 8192, .layers = 32, .q_heads = 32,
-                                        .context_tokens = 4096, .norm_eps = 1e-5f};
+constexpr HuggingFaceDefaults kDefaults{
+    .vocabulary = 32'064, .hidden = 3072, .width = 8192, .layers = 32, .q_heads = 32, .context_tokens = 4096, .norm_eps = 1e-5f};
 
 // Divisors for short and for long contexts are tensors, where there are any.
 Rope gguf_rope_of(const ConfigView& file, int head_dim) {

@@ -11,12 +11,31 @@
 namespace fovea::model {
 namespace {
 
-constexpr HuggingFaceDefaults kQwen2{.vocabulary = 151'936, .hidden = 4096, .width = 22'016, .layers = 32, .q_heads = 32,
-                                     .kv_heads = 32, .context_tokens = 32'768, .norm_eps = 1e-6f};
-constexpr HuggingFaceDefaults kQwen2Moe{.vocabulary = 151'936, .hidden = 2048, .width = 5632, .layers = 24, .q_heads = 16,
-                                        .kv_heads = 16, .context_tokens = 32'768, .norm_eps = 1e-6f};
-constexpr HuggingFaceDefaults kQwen3{.vocabulary = 151'936, .hidden = 4096, .width = 22'016, .layers = 32, .q_heads = 32,
-                                     .kv_heads = 32, .head_dim = 128, .context_tokens = 32'768, .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kQwen2{.vocabulary = 151'936,
+                                     .hidden = 4096,
+                                     .width = 22'016,
+                                     .layers = 32,
+                                     .q_heads = 32,
+                                     .kv_heads = 32,
+                                     .context_tokens = 32'768,
+                                     .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kQwen2Moe{.vocabulary = 151'936,
+                                        .hidden = 2048,
+                                        .width = 5632,
+                                        .layers = 24,
+                                        .q_heads = 16,
+                                        .kv_heads = 16,
+                                        .context_tokens = 32'768,
+                                        .norm_eps = 1e-6f};
+constexpr HuggingFaceDefaults kQwen3{.vocabulary = 151'936,
+                                     .hidden = 4096,
+                                     .width = 22'016,
+                                     .layers = 32,
+                                     .q_heads = 32,
+                                     .kv_heads = 32,
+                                     .head_dim = 128,
+                                     .context_tokens = 32'768,
+                                     .norm_eps = 1e-6f};
 
 ModelSpec gguf(const ConfigView& file, const char* family) {
   ModelSpec spec = gguf_decoder(file, family);

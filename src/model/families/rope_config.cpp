@@ -14,11 +14,9 @@ namespace {
 
 int even_dims(const ConfigView& file, std::string_view name, int dims, int head_dim) {
   if (dims > head_dim) {
-    file.refuse(name, "is " + std::to_string(dims) + ", more than the " + std::to_string(head_dim) +
-                          " dimensions of a head");
+    file.refuse(name, "is " + std::to_string(dims) + ", more than the " + std::to_string(head_dim) + " dimensions of a head");
   }
-  if (dims % 2 != 0)
-    file.refuse(name, "is " + std::to_string(dims) + ", but rope rotates pairs of dimensions");
+  if (dims % 2 != 0) file.refuse(name, "is " + std::to_string(dims) + ", but rope rotates pairs of dimensions");
   return dims;
 }
 
@@ -28,8 +26,8 @@ RopeScaling wavelength_scaling(const ConfigView& file, const std::string& dict, 
   scaling.factor = file.positive(dict + ".factor");
   scaling.low_freq_factor = file.positive(dict + ".low_freq_factor");
   scaling.high_freq_factor = file.positive(dict + ".high_freq_factor");
-  scaling.original_context_tokens = file.size_or(dict + ".original_max_position_embeddings", context_tokens,
-                                                 std::numeric_limits<int>::max());
+  scaling.original_context_tokens =
+      file.size_or(dict + ".original_max_position_embeddings", context_tokens, std::numeric_limits<int>::max());
   if (scaling.high_freq_factor <= scaling.low_freq_factor) {
     file.refuse(dict + ".high_freq_factor", "is not above low_freq_factor");
   }
@@ -51,8 +49,8 @@ RopeScaling yarn_scaling(const ConfigView& file, const std::string& dict, int co
   scaling.beta_fast = file.positive_or(dict + ".beta_fast", 32);
   scaling.beta_slow = file.positive_or(dict + ".beta_slow", 1);
   scaling.truncate = file.flag(dict + ".truncate", true);
-  scaling.original_context_tokens = file.size_or(dict + ".original_max_position_embeddings", context_tokens,
-                                                 std::numeric_limits<int>::max());
+  scaling.original_context_tokens =
+      file.size_or(dict + ".original_max_position_embeddings", context_tokens, std::numeric_limits<int>::max());
   scaling.magnitude = magnitude_of_yarn(file, dict, scaling.factor);
   return scaling;
 }
@@ -76,13 +74,12 @@ RopeScaling listed_scaling(const ConfigView& file, const std::string& dict, int 
   scaling.divisors = divisor_list(file, dict + ".short_factor", pairs);
   scaling.far_divisors = divisor_list(file, dict + ".long_factor", pairs);
   const std::string own = dict + ".original_max_position_embeddings";
-  scaling.original_context_tokens = file.size_or(file.has(own) ? own : "original_max_position_embeddings", context_tokens,
-                                                 std::numeric_limits<int>::max());
+  scaling.original_context_tokens =
+      file.size_or(file.has(own) ? own : "original_max_position_embeddings", context_tokens, std::numeric_limits<int>::max());
   scaling.factor = context_tokens / scaling.original_context_tokens;
   scaling.magnitude = file.has(dict + ".attention_factor") ? file.positive(dict + ".attention_factor")
-                      : scaling.factor > 1
-                          ? std::sqrt(1 + std::log(scaling.factor) / std::log(scaling.original_context_tokens))
-                          : 1;
+                      : scaling.factor > 1 ? std::sqrt(1 + std::log(scaling.factor) / std::log(scaling.original_context_tokens))
+                                           : 1;
   return scaling;
 }
 
@@ -138,9 +135,7 @@ int hugging_face_rope_dims(const ConfigView& file, const std::string& dict, int 
   return even_dims(file, "head_dim", head_dim, head_dim);
 }
 
-std::string rope_object(const ConfigView& file) {
-  return file.has_below("rope_scaling") ? "rope_scaling" : "rope_parameters";
-}
+std::string rope_object(const ConfigView& file) { return file.has_below("rope_scaling") ? "rope_scaling" : "rope_parameters"; }
 
 float partial_rotary_factor(const ConfigView& file, const std::string& dict) {
   const std::string inner = dict + ".partial_rotary_factor";

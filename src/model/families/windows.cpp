@@ -33,8 +33,7 @@ int gguf_window(const ConfigView& file) {
   return file.file().integer(file.key(kKey), 0) == 0 ? kWholePast : file.size(kKey);
 }
 
-std::vector<bool> hugging_face_local_layers(const ConfigView& file, const std::vector<bool>& fallback,
-                                            const std::string& local_type) {
+std::vector<bool> hugging_face_local_layers(const ConfigView& file, const std::vector<bool>& fallback, const std::string& local_type) {
   const std::vector<std::string>& types = file.file().texts(file.key("layer_types"));
   if (types.empty()) return fallback;
   check_count(file, "layer_types", types.size(), fallback.size());

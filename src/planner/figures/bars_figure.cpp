@@ -44,24 +44,20 @@ void draw_bar(Svg& svg, const Bar& bar, double x, double width, double bytes_per
     const double height = static_cast<double>(bytes) / bytes_per_pixel;
     y -= height;
     svg.rectangle({x, y}, width, height, colour, fmt::format("{}: {}", what, memory_text(bytes)));
-    if (height >= 16)
-      svg.text({x + width / 2, y + height / 2 + 4}, memory_text(bytes),
-               {.size = 11, .anchor = Anchor::middle});
+    if (height >= 16) svg.text({x + width / 2, y + height / 2 + 4}, memory_text(bytes), {.size = 11, .anchor = Anchor::middle});
   };
   piece(bar.plan.weights_bytes, kWeightsColour, "weights");
   piece(bar.other_bytes(), kOtherColour, "K/V of global layers");
   piece(bar.local_bytes, kLocalColour, "K/V of local layers");
   svg.text({x + width / 2, y - 6}, memory_text(bar.total()), {.anchor = Anchor::middle, .bold = true});
   svg.text({x + width / 2, kTop + kPlotHeight + 18}, bar.name, {.anchor = Anchor::middle});
-  svg.text({x + width / 2, kTop + kPlotHeight + 34}, bar.detail,
-           {.anchor = Anchor::middle, .colour = "#555"});
+  svg.text({x + width / 2, kTop + kPlotHeight + 34}, bar.detail, {.anchor = Anchor::middle, .colour = "#555"});
 }
 
 void draw_legend(Svg& svg) {
   double y = kTop + 10;
-  for (const auto& [colour, what] : {std::pair{kLocalColour, "K/V, local layers"},
-                                     {kOtherColour, "K/V, global layers"},
-                                     {kWeightsColour, "weights"}}) {
+  for (const auto& [colour, what] :
+       {std::pair{kLocalColour, "K/V, local layers"}, {kOtherColour, "K/V, global layers"}, {kWeightsColour, "weights"}}) {
     svg.rectangle({kLeft + kPlotWidth + 20, y}, 14, 14, colour);
     svg.text({kLeft + kPlotWidth + 42, y + 12}, what);
     y += 24;
@@ -73,9 +69,8 @@ void draw_legend(Svg& svg) {
 std::string bars_figure(const Planner& model, const PlanOptions& wanted) {
   PlanOptions options = wanted;
   if (options.context_tokens == 0) options.context_tokens = kUsualContext;
-  const std::vector<Bar> bars = {bar_of(model, options, 0, 1, 0), bar_of(model, options, 1, 1, 4096),
-                                 bar_of(model, options, 1, 1, 1024), bar_of(model, options, 3, 1, 4096),
-                                 bar_of(model, options, 3, 1, 1024)};
+  const std::vector<Bar> bars = {bar_of(model, options, 0, 1, 0), bar_of(model, options, 1, 1, 4096), bar_of(model, options, 1, 1, 1024),
+                                 bar_of(model, options, 3, 1, 4096), bar_of(model, options, 3, 1, 1024)};
   int64_t largest = 1;
   for (const Bar& bar : bars) largest = std::max(largest, bar.total());
   const std::vector<int64_t> ticks = planner::memory_ticks(largest + largest / 20);
@@ -83,8 +78,7 @@ std::string bars_figure(const Planner& model, const PlanOptions& wanted) {
 
   const Plan& first = bars.front().plan;
   Svg svg(1000, 520,
-          fmt::format("{}: weights ({}) and keys and values at {} tokens", first.model, first.weights_format,
-                      first.context_tokens));
+          fmt::format("{}: weights ({}) and keys and values at {} tokens", first.model, first.weights_format, first.context_tokens));
   svg.vertical_text({22, kTop + kPlotHeight / 2}, "memory", {.size = 13, .anchor = Anchor::middle});
   for (const int64_t tick : ticks) {
     const double y = kTop + kPlotHeight - static_cast<double>(tick) / bytes_per_pixel;
@@ -92,8 +86,7 @@ std::string bars_figure(const Planner& model, const PlanOptions& wanted) {
     svg.text({kLeft - 8, y + 4}, memory_text(tick), {.anchor = Anchor::end});
   }
   const double slot = kPlotWidth / static_cast<double>(bars.size());
-  nlohmann::ordered_json data = {
-      {"figure", "bars"}, {"unit", "bytes"}, {"model", first.model}, {"context", first.context_tokens}};
+  nlohmann::ordered_json data = {{"figure", "bars"}, {"unit", "bytes"}, {"model", first.model}, {"context", first.context_tokens}};
   for (size_t i = 0; i < bars.size(); ++i) {
     draw_bar(svg, bars[i], kLeft + slot * (static_cast<double>(i) + 0.2), slot * 0.6, bytes_per_pixel);
     data["bars"].push_back({{"name", bars[i].name},

@@ -26,8 +26,7 @@ std::vector<Column> columns_of(const Plan& plan) {
   for (const PlanLayer& layer : plan.layers) columns.push_back({layer});
   for (const PlanGroup& group : plan.groups) {
     for (const int layer : group.layers) {
-      columns[static_cast<size_t>(layer)].bytes =
-          group.bytes / static_cast<int64_t>(group.layers.size()) / plan.sequences;
+      columns[static_cast<size_t>(layer)].bytes = group.bytes / static_cast<int64_t>(group.layers.size()) / plan.sequences;
     }
   }
   return columns;
@@ -49,10 +48,8 @@ void draw_legend(Svg& svg, const std::vector<Column>& columns) {
   std::set<std::pair<std::string, std::string>> seen;  // label, colour
   for (const Column& column : columns) {
     const std::string label = label_of(column.layer);
-    if (column.layer.shares_with)
-      seen.emplace("reads an earlier layer's", kSharedColour);
-    else
-      seen.emplace(label, planner::kind_colour(column.layer.kind));
+    if (column.layer.shares_with) seen.emplace("reads an earlier layer's", kSharedColour);
+    else seen.emplace(label, planner::kind_colour(column.layer.kind));
   }
   double x = kLeft;
   for (const auto& [label, colour] : seen) {
@@ -82,33 +79,23 @@ std::string layers_figure(const Planner& model, const PlanOptions& options) {
     svg.text({kLeft - 8, y + 4}, memory_text(tick), {.anchor = Anchor::end});
   }
   const double slot = kPlotWidth / static_cast<double>(columns.size());
-  nlohmann::ordered_json data = {
-      {"figure", "layers"}, {"unit", "bytes"}, {"model", plan.model}, {"context", plan.context_tokens}};
+  nlohmann::ordered_json data = {{"figure", "layers"}, {"unit", "bytes"}, {"model", plan.model}, {"context", plan.context_tokens}};
   for (size_t i = 0; i < columns.size(); ++i) {
     const Column& column = columns[i];
-    const double x = kLeft + slot * static_cast<double>(i),
-                 height = static_cast<double>(column.bytes) / bytes_per_pixel;
-    const std::string_view colour =
-        column.layer.shares_with ? kSharedColour : planner::kind_colour(column.layer.kind);
-    svg.rectangle({x + slot * 0.1, kTop + kPlotHeight - height}, slot * 0.8, height, colour,
-                  hint_of(i, column));
-    svg.rectangle({x + slot * 0.05, kTop + kPlotHeight + 10}, slot * 0.9, kStripHeight - 10, colour,
-                  hint_of(i, column));
+    const double x = kLeft + slot * static_cast<double>(i), height = static_cast<double>(column.bytes) / bytes_per_pixel;
+    const std::string_view colour = column.layer.shares_with ? kSharedColour : planner::kind_colour(column.layer.kind);
+    svg.rectangle({x + slot * 0.1, kTop + kPlotHeight - height}, slot * 0.8, height, colour, hint_of(i, column));
+    svg.rectangle({x + slot * 0.05, kTop + kPlotHeight + 10}, slot * 0.9, kStripHeight - 10, colour, hint_of(i, column));
     const size_t every = columns.size() > 40 ? 4 : columns.size() > 20 ? 2 : 1;
     if (i % every == 0) {
-      svg.text({x + slot / 2, kTop + kPlotHeight + kStripHeight + 16}, fmt::format("{}", i),
-               {.size = 10, .anchor = Anchor::middle});
+      svg.text({x + slot / 2, kTop + kPlotHeight + kStripHeight + 16}, fmt::format("{}", i), {.size = 10, .anchor = Anchor::middle});
     }
-    data["layers"].push_back({{"index", i},
-                              {"kind", column.layer.kind},
-                              {"window", nullptr},
-                              {"shares_with", nullptr},
-                              {"bytes", column.bytes}});
+    data["layers"].push_back(
+        {{"index", i}, {"kind", column.layer.kind}, {"window", nullptr}, {"shares_with", nullptr}, {"bytes", column.bytes}});
     if (column.layer.window) data["layers"].back()["window"] = *column.layer.window;
     if (column.layer.shares_with) data["layers"].back()["shares_with"] = *column.layer.shares_with;
   }
-  svg.text({kLeft + kPlotWidth / 2, kTop + kPlotHeight + kStripHeight + 36}, "layer",
-           {.size = 13, .anchor = Anchor::middle});
+  svg.text({kLeft + kPlotWidth / 2, kTop + kPlotHeight + kStripHeight + 36}, "layer", {.size = 13, .anchor = Anchor::middle});
   draw_legend(svg, columns);
   return svg.document(data);
 }

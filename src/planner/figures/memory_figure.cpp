@@ -17,8 +17,7 @@ using planner::Point;
 using planner::Svg;
 
 constexpr int kFirstContext = 1024, kLastContext = 131072;
-constexpr double kLeft = 104, kTop = 60, kPlotWidth = 640, kPlotHeight = 400,
-                 kLegendX = kLeft + kPlotWidth + 24;
+constexpr double kLeft = 104, kTop = 60, kPlotWidth = 640, kPlotHeight = 400, kLegendX = kLeft + kPlotWidth + 24;
 
 struct Series {
   std::string name;
@@ -47,27 +46,23 @@ class Plane {
     int64_t least = INT64_MAX, most = 1;
     for (const Series& series : all) {
       least = std::min(least, *std::min_element(series.bytes.begin(), series.bytes.end()));
-      most =
-          std::max(most, *std::max_element(series.all_global_bytes.begin(), series.all_global_bytes.end()));
+      most = std::max(most, *std::max_element(series.all_global_bytes.begin(), series.all_global_bytes.end()));
     }
     low_ = std::floor(std::log2(static_cast<double>(std::max<int64_t>(least, 1))));
     high_ = std::max(low_ + 1, std::ceil(std::log2(static_cast<double>(most))));
   }
 
   double x(int context) const {
-    return kLeft + kPlotWidth * std::log2(double(context) / kFirstContext) /
-                       std::log2(double(kLastContext) / kFirstContext);
+    return kLeft + kPlotWidth * std::log2(double(context) / kFirstContext) / std::log2(double(kLastContext) / kFirstContext);
   }
   double y(int64_t bytes) const {
-    return kTop + kPlotHeight * (high_ - std::log2(static_cast<double>(std::max<int64_t>(bytes, 1)))) /
-                      (high_ - low_);
+    return kTop + kPlotHeight * (high_ - std::log2(static_cast<double>(std::max<int64_t>(bytes, 1)))) / (high_ - low_);
   }
 
   void draw(Svg& svg) const {
     for (int context = kFirstContext; context <= kLastContext; context *= 2) {
       svg.line({x(context), kTop}, {x(context), kTop + kPlotHeight}, {.colour = "#ddd"});
-      svg.text({x(context), kTop + kPlotHeight + 18}, fmt::format("{}k", context / 1024),
-               {.anchor = Anchor::middle});
+      svg.text({x(context), kTop + kPlotHeight + 18}, fmt::format("{}k", context / 1024), {.anchor = Anchor::middle});
     }
     const int every = high_ - low_ > 12 ? 2 : 1;
     for (int power = static_cast<int>(low_); power <= static_cast<int>(high_); power += every) {
@@ -75,10 +70,8 @@ class Plane {
       svg.line({kLeft, y(bytes)}, {kLeft + kPlotWidth, y(bytes)}, {.colour = "#ddd"});
       svg.text({kLeft - 8, y(bytes) + 4}, memory_text(bytes), {.anchor = Anchor::end});
     }
-    svg.text({kLeft + kPlotWidth / 2, kTop + kPlotHeight + 40}, "context, tokens",
-             {.size = 13, .anchor = Anchor::middle});
-    svg.vertical_text({22, kTop + kPlotHeight / 2}, "keys and values of one sequence",
-                      {.size = 13, .anchor = Anchor::middle});
+    svg.text({kLeft + kPlotWidth / 2, kTop + kPlotHeight + 40}, "context, tokens", {.size = 13, .anchor = Anchor::middle});
+    svg.vertical_text({22, kTop + kPlotHeight / 2}, "keys and values of one sequence", {.size = 13, .anchor = Anchor::middle});
   }
 
  private:
@@ -92,19 +85,15 @@ void draw_series(Svg& svg, const Plane& plane, const Series& series, size_t inde
     kept.push_back({plane.x(series.contexts[i]), plane.y(series.bytes[i])});
     all_global.push_back({plane.x(series.contexts[i]), plane.y(series.all_global_bytes[i])});
   }
-  if (series.bytes != series.all_global_bytes)
-    svg.polyline(all_global, {.colour = colour, .width = 1.5, .dashed = true});
+  if (series.bytes != series.all_global_bytes) svg.polyline(all_global, {.colour = colour, .width = 1.5, .dashed = true});
   svg.polyline(kept, {.colour = colour, .width = 2.5});
   for (size_t i = 0; i < kept.size(); ++i) {
-    svg.circle(
-        kept[i], 3.5, colour,
-        fmt::format("{}: {} at {} tokens", series.name, memory_text(series.bytes[i]), series.contexts[i]));
+    svg.circle(kept[i], 3.5, colour, fmt::format("{}: {} at {} tokens", series.name, memory_text(series.bytes[i]), series.contexts[i]));
   }
   const double y = kTop + 14 + 40 * static_cast<double>(index);
   svg.line({kLegendX, y}, {kLegendX + 28, y}, {.colour = colour, .width = 2.5});
   svg.text({kLegendX + 36, y + 4}, series.name, {.bold = true});
-  svg.text({kLegendX + 36, y + 19}, fmt::format("{} at 128k", memory_text(series.bytes.back())),
-           {.size = 11, .colour = "#555"});
+  svg.text({kLegendX + 36, y + 19}, fmt::format("{} at 128k", memory_text(series.bytes.back())), {.size = 11, .colour = "#555"});
 }
 
 }  // namespace
@@ -115,18 +104,14 @@ std::string memory_figure(const std::vector<Planner>& models, const PlanOptions&
   for (const Planner& model : models) all.push_back(series_of(model, options));
   const double legend_end = kTop + 14 + 40 * static_cast<double>(all.size());
   Svg svg(1000, static_cast<int>(std::max(530.0, legend_end + 60)),
-          fmt::format("Keys and values against context ({} local, {} global)", options.kv_local,
-                      options.kv_global));
+          fmt::format("Keys and values against context ({} local, {} global)", options.kv_local, options.kv_global));
   const Plane plane(all);
   plane.draw(svg);
   for (size_t i = 0; i < all.size(); ++i) draw_series(svg, plane, all[i], i);
   svg.line({kLegendX, legend_end}, {kLegendX + 28, legend_end}, {.width = 1.5, .dashed = true});
   svg.text({kLegendX + 36, legend_end + 4}, "if all layers were global");
 
-  nlohmann::ordered_json data = {{"figure", "memory"},
-                                 {"unit", "bytes"},
-                                 {"kv_local", options.kv_local},
-                                 {"kv_global", options.kv_global}};
+  nlohmann::ordered_json data = {{"figure", "memory"}, {"unit", "bytes"}, {"kv_local", options.kv_local}, {"kv_global", options.kv_global}};
   for (const Series& series : all) {
     data["series"].push_back({{"model", series.name},
                               {"context", series.contexts},

@@ -30,18 +30,13 @@ std::string escaped(std::string_view text) {
   return safe;
 }
 
-std::string_view anchor_name(Anchor anchor) {
-  return anchor == Anchor::start ? "start" : anchor == Anchor::middle ? "middle" : "end";
-}
+std::string_view anchor_name(Anchor anchor) { return anchor == Anchor::start ? "start" : anchor == Anchor::middle ? "middle" : "end"; }
 
 std::string stroke_attributes(const Stroke& stroke) {
-  return fmt::format("stroke=\"{}\" stroke-width=\"{}\"{}", stroke.colour, stroke.width,
-                     stroke.dashed ? " stroke-dasharray=\"5 4\"" : "");
+  return fmt::format("stroke=\"{}\" stroke-width=\"{}\"{}", stroke.colour, stroke.width, stroke.dashed ? " stroke-dasharray=\"5 4\"" : "");
 }
 
-std::string hint_element(std::string_view hint) {
-  return hint.empty() ? "" : fmt::format("<title>{}</title>", escaped(hint));
-}
+std::string hint_element(std::string_view hint) { return hint.empty() ? "" : fmt::format("<title>{}</title>", escaped(hint)); }
 
 }  // namespace
 
@@ -51,8 +46,8 @@ Svg::Svg(int width, int height, std::string_view title) : width_(width), height_
 }
 
 void Svg::line(Point from, Point to, const Stroke& stroke) {
-  body_ += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", from.x, from.y,
-                       to.x, to.y, stroke_attributes(stroke));
+  body_ += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", from.x, from.y, to.x, to.y,
+                       stroke_attributes(stroke));
 }
 
 void Svg::polyline(const std::vector<Point>& points, const Stroke& stroke) {
@@ -62,14 +57,13 @@ void Svg::polyline(const std::vector<Point>& points, const Stroke& stroke) {
 }
 
 void Svg::rectangle(Point corner, double width, double height, std::string_view fill, std::string_view hint) {
-  body_ += fmt::format(
-      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\">{}</rect>\n", corner.x,
-      corner.y, width, height, fill, hint_element(hint));
+  body_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\">{}</rect>\n", corner.x, corner.y,
+                       width, height, fill, hint_element(hint));
 }
 
 void Svg::circle(Point centre, double radius, std::string_view fill, std::string_view hint) {
-  body_ += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\">{}</circle>\n", centre.x,
-                       centre.y, radius, fill, hint_element(hint));
+  body_ += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\">{}</circle>\n", centre.x, centre.y, radius, fill,
+                       hint_element(hint));
 }
 
 void Svg::text(Point at, std::string_view text, const TextStyle& style) { write_text(at, text, style, ""); }
@@ -79,10 +73,9 @@ void Svg::vertical_text(Point at, std::string_view text, const TextStyle& style)
 }
 
 void Svg::write_text(Point at, std::string_view text, const TextStyle& style, std::string_view transform) {
-  body_ += fmt::format(
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" text-anchor=\"{}\" fill=\"{}\"{}{}>{}</text>\n", at.x,
-      at.y, style.size, anchor_name(style.anchor), style.colour, style.bold ? " font-weight=\"bold\"" : "",
-      transform, escaped(text));
+  body_ +=
+      fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" text-anchor=\"{}\" fill=\"{}\"{}{}>{}</text>\n", at.x, at.y, style.size,
+                  anchor_name(style.anchor), style.colour, style.bold ? " font-weight=\"bold\"" : "", transform, escaped(text));
 }
 
 std::string Svg::document(const nlohmann::ordered_json& data) const {

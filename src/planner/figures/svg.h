@@ -36,8 +36,7 @@ class Svg {
   void line(Point from, Point to, const Stroke& stroke);
   void polyline(const std::vector<Point>& points, const Stroke& stroke);
   // `hint` is shown when the pointer rests on the rectangle; may be empty.
-  void rectangle(Point corner, double width, double height, std::string_view fill,
-                 std::string_view hint = "");
+  void rectangle(Point corner, double width, double height, std::string_view fill, std::string_view hint = "");
   void circle(Point centre, double radius, std::string_view fill, std::string_view hint);
   void text(Point at, std::string_view text, const TextStyle& style = {});
   void vertical_text(Point at, std::string_view text, const TextStyle& style = {});

@@ -62,9 +62,8 @@ enum FoveaTokenKind {
 /* A byte-level BPE vocabulary: token texts (index = id) in the byte alphabet, merges "left right" with the best first.
  * `splits` are regular expressions that cut the text one after the other, each cutting the pieces the one before left.
  * With `whole_words`, a piece that is a token itself is not merged from its bytes. Knows no special tokens. */
-FoveaTokenizer* fovea_tokenizer_from_merges(const FoveaSpan* tokens, size_t token_count, const FoveaSpan* merges,
-                                            size_t merge_count, const FoveaSpan* splits, size_t split_count,
-                                            bool whole_words, FoveaText* error);
+FoveaTokenizer* fovea_tokenizer_from_merges(const FoveaSpan* tokens, size_t token_count, const FoveaSpan* merges, size_t merge_count,
+                                            const FoveaSpan* splits, size_t split_count, bool whole_words, FoveaText* error);
 
 /* A Hugging Face tokenizer.json. */
 FoveaTokenizer* fovea_tokenizer_from_json(FoveaSpan json, FoveaText* error);
@@ -73,13 +72,13 @@ void fovea_tokenizer_free(FoveaTokenizer* tokenizer);
 
 /* `text` must be UTF-8. `add_special` adds what the file's post-processor puts around a text (BOS and the like);
  * `parse_special` finds special tokens in the text. On success `*ids` is to be freed. */
-bool fovea_tokenizer_encode(const FoveaTokenizer* tokenizer, FoveaSpan text, bool add_special, bool parse_special,
-                            FoveaIds* ids, FoveaText* error);
+bool fovea_tokenizer_encode(const FoveaTokenizer* tokenizer, FoveaSpan text, bool add_special, bool parse_special, FoveaIds* ids,
+                            FoveaText* error);
 
 /* What a tokenizer.json says about its tokens; not to be asked of a tokenizer made from merges. */
 size_t fovea_tokenizer_size(const FoveaTokenizer* tokenizer);
 enum FoveaTokenForm fovea_tokenizer_form(const FoveaTokenizer* tokenizer);
-bool fovea_tokenizer_drops_first_space(const FoveaTokenizer* tokenizer); /* decoding removes one leading space */
+bool fovea_tokenizer_drops_first_space(const FoveaTokenizer* tokenizer);     /* decoding removes one leading space */
 FoveaSpan fovea_tokenizer_token(const FoveaTokenizer* tokenizer, size_t id); /* empty for an id without a token */
 enum FoveaTokenKind fovea_tokenizer_token_kind(const FoveaTokenizer* tokenizer, size_t id);
 
@@ -112,8 +111,7 @@ FoveaGrammarVocabulary* fovea_grammar_vocabulary_new(const FoveaSpan* tokens, co
 void fovea_grammar_vocabulary_free(FoveaGrammarVocabulary* vocabulary);
 
 /* A text that has not begun. What it needs of the vocabulary it keeps. */
-FoveaGrammar* fovea_grammar_new(const FoveaGrammarVocabulary* vocabulary, enum FoveaGrammarKind kind, FoveaSpan source,
-                                FoveaText* error);
+FoveaGrammar* fovea_grammar_new(const FoveaGrammarVocabulary* vocabulary, enum FoveaGrammarKind kind, FoveaSpan source, FoveaText* error);
 FoveaGrammar* fovea_grammar_copy(const FoveaGrammar* grammar, FoveaText* error);
 void fovea_grammar_free(FoveaGrammar* grammar);
 
