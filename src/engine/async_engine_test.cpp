@@ -147,6 +147,8 @@ TEST_F(AsyncEngineTest, WhatAllHaveInCommonIsComputedOnce) {
   AsyncEngine engine(model_, options(8, 32));
   const Tokens shared = random_tokens(300, 2);
   std::vector<Collector> collectors(16);
+  std::promise<void> go;
+  engine.between_steps([gate = go.get_future().share()](Engine&) { gate.wait(); });
   int own_tokens = 0;
   for (uint32_t i = 0; i < collectors.size(); ++i) {
     Tokens prompt = shared;
@@ -155,6 +157,7 @@ TEST_F(AsyncEngineTest, WhatAllHaveInCommonIsComputedOnce) {
     prompt.insert(prompt.end(), own.begin(), own.end());
     engine.submit(request(std::move(prompt), 2), collectors[i].sink());
   }
+  go.set_value();
   int computed = 0;
   for (Collector& collector : collectors) computed += collector.wait().reuse.computed_tokens;
   EXPECT_LE(computed, (300 + own_tokens) * 1.05);
