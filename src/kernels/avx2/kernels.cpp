@@ -10,13 +10,14 @@
 namespace fovea::kernels::avx2 {
 namespace {
 
-#include "kernels/generic/attention.inl"
-#include "kernels/generic/matmul.inl"
-#include "kernels/generic/page_shares.inl"
+// clang-format off: in this order, each uses what stands above it
 #include "kernels/generic/rows.inl"
-
+#include "kernels/generic/attention.inl"
+#include "kernels/generic/page_shares.inl"
+#include "kernels/generic/matmul.inl"
 void quantize_four(const float* const (&values)[4], bool biased, QuantBlock* blocks);
 #include "kernels/generic/quantize.inl"
+// clang-format on
 
 void quantize_four(const float* const (&values)[4], bool biased, QuantBlock* blocks) {
   for (int i = 0; i < 4; ++i) quantize_block(values[i], biased, blocks[i]);

@@ -12,11 +12,13 @@
 namespace fovea::kernels::avx512 {
 namespace {
 
-#include "kernels/generic/attention.inl"
-#include "kernels/generic/matmul.inl"
-#include "kernels/generic/page_shares.inl"
-#include "kernels/generic/quantize.inl"
+// clang-format off: in this order, each uses what stands above it
 #include "kernels/generic/rows.inl"
+#include "kernels/generic/attention.inl"
+#include "kernels/generic/page_shares.inl"
+#include "kernels/generic/matmul.inl"
+#include "kernels/generic/quantize.inl"
+// clang-format on
 
 bool supported() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&

@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import type uPlot from 'uplot';
 import { Legend, type Line, Plot } from '../frame/Plot';
 import { bytes, count, tokens } from '../frame/quantity';
+import { chosen } from '../chat/chosen';
 import { info } from '../server/info';
 import { LayerStrip } from './LayerStrip';
 import { Choice, Slider } from './controls';
@@ -34,7 +35,7 @@ function Controls() {
   const now = choices.value;
   return (
     <form class="controls" aria-label="Settings" onSubmit={(event) => event.preventDefault()}>
-      <Choice label="Model" value={now.model} of={models} set={(model) => set({ model })} />
+      <Choice label="Model" value={now.model || chosen.value.model} of={models} set={(model) => set({ model })} />
       <Slider label="Context" values={contexts} value={now.context} text={tokens} set={(context) => set({ context })} />
       <Slider label="Sequences" values={sequenceCounts} value={now.sequences} text={count} set={(sequences) => set({ sequences })} />
       <Slider label="Local : global layers" values={ratios} value={now.ratio} text={ratioText} set={(ratio) => set({ ratio })} />
