@@ -31,7 +31,7 @@ test('a conversation chooses its model, and the other views follow', async (t) =
   await page.getByRole('link', { name: 'Plan' }).click();
   assert.equal(await page.getByLabel('Model').inputValue(), 'gemma3-270m');
   await page.getByRole('link', { name: 'Load' }).click();
-  await page.getByText('tokens per second').first().waitFor();
+  await page.getByText('tokens/s generated').waitFor();
   if (process.env.FOVEA_PICTURES) await page.screenshot({ path: `${process.env.FOVEA_PICTURES}/models-load.png` });
   const listed = await fetch(`${origin}/api/ps`).then((reply) => reply.json());
   assert.deepEqual(listed.models.map(({ name }) => name), ['gemma3-270m']); // the other one was never asked for
