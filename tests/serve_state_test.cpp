@@ -1,6 +1,7 @@
 // Conversations that outlive the server.
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 
 #include "serve_fixture.h"
 
@@ -101,8 +102,12 @@ TEST_F(ServeState, WhatCannotBeUsedStaysAndIsTold) {
   fs::resize_file(torn, fs::file_size(torn) / 2);
   std::ofstream(other) << "no session at all";
   std::string log;
+  std::mutex mutex;
   ServerOptions options = keeping();
-  options.log = [&log](std::string_view line) { log.append(line).append("\n"); };
+  options.log = [&](std::string_view line) {
+    const std::lock_guard lock(mutex);
+    log.append(line).append("\n");
+  };
   serve(options);
   EXPECT_GT(cached(answer(first_)), 0);
   end_server();

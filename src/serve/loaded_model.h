@@ -20,7 +20,7 @@ struct LoadedModel {
   std::unique_ptr<AsyncEngine> engine;               // last: it refers to the others
 };
 
-// It stays loaded while anybody holds one of these. Where the pool ends first, nothing may be asked of it any more.
+// It stays loaded while anybody holds one of these. Where the pool ends first, it has no engine any more.
 using ModelUse = std::shared_ptr<const LoadedModel>;
 
 }  // namespace fovea::serve

@@ -37,7 +37,11 @@ int ModelPool::State::waiting_for(size_t index) const {
 // counts: as use, for the time until it is put away.
 ModelUse ModelPool::State::handle(size_t index, bool counts) {
   ++slots[index].uses;
-  return {slots[index].loaded.get(), [state = shared_from_this(), index, counts](const LoadedModel*) { state->release(index, counts); }};
+  const auto let_go = [state = shared_from_this(), index, counts, kept = slots[index].loaded](const LoadedModel*) mutable {
+    kept.reset();  // first: while the pool is there, it is the pool's thread that frees
+    state->release(index, counts);
+  };
+  return {slots[index].loaded.get(), let_go};
 }
 
 ModelUse ModelPool::State::begin_use(size_t index, const ModelWish& wish) {
@@ -110,8 +114,11 @@ ModelPool::~ModelPool() {
   {
     const std::lock_guard lock(state_->mutex);
     waiters.swap(state_->waiters);
-    for (Slot& slot : state_->slots) loaded.push_back(std::move(slot.loaded));
+    for (Slot& slot : state_->slots) {
+      if (slot.loaded) loaded.push_back(std::move(slot.loaded));
+    }
   }
+  for (const std::shared_ptr<LoadedModel>& model : loaded) model->engine.reset();  // the rest when nobody holds it any more
 }
 
 void ModelPool::put(int model, std::shared_ptr<LoadedModel> loaded) {
