@@ -145,6 +145,7 @@ void AsyncEngine::State::run() {
       } catch (...) {  // a visitor's own; the requests go on
       }
     }
+    work.visits.clear();  // now: what they hold may be waited for while this thread sleeps
     expire();
     if (!active.empty()) step();
   }

@@ -163,6 +163,15 @@ TEST_F(AsyncEngineTest, WhatAllHaveInCommonIsComputedOnce) {
   EXPECT_LE(computed, (300 + own_tokens) * 1.05);
 }
 
+TEST_F(AsyncEngineTest, WhatAVisitorHoldsIsLetGoWhenItHasVisited) {
+  AsyncEngine engine(model_, options(1));
+  std::promise<void> gone;
+  std::future<void> is_gone = gone.get_future();
+  std::shared_ptr<void> held(nullptr, [&](void*) { gone.set_value(); });
+  engine.between_steps([held = std::move(held)](Engine&) {});
+  EXPECT_EQ(is_gone.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+}
+
 TEST_F(AsyncEngineTest, CancelledRequestsEndOnceWhereverTheyAre) {
   AsyncEngine engine(model_, options(2, 16));
   std::vector<Collector> collectors(20);
