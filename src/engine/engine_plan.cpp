@@ -5,7 +5,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kUsualStates = 16;  // as an engine settles it (settled_options.cpp)
+constexpr int kUsualStates = 16;  // kept beside those of running requests: one serves one position
 
 int64_t as_much_again(const Plan& running) {
   int64_t bytes = 0;
@@ -17,6 +17,20 @@ int64_t as_much_again(const Plan& running) {
 }
 
 }  // namespace
+
+PlanOptions plan_options(const EngineOptions& options) {
+  PlanOptions plan;
+  plan.context_tokens = options.context_tokens;
+  plan.sequences = options.sequences;
+  plan.chunk_tokens = options.chunk_tokens;
+  plan.threads = options.threads;
+  plan.kv_local = name_of(options.kv_local);
+  plan.kv_global = name_of(options.kv_global);
+  plan.kv_newest_tokens = options.kv_newest_tokens;
+  plan.eviction = options.eviction;
+  plan.cache_bytes = options.cache_bytes;
+  return plan;
+}
 
 EnginePlan plan_engine(const Planner& planner, EngineOptions options, int64_t memory_bytes) {
   PlanOptions wanted = plan_options(options);

@@ -9,7 +9,7 @@
 namespace fovea {
 namespace {
 
-constexpr int kFewRows = 16;       // of a step: beyond, guesses of one request are paid for by the others
+constexpr int kGuessedRows = 16;   // of a step, with its guesses: beyond, those of one request are paid for by the others
 constexpr int kWorthWaiting = 16;  // tokens that another request is about to compute anyway
 
 int common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -147,7 +147,7 @@ void Scheduler::guess(RunningRequest& request, int most, int rows) {
 
 // The newest token of a request that generates, and what may follow it. others: that get rows after it
 bool Scheduler::add_next(RunningRequest& request, int most_rows, int others, model::Batch& batch) {
-  guess(request, std::min(most_rows, kFewRows - batch.rows()) - 1, batch.rows() + 1 + others);
+  guess(request, std::min(most_rows, kGuessedRows - batch.rows()) - 1, batch.rows() + 1 + others);
   const size_t known = request.tokens.size(), before = static_cast<size_t>(batch.rows());
   request.tokens.insert(request.tokens.end(), request.guessed.begin(), request.guessed.end());
   bool added = add_rows(request, std::min(most_rows, 1 + static_cast<int>(request.guessed.size())), batch);

@@ -9,7 +9,6 @@
 #include "engine/model_state.h"
 #include "fovea/error.h"
 #include "kv/eviction.h"
-#include "kv/formula.h"
 #include "model/forward.h"
 
 namespace fovea {
@@ -23,20 +22,6 @@ kv::CacheOptions cache_options(const EngineOptions& options) {
           .eviction = options.eviction};
 }
 
-PlanOptions plan_options(const EngineOptions& options) {
-  PlanOptions plan;
-  plan.context_tokens = options.context_tokens;
-  plan.sequences = options.sequences;
-  plan.chunk_tokens = options.chunk_tokens;
-  plan.threads = options.threads;
-  plan.kv_local = name_of(options.kv_local);
-  plan.kv_global = name_of(options.kv_global);
-  plan.kv_newest_tokens = options.kv_newest_tokens;
-  plan.eviction = options.eviction;
-  plan.cache_bytes = options.cache_bytes;
-  return plan;
-}
-
 void require_turning_keys(const EngineOptions& options, const model::ModelSpec& spec, const char* place) {
   for (const kv::GroupSpec& group : kv_groups(spec, options)) {
     if (group.state_bytes > 0 || !kernels::is_narrow(group.layout.codec.keys)) continue;
@@ -47,7 +32,6 @@ void require_turning_keys(const EngineOptions& options, const model::ModelSpec& 
 
 namespace {
 
-constexpr int kUsualStates = 16;                   // kept beside those of running requests: one serves one position
 constexpr int64_t kMostMemory = int64_t{1} << 60;  // where the system does not say what is free
 
 void check_range(std::string_view name, int value, int least, int most) {
@@ -55,22 +39,12 @@ void check_range(std::string_view name, int value, int least, int most) {
   throw Error(fmt::format("{} is {}", name, value), "engine options", fmt::format("choose {} to {}", least, most));
 }
 
-// What a plan may take: what is free, and what it counts although it is there already.
-int64_t memory_for(const Plan& plan) {
+// What the engine may take: what is free, and what its plan counts although it is there already.
+int64_t memory_for(const Planner& planner, const EngineOptions& options) {
+  PlanOptions running = plan_options(options);
+  running.cache_bytes = 0;
+  const Plan plan = planner.plan(running);
   return plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes + std::min(available_memory_bytes(), kMostMemory);
-}
-
-// What is kept beside running requests, where the options leave it open: as much again as these need, if half of what
-// is left over suffices.
-void settle_cache(EngineOptions& options, const Model::State& model) {
-  if (options.cache_bytes != EngineOptions::kAsMuchAgain) return;
-  options.cache_bytes = 0;
-  int64_t wanted = 0;
-  for (const kv::GroupSpec& group : kv_groups(model.spec, options)) {
-    wanted += kv::page_bytes(group) * (kv::capacity_pages(group, cache_options(options)) + (group.state_bytes > 0 ? kUsualStates : 0));
-  }
-  const Plan running = model.planner->plan(plan_options(options));
-  options.cache_bytes = std::min(wanted, std::max<int64_t>(0, (memory_for(running) - running.total_bytes) / 2));
 }
 
 void check_static(EngineOptions& options) {
@@ -79,15 +53,6 @@ void check_static(EngineOptions& options) {
                 "choose one sequence and no eviction, or a paged cache");
   }
   options.cache_bytes = 0;
-}
-
-void choose_codecs(EngineOptions& options, const Planner& planner) {
-  if (!options.kv_auto) return;
-  PlanOptions wanted = plan_options(options);
-  wanted.cache_bytes = std::max<int64_t>(0, options.cache_bytes);
-  const PlanOptions best = planner.best_codecs(wanted, memory_for(planner.plan(wanted)));
-  options.kv_local = kv_codecs_from_name(best.kv_local);
-  options.kv_global = kv_codecs_from_name(best.kv_global);
 }
 
 void check_codecs(const EngineOptions& options, const model::ModelSpec& spec) {
@@ -120,12 +85,10 @@ EngineOptions settled_options(EngineOptions options, const Model& model) {
   if (options.static_cache) check_static(options);
   options.chunk_tokens = std::min(options.chunk_tokens, std::max(options.context_tokens, options.sequences));
   kv::check(options.eviction, kv_groups(model.state().spec, options));
-  choose_codecs(options, *model.state().planner);
+  const Planner& planner = *model.state().planner;
+  options = plan_engine(planner, options, memory_for(planner, options)).options;
   check_codecs(options, model.state().spec);
   if (options.eviction.policy != EvictionPolicy::none) require_turning_keys(options, model.state().spec, "engine options");
-  settle_cache(options, model.state());
-  const PlanOptions wanted = plan_options(options);
-  model.state().planner->require_fit(wanted, memory_for(model.state().planner->plan(wanted)));
   return options;
 }
 
