@@ -57,6 +57,16 @@ export async function open(t, browser, origin, { hash = '', width = 1200, height
   return page;
 }
 
+// From here on, what the page asks of models goes on for `tokens`: an answer that a test wants to stop must not end before.
+export async function answersGoOn(page, tokens) {
+  const ends = [0, 1, 2, 106]; // of Gemma and SmolLM: the ends of texts and turns
+  await page.route('**/v1/{chat/,}completions', (route) => {
+    const request = route.request().postDataJSON();
+    const logit_bias = Object.fromEntries(ends.map((token) => [token, -100]));
+    return route.continue({ postData: JSON.stringify({ ...request, max_tokens: tokens, logit_bias }) });
+  });
+}
+
 export async function isAsWideAsItsWindow(page) {
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(content <= window, `${content} pixels of content in ${window}`);

@@ -6,4 +6,4 @@ export FOVEA_PROGRAM="$1"
 for model in gemma3-270m smollm2-135m-instruct; do
   "$FOVEA_PROGRAM" models list | grep -Eq "^$model .* yes " || exit 77
 done
-exec "${2:-node}" --test --test-concurrency=1 --test-timeout=60000 "$folder"/*.test.mjs
+exec "${2:-node}" --test --test-concurrency=1 --test-timeout=180000 "$folder"/*.test.mjs

@@ -1,7 +1,7 @@
 // What the page shows of cache, plan and load: that it is the server's, and that it moves.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { browse, isAsWideAsItsWindow, open, serve } from './browser.mjs';
+import { answersGoOn, browse, isAsWideAsItsWindow, open, serve } from './browser.mjs';
 
 const model = 'gemma3-270m';
 const ends = [];
@@ -27,6 +27,7 @@ const number = async (locator) => (await locator.innerText()).replaceAll(',', ''
 
 test('a model without a template continues texts', async (t) => {
   const page = await open(t, browser, origin);
+  await answersGoOn(page, 3500);
   await page.getByText('continues texts').waitFor();
   await page.getByLabel('Message').fill('The sea at night is');
   await page.getByLabel('Message').press('Enter');

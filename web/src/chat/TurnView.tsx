@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Icon } from '../frame/icons';
 import { count } from '../frame/quantity';
 import { answer, live, liveIn, say, stop } from './answer';
@@ -37,7 +37,7 @@ function Siblings({ conversation, turn }: Props) {
 
 function Editor({ conversation, turn, done }: Props & { done: () => void }) {
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => { // before anybody can type
     const { current } = area;
     if (!current) return;
     fitHeight(current);

@@ -17,6 +17,7 @@ import {
   withChange,
   withTurn,
 } from './conversation';
+import { paced } from './paced';
 import { conversations, save } from './store';
 
 export interface Live {
@@ -69,30 +70,37 @@ interface Chunk {
 }
 
 function change(turn: string, part: Partial<Live>) {
-  live.value = { ...live.value, [turn]: { ...live.value[turn]!, ...part } };
+  const entry = live.value[turn];
+  if (entry) live.value = { ...live.value, [turn]: { ...entry, ...part } };
 }
 
 async function take(turn: string, reply: Response): Promise<Partial<Turn>> {
   let text = '';
   let outcome: Outcome = 'failed';
   let usage: Usage | undefined;
+  const show = () => change(turn, { text });
+  const showSoon = paced(show);
   const begun = performance.now();
-  for await (const event of eventsOf(reply)) {
-    if (event === '[DONE]') break;
-    const chunk = JSON.parse(event) as Chunk;
-    if (chunk.error) throw new Error(chunk.error.message);
-    const choice = chunk.choices?.[0];
-    text += choice?.delta?.content ?? choice?.text ?? '';
-    if (choice?.finish_reason) outcome = choice.finish_reason;
-    if (chunk.usage) {
-      usage = {
-        promptTokens: chunk.usage.prompt_tokens,
-        cachedTokens: chunk.usage.prompt_tokens_details?.cached_tokens ?? 0,
-        generatedTokens: chunk.usage.completion_tokens,
-        seconds: (performance.now() - begun) / 1000,
-      };
+  try {
+    for await (const event of eventsOf(reply)) {
+      if (event === '[DONE]') break;
+      const chunk = JSON.parse(event) as Chunk;
+      if (chunk.error) throw new Error(chunk.error.message);
+      const choice = chunk.choices?.[0];
+      text += choice?.delta?.content ?? choice?.text ?? '';
+      if (choice?.finish_reason) outcome = choice.finish_reason;
+      if (chunk.usage) {
+        usage = {
+          promptTokens: chunk.usage.prompt_tokens,
+          cachedTokens: chunk.usage.prompt_tokens_details?.cached_tokens ?? 0,
+          generatedTokens: chunk.usage.completion_tokens,
+          seconds: (performance.now() - begun) / 1000,
+        };
+      }
+      showSoon();
     }
-    change(turn, { text });
+  } finally {
+    show(); // also what came last before a failure or a stop
   }
   return { text, outcome, ...(usage ? { usage } : {}), ...(outcome === 'failed' ? { error: 'The answer broke off.' } : {}) };
 }
