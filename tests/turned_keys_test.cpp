@@ -35,7 +35,7 @@ class StoredKeys {
     model::Batch batch;
     batch.add(sequence_, 0, std::vector<int32_t>(kTokens, 5));
     EXPECT_TRUE(cache_.reserve(sequence_, kTokens));
-    forward(spec_, model.state().weights, batch, cache_, compute, scratch);
+    forward(spec_, model.state().weights, batch, {}, cache_, compute, scratch);
   }
 
   std::vector<float> key(int layer, int head, int position) const {

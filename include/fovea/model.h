@@ -73,6 +73,8 @@ class Model {
   int64_t weights_bytes() const;     // in memory, packed
   int64_t bytes_per_token() const;   // of weights, read to compute one token and its logits; of experts, those it is sent to
   int64_t macs_per_token() const;    // multiply-adds of the layers' matrices for one token, likewise
+  // ... for a token of a prompt whose logits nobody wants: the last layer that stores something makes its keys and values, no more.
+  int64_t stored_macs_per_token() const;
 
   bool has_tokenizer() const;
   // The methods below throw Error when the model has no tokenizer (or no template).

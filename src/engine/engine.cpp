@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <numeric>
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
@@ -39,12 +38,17 @@ int seen_tokens(const EngineOptions& options) {
   return std::min(options.context_tokens, whole_past->budget * kernels::kPageTokens);
 }
 
+struct WantedRow {
+  RunningRequest* request;
+  int position;
+};
+
 }  // namespace
 
 struct Engine::State {
-  State(std::shared_ptr<const Model> the_model, const EngineOptions& wanted)
+  State(std::shared_ptr<const Model> the_model, const EngineOptions& asked)
       : model(std::move(the_model)),
-        options(settled_options(wanted, *model)),
+        options(settled_options(asked, *model)),
         pool(options.threads),
         cache(kv_groups(spec(), options), cache_options(options)),
         compute(*model->state().kernels, pool, compute_limits(spec(), matrix_forms(model->state().weights), options.chunk_tokens)),
@@ -63,11 +67,13 @@ struct Engine::State {
   bool generates_only(const std::vector<RunningRequest*>& scheduled) const;
   void count_step(bool generates_only, double seconds);
   int take_guesses(const std::vector<RunningRequest*>& scheduled);  // how many there were
+  void find_wanted(const std::vector<RunningRequest*>& scheduled);
   void take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events);
   void take_row(RunningRequest& request, int position, std::span<const float> logits, std::vector<Event>& events);
   void begin_sampling(RunningRequest& request);
   Event sample(RunningRequest& request, std::span<const float> logits);
-  void pool_states(RunningRequest& request, const kernels::SequenceRows& sequence, std::vector<Event>& events);
+  void take_rows(int first, int count, std::vector<Event>& events);    // of those that are wanted
+  void pool_states(int first, int count, std::vector<Event>& events);  // likewise
   bool forget(RunningRequest& request);
   int tokens_to_shift(kv::SequenceId sequence, int keep) const;
   int scheduled_end(const RunningRequest& request, const std::vector<RunningRequest*>& scheduled) const;
@@ -82,6 +88,8 @@ struct Engine::State {
   model::Scratch scratch;
   Scheduler scheduler;
   model::Batch batch;
+  std::vector<WantedRow> wanted;  // of the batch
+  std::vector<int> wanted_rows;   // where in the batch they are
   RequestId next_id = 1;
   EngineStats stats;
   std::deque<CacheRequest> started;  // the newest
@@ -187,58 +195,57 @@ void Engine::State::take_row(RunningRequest& request, int position, std::span<co
   if (event.finished == FinishReason::none && next < request.guessed.size() && event.token == request.guessed[next]) ++request.right;
 }
 
-// Projects the rows that somebody wants, some at a time.
-void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events) {
-  struct Wanted {
-    RunningRequest* request;
-    int position;
-  };
-  std::vector<Wanted> wanted;
-  std::vector<int> rows;
-  const auto flush = [&] {
-    if (rows.empty()) return;
-    project_logits(spec(), model->state().weights, rows, compute, scratch);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const std::span<const float> logits(scratch.logits.data + i * static_cast<size_t>(spec().vocabulary),
-                                          static_cast<size_t>(spec().vocabulary));
-      take_row(*wanted[i].request, wanted[i].position, logits, events);
-    }
-    rows.clear();
-    wanted.clear();
-  };
+// Rows of the batch whose states somebody wants: logits, the next token, or an embedding.
+void Engine::State::find_wanted(const std::vector<RunningRequest*>& scheduled) {
+  wanted.clear();
+  wanted_rows.clear();
   for (size_t s = 0; s < scheduled.size(); ++s) {
     RunningRequest& request = *scheduled[s];
-    if (request.request.embed) {
-      pool_states(request, batch.sequences[s], events);
-      continue;
-    }
     const kernels::SequenceRows& sequence = batch.sequences[s];
     for (int i = 0; i < sequence.rows; ++i) {
       const int position = request.computed + i;
-      const bool last = position + 1 >= request.prompt_tokens();
-      const bool is_wanted = wants_logits(request, position);
-      if (last && request.request.max_tokens == 0 && !is_wanted) {
-        events.push_back({request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
-        continue;
-      }
-      if (!last && !is_wanted) continue;
-      rows.push_back(sequence.first_row + i);
+      const bool chooses = position + 1 >= request.prompt_tokens() && request.request.max_tokens > 0;
+      if (!chooses && !request.request.embed && !wants_logits(request, position)) continue;
       wanted.push_back({&request, position});
-      if (rows.size() == model::Scratch::kLogitRows) flush();
+      wanted_rows.push_back(sequence.first_row + i);
     }
   }
-  flush();
 }
 
-void Engine::State::pool_states(RunningRequest& request, const kernels::SequenceRows& sequence, std::vector<Event>& events) {
-  std::vector<int> rows;
-  for (int begin = 0; begin < sequence.rows; begin += model::Scratch::kLogitRows) {
-    rows.resize(static_cast<size_t>(std::min(model::Scratch::kLogitRows, sequence.rows - begin)));
-    std::iota(rows.begin(), rows.end(), sequence.first_row + begin);
-    const kernels::Rows states = final_states(spec(), model->state().weights, rows, compute, scratch);
-    for (int i = 0; i < states.rows; ++i) request.pooled.add({states.row(i), static_cast<size_t>(states.width)});
+// Projects the rows that are wanted, some at a time.
+void Engine::State::take_logits(const std::vector<RunningRequest*>& scheduled, std::vector<Event>& events) {
+  const auto all = static_cast<int>(wanted.size());
+  for (int first = 0, end = 0; first < all; first = end) {
+    const bool embeds = wanted[static_cast<size_t>(first)].request->request.embed;
+    const auto alike = [&](const WantedRow& row) {
+      return embeds ? row.request == wanted[static_cast<size_t>(first)].request : !row.request->request.embed;
+    };
+    while (end < all && end - first < model::Scratch::kLogitRows && alike(wanted[static_cast<size_t>(end)])) ++end;
+    if (embeds) pool_states(first, end - first, events);
+    else take_rows(first, end - first, events);
   }
-  if (request.computed + sequence.rows < request.prompt_tokens()) return;
+  for (const RunningRequest* request : scheduled) {
+    if (request->request.max_tokens > 0 || request->request.embed || wants_logits(*request, request->prompt_tokens() - 1)) continue;
+    if (scheduled_end(*request, scheduled) < request->prompt_tokens()) continue;
+    events.push_back({request->id, std::nullopt, FinishReason::length, request->reuse, request->lost});
+  }
+}
+
+void Engine::State::take_rows(int first, int count, std::vector<Event>& events) {
+  project_logits(spec(), model->state().weights, first, count, compute, scratch);
+  const auto vocabulary = static_cast<size_t>(spec().vocabulary);
+  for (int i = 0; i < count; ++i) {
+    const WantedRow& row = wanted[static_cast<size_t>(first + i)];
+    take_row(*row.request, row.position, {scratch.logits.data + static_cast<size_t>(i) * vocabulary, vocabulary}, events);
+  }
+}
+
+// Rows of one request.
+void Engine::State::pool_states(int first, int count, std::vector<Event>& events) {
+  RunningRequest& request = *wanted[static_cast<size_t>(first)].request;
+  const kernels::Rows states = final_states(spec(), model->state().weights, first, count, compute, scratch);
+  for (int i = 0; i < states.rows; ++i) request.pooled.add({states.row(i), static_cast<size_t>(states.width)});
+  if (wanted[static_cast<size_t>(first + count - 1)].position + 1 < request.prompt_tokens()) return;
   Event& event = events.emplace_back(Event{request.id, std::nullopt, FinishReason::length, request.reuse, request.lost});
   event.embedding = request.pooled.unit_vector();
 }
@@ -322,7 +329,8 @@ std::vector<Event> Engine::step() {
   if (scheduled.empty()) return {};
   const bool generates_only = s.generates_only(scheduled);
   s.pool.use(generates_only ? s.team.next() : s.options.threads);
-  forward(s.spec(), s.model->state().weights, s.batch, s.cache, s.compute, s.scratch);
+  s.find_wanted(scheduled);
+  forward(s.spec(), s.model->state().weights, s.batch, s.wanted_rows, s.cache, s.compute, s.scratch);
   std::vector<Event> events;
   s.take_logits(scheduled, events);
   const double seconds = watch.seconds(), stalled = s.pool.take_stalled_seconds();

@@ -90,6 +90,7 @@ const ModelFacts& Model::facts() const { return state_->facts; }
 std::string_view Model::kernels() const { return state_->kernels ? state_->kernels->name : ""; }
 int64_t Model::weights_bytes() const { return state_->weights.bytes(); }
 int64_t Model::macs_per_token() const { return state_->weights.macs_per_token(state_->spec); }
+int64_t Model::stored_macs_per_token() const { return state_->weights.stored_macs_per_token(state_->spec); }
 int64_t Model::bytes_per_token() const { return state_->weights.bytes_per_token(state_->spec); }
 
 namespace {

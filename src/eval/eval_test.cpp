@@ -73,27 +73,40 @@ ModelFacts small_facts() {
 }
 
 TEST(WorkEstimate, OneTokenReadsEverythingItSees) {
-  const WorkEstimate estimate(small_facts(), 1000, 100, {});
+  const WorkEstimate estimate(small_facts(), {1000, 100, 60}, {});
   const Work first = estimate.step(0, 1, 1);
   EXPECT_EQ(first.bytes, 1000 + 100 + 100);
   EXPECT_EQ(first.macs, 100 + 30 + 2 * 2 * 8 * 2);
-  const Work tenth = estimate.step(9, 1, 0);
+  const Work tenth = estimate.step(9, 1, 1);
   EXPECT_EQ(tenth.bytes, 1000 + 4 * 100 + 10 * 100);
-  EXPECT_EQ(tenth.macs, 100 + 2 * 2 * 8 * (4 + 10));
+  EXPECT_EQ(tenth.macs, 100 + 30 + 2 * 2 * 8 * (4 + 10));
 }
 
 TEST(WorkEstimate, AChunkReadsWeightsOnceAndTheUnionOfItsWindows) {
-  const WorkEstimate estimate(small_facts(), 1000, 100, {});
-  const Work chunk = estimate.step(6, 3, 0);  // positions 6, 7, 8: local keys 3..8, global keys 0..8
+  const WorkEstimate estimate(small_facts(), {1000, 100, 60}, {});
+  const Work chunk = estimate.step(6, 3, 3);  // positions 6, 7, 8: local keys 3..8, global keys 0..8
   EXPECT_EQ(chunk.bytes, 1000 + 6 * 100 + 9 * 100);
-  EXPECT_EQ(chunk.macs, 3 * 100 + 2 * 2 * 8 * (3 * 4 + 7 + 8 + 9));
+  EXPECT_EQ(chunk.macs, 3 * (100 + 30) + 2 * 2 * 8 * (3 * 4 + 7 + 8 + 9));
+}
+
+// The last layer that stores something, here the second of three, sees only rows whose logits are wanted.
+TEST(WorkEstimate, RowsThatNobodyWantsEndWithTheirKeys) {
+  ModelFacts facts = small_facts();
+  facts.layers.push_back(facts.layers[1]);
+  facts.layers[2].shares_with = 1;
+  const WorkEstimate estimate(facts, {1000, 100, 60}, {});
+  const Work none = estimate.step(6, 3, 0), one = estimate.step(6, 3, 1);
+  EXPECT_EQ(none.bytes, 1000 + 6 * 100);
+  EXPECT_EQ(none.macs, 3 * 60 + 2 * 2 * 8 * 3 * 4);
+  EXPECT_EQ(one.bytes, 1000 + 6 * 100 + 2 * 9 * 100);
+  EXPECT_EQ(one.macs, 2 * 60 + 100 + 30 + 2 * 2 * 8 * (3 * 4 + 2 * 9));
 }
 
 TEST(WorkEstimate, WiderCodecsReadMore) {
   EngineOptions options;
   options.kv_global = KvCodec::f32;
-  const WorkEstimate estimate(small_facts(), 1000, 100, options);
-  EXPECT_EQ(estimate.step(9, 1, 0).bytes, 1000 + 4 * 100 + 10 * 200);
+  const WorkEstimate estimate(small_facts(), {1000, 100, 60}, options);
+  EXPECT_EQ(estimate.step(9, 1, 1).bytes, 1000 + 4 * 100 + 10 * 200);
 }
 
 }  // namespace

@@ -170,7 +170,8 @@ std::vector<SpeedRow> measure_speed(const std::shared_ptr<const Model>& model, E
                                     const MachineLimits& limits) {
   check(job);
   SpeedMeter meter(model, options, job);
-  const eval::WorkEstimate estimate(model->facts(), model->bytes_per_token(), model->macs_per_token(), meter.options());
+  const eval::WorkEstimate estimate(model->facts(), {model->bytes_per_token(), model->macs_per_token(), model->stored_macs_per_token()},
+                                    meter.options());
   meter.decode(0, 2);  // wakes the threads and brings the weights into memory
 
   std::vector<SpeedRow> rows;

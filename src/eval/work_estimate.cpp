@@ -36,24 +36,36 @@ double cache_bytes(const std::vector<LayerFacts>& layers, const LayerFacts& laye
   return static_cast<double>(owner.cache_bytes_per_token);
 }
 
+// Rows whose logits nobody wants attend in layers before this one.
+size_t last_stored(const std::vector<LayerFacts>& layers) {
+  size_t last = layers.size();
+  while (last > 1 && layers[last - 1].shares_with) --last;
+  return last - 1;
+}
+
 }  // namespace
 
-WorkEstimate::WorkEstimate(const ModelFacts& facts, int64_t weights_bytes, int64_t layer_macs, const EngineOptions& options)
+WorkEstimate::WorkEstimate(const ModelFacts& facts, const WeightWork& weights, const EngineOptions& options)
     : facts_(facts),
-      weights_bytes_(static_cast<double>(weights_bytes)),
-      layer_macs_(static_cast<double>(layer_macs)),
+      last_stored_(last_stored(facts.layers)),
+      weights_bytes_(static_cast<double>(weights.bytes)),
+      layer_macs_(static_cast<double>(weights.layer_macs)),
+      stored_macs_(static_cast<double>(weights.stored_macs)),
       logit_macs_(static_cast<double>(facts.vocabulary) * facts.hidden),
       kv_local_(options.kv_local),
       kv_global_(options.kv_global),
       eviction_(options.eviction) {}
 
 Work WorkEstimate::step(int first_position, int tokens, int logit_rows) const {
-  Work work{weights_bytes_, layer_macs_ * tokens + logit_macs_ * logit_rows};
-  for (const LayerFacts& layer : facts_.layers) {
+  Work work{weights_bytes_, stored_macs_ * (tokens - logit_rows) + (layer_macs_ + logit_macs_) * logit_rows};
+  for (size_t i = 0; i < facts_.layers.size(); ++i) {
+    const LayerFacts& layer = facts_.layers[i];
+    const int attending = i < last_stored_ ? tokens : logit_rows, first = first_position + tokens - attending;
+    if (attending == 0) continue;
     const double scale = scale_from_16_bits(layer, layer.window ? kv_local_ : kv_global_);
-    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, eviction_, first_position, tokens);
+    work.bytes += cache_bytes(facts_.layers, layer) * scale * keys_read(layer, eviction_, first, attending);
     double pairs = 0;
-    for (int i = 0; i < tokens; ++i) pairs += keys_seen(layer, eviction_, static_cast<int64_t>(first_position) + i);
+    for (int k = 0; k < attending; ++k) pairs += keys_seen(layer, eviction_, static_cast<int64_t>(first) + k);
     work.macs += 2.0 * pairs * layer.q_heads * layer.head_dim;  // scores, and the sum of values
   }
   return work;

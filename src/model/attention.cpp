@@ -49,20 +49,35 @@ void warm_queries(const Step& step, const AttentionSpec& a, Rows q) {
   });
 }
 
-// Heads q, and where the layer has its own k and v.
-void project_heads(const Step& step, const AttentionSpec& a, const LayerWeights& w, const RowSource& in, Rows q, Rows k, Rows v) {
-  const std::array<Product, 3> all = {{{&w.q, q.data, q.width}, {&w.k, k.data, k.width}, {&w.v, v.data, v.width}}};
-  const size_t count = w.k.empty() ? 1 : w.v.empty() ? 2 : 3;
-  kernels::multiply(step.compute, in, std::span(all).first(count));
+// Which projections of a layer are made.
+struct Parts {
+  bool queries, keys;  // keys: and values
+};
+
+void finish_queries(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows q) {
   step.add_bias(w.q_bias, q);
   finish_heads(step, a, a.q_heads, w.q_norm, q);
   if (a.temperature > 0) warm_queries(step, a, q);
-  if (count == 1) return;
+}
+
+void finish_keys(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows k, Rows v) {
   step.add_bias(w.k_bias, k);
   step.add_bias(w.v_bias, v);
   if (a.value_is_key) return unit_norm(step, a.kv_heads, a.head_dim, k);
   if (a.value_norm) unit_norm(step, a.kv_heads, a.head_dim, v);
   finish_heads(step, a, a.kv_heads, w.k_norm, k);
+}
+
+void project_heads(const Step& step, const AttentionSpec& a, const LayerWeights& w, const RowSource& in, Parts parts, Rows q, Rows k,
+                   Rows v) {
+  std::array<Product, 3> all;
+  size_t count = 0;
+  if (parts.queries) all[count++] = {&w.q, q.data, q.width};
+  if (parts.keys) all[count++] = {&w.k, k.data, k.width};
+  if (parts.keys && !w.v.empty()) all[count++] = {&w.v, v.data, v.width};
+  kernels::multiply(step.compute, in, std::span(all).first(count));
+  if (parts.queries) finish_queries(step, a, w, q);
+  if (parts.keys) finish_keys(step, a, w, k, v);
 }
 
 // ---- values that are keys without norm weight and rope: what both are made of is stored, in the order of StoredOrder
@@ -106,35 +121,45 @@ void copy_dims(const Step& step, Rows from, int heads, int from_dim, int from_at
   });
 }
 
-void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, const RowSource& in, Rows q) {
+void finish_latent_keys(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows key) {
   const LatentSpec& l = a.latent;
-  Scratch& s = step.s;
-  const Rows key = step.rows(s.stored_k, l.kv_rank + l.rope_dim), query = step.rows(s.stored_q, a.q_heads * key.width);
-  if (l.q_rank > 0) {
-    const Rows narrow = step.rows(s.q_narrow, l.q_rank);
-    const std::array<Product, 2> both = {{{&w.latent.q_narrow, narrow.data, narrow.width}, {&w.latent.kv_narrow, key.data, key.width}}};
-    kernels::multiply(step.compute, in, both);
-    step.project(RowSource::rms_normed(narrow, w.latent.q_narrow_norm.data(), kNarrowNormEps), w.q, q);
-  } else {
-    const std::array<Product, 2> both = {{{&w.q, q.data, q.width}, {&w.latent.kv_narrow, key.data, key.width}}};
-    kernels::multiply(step.compute, in, both);
-  }
-  kernels::HeadTransform turn_key = rotation(step, a, 1, key.width);
-  turn_key.first_rotated = l.kv_rank;
-  kernels::transform_heads(step.compute, turn_key, key);
+  kernels::HeadTransform turn = rotation(step, a, 1, key.width);
+  turn.first_rotated = l.kv_rank;
+  kernels::transform_heads(step.compute, turn, key);
   step.compute.for_rows(key.rows, 16, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
       step.compute.set().rms_norm(key.row(i), w.latent.kv_narrow_norm.data(), l.kv_rank, kNarrowNormEps, key.row(i));
     }
   });
+}
+
+void finish_latent_queries(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows q, Rows query) {
+  const LatentSpec& l = a.latent;
+  const int key_width = query.width / a.q_heads;
   kernels::HeadTransform turn = rotation(step, a, a.q_heads, l.plain_dim + l.rope_dim);
   turn.first_rotated = l.plain_dim;
   kernels::transform_heads(step.compute, turn, q);
   for (int h = 0; h < a.q_heads; ++h) {
-    const Product up = {&w.latent.k_up[static_cast<size_t>(h)], query.data + h * key.width, query.width};
+    const Product up = {&w.latent.k_up[static_cast<size_t>(h)], query.data + h * key_width, query.width};
     kernels::multiply(step.compute, {q.data + h * (l.plain_dim + l.rope_dim), q.width, q.rows}, {&up, 1});
   }
-  copy_dims(step, q, a.q_heads, l.plain_dim + l.rope_dim, l.plain_dim, query, key.width, l.kv_rank, l.rope_dim);
+  copy_dims(step, q, a.q_heads, l.plain_dim + l.rope_dim, l.plain_dim, query, key_width, l.kv_rank, l.rope_dim);
+}
+
+// Keys, which are values too, into `key`; queries in their form into `query`, by way of q.
+void project_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, const RowSource& in, Parts parts, Rows q, Rows query,
+                    Rows key) {
+  const Rows narrow = step.rows(step.s.q_narrow, a.latent.q_rank);
+  const bool in_two = narrow.width > 0;  // queries
+  std::array<Product, 2> all;
+  size_t count = 0;
+  if (parts.queries) all[count++] = in_two ? Product{&w.latent.q_narrow, narrow.data, narrow.width} : Product{&w.q, q.data, q.width};
+  if (parts.keys) all[count++] = {&w.latent.kv_narrow, key.data, key.width};
+  kernels::multiply(step.compute, in, std::span(all).first(count));
+  if (parts.keys) finish_latent_keys(step, a, w, key);
+  if (!parts.queries) return;
+  if (in_two) step.project(RowSource::rms_normed(narrow, w.latent.q_narrow_norm.data(), kNarrowNormEps), w.q, q);
+  finish_latent_queries(step, a, w, q, query);
 }
 
 Rows values_from_latent(const Step& step, const AttentionSpec& a, const LayerWeights& w, Rows mix) {
@@ -180,34 +205,66 @@ void store(const Step& step, const kernels::KvLayout& layout, std::span<const ke
   }
 }
 
+int owner_of(const Step& step, int index) {
+  const int shared = step.facts(index).attention.shares_with;
+  return shared >= 0 ? shared : index;
+}
+
+struct Heads {
+  Rows q, k, v;
+};
+
+// What `parts` says, in the form of the cache.
+Heads project(const Step& step, int index, const RowSource& in, Parts parts) {
+  const AttentionSpec& a = step.facts(index).attention;
+  const LayerWeights& w = step.layer(index);
+  const int owner = owner_of(step, index);
+  if (a.latent.kv_rank > 0) {
+    const kernels::KvLayout& layout = step.cache.layout(owner);
+    const Rows q = step.rows(step.s.q, a.q_heads * (a.latent.plain_dim + a.latent.rope_dim));
+    const Rows query = step.rows(step.s.stored_q, a.q_heads * layout.head_dim), key = step.rows(step.s.stored_k, layout.head_dim);
+    project_latent(step, a, w, in, parts, q, query, key);
+    return {query, key, key};
+  }
+  Heads heads = {step.rows(step.s.q, a.q_heads * a.head_dim), step.rows(step.s.k, a.kv_heads * a.head_dim), {}};
+  heads.v = step.rows(step.s.v, heads.k.width);
+  project_heads(step, a, w, in, parts, heads.q, heads.k, heads.v);
+  if (!step.facts(owner).attention.value_is_key) return heads;
+  const StoredOrder& stored = step.s.stored_orders[static_cast<size_t>(owner)];
+  if (parts.queries) heads.q = query_of_one_stream(step, stored, weight_of(step.layer(owner).k_norm), heads.q);
+  if (parts.keys) heads.k = heads.v = reordered(step, stored.order, heads.k, step.rows(step.s.stored_k, heads.k.width));
+  return heads;
+}
+
+// REQUIRES the layer's pages found.
+void store_heads(const Step& step, int index, const kernels::NewestKeys& newest, const Heads& heads) {
+  if (!step.s.key_shifts.empty()) step.add_bias(step.s.key_shifts[static_cast<size_t>(index)], heads.k);
+  store(step, step.cache.layout(index), step.s.pages, heads.k, heads.v);
+  if (newest.tokens > 0) store(step, *newest.layout, newest.pages, heads.k, heads.v);
+}
+
 }  // namespace
+
+void store_keys(const Step& step, int index, const RowSource& in) {
+  const PartTimes::Scope time(step.s.times, Part::projections);
+  const Heads heads = project(step, index, in, {.queries = false, .keys = true});
+  find_pages(step, index);
+  store_heads(step, index, find_newest(step, index), heads);
+}
 
 void attend(const Step& step, int index, const RowSource& in, Rows out) {
   const AttentionSpec& a = step.facts(index).attention;
   const LayerWeights& w = step.layer(index);
-  const int owner = a.shares_with >= 0 ? a.shares_with : index;
-  const bool latent = a.latent.kv_rank > 0, own = owner == index;
+  const int owner = owner_of(step, index);
+  const bool stores = owner == index && index != step.stored_layer;
   const kernels::KvLayout& layout = step.cache.layout(owner);
-  Rows q = step.rows(step.s.q, a.q_heads * (latent ? a.latent.plain_dim + a.latent.rope_dim : a.head_dim));
-  Rows k = step.rows(step.s.k, a.kv_heads * a.head_dim), v = step.rows(step.s.v, k.width);
+  const StoredOrder& stored = step.s.stored_orders[static_cast<size_t>(owner)];
 
   std::optional<PartTimes::Scope> time(std::in_place, step.s.times, Part::projections);
-  if (latent) project_latent(step, a, w, in, q);
-  else project_heads(step, a, w, in, q, k, v);
-  const bool one_stream = step.facts(owner).attention.value_is_key;
-  const StoredOrder& stored = step.s.stored_orders[static_cast<size_t>(owner)];
-  if (one_stream) {
-    q = query_of_one_stream(step, stored, weight_of(step.layer(owner).k_norm), q);
-    if (own) k = v = reordered(step, stored.order, k, step.rows(step.s.stored_k, k.width));
-  } else if (latent) {
-    q = step.rows(step.s.stored_q, a.q_heads * layout.head_dim);
-    k = v = step.rows(step.s.stored_k, layout.kv_heads * layout.head_dim);
-  }
+  const Heads heads = project(step, index, in, {.queries = true, .keys = stores});
   find_pages(step, owner);
-  if (own && !step.s.key_shifts.empty()) step.add_bias(step.s.key_shifts[static_cast<size_t>(index)], k);
   const kernels::NewestKeys newest = find_newest(step, owner);
-  if (own) store(step, layout, step.s.pages, k, v);
-  if (own && newest.tokens > 0) store(step, *newest.layout, newest.pages, k, v);
+  if (stores) store_heads(step, index, newest, heads);
 
   Rows mix = step.rows(step.s.mix, a.q_heads * layout.value_dim());
   const kernels::KeyTurning turning = {
@@ -216,10 +273,10 @@ void attend(const Step& step, int index, const RowSource& in, Rows out) {
   const kernels::AttentionShape shape = {
       a.q_heads, a.window, a.score_scale, a.chunk, a.score_softcap, weight_of(w.sinks), layout.turned > 0 ? &turning : nullptr};
   time.emplace(step.s.times, a.window > 0 || a.chunk > 0 ? Part::local_attention : Part::global_attention);
-  kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, q.data, mix.data, step.s.attended, newest);
+  kernels::attend(step.compute, shape, layout, step.s.places, step.s.pages, heads.q.data, mix.data, step.s.attended, newest);
   time.emplace(step.s.times, Part::projections);
-  if (latent) mix = values_from_latent(step, a, w, mix);
-  if (one_stream) mix = reordered(step, stored.places, mix, step.rows(step.s.q, mix.width));
+  if (a.latent.kv_rank > 0) mix = values_from_latent(step, a, w, mix);
+  if (step.facts(owner).attention.value_is_key) mix = reordered(step, stored.places, mix, step.rows(step.s.q, mix.width));
   step.project(mix, w.attn_out, out);
   step.add_bias(w.attn_out_bias, out);
 }

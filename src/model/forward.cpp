@@ -1,8 +1,8 @@
 #include "model/forward.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <cstring>
 
 #include "model/rope.h"
 #include "model/step.h"
@@ -94,57 +94,102 @@ void Batch::add(kv::SequenceId id, int position, std::span<const int32_t> more) 
   }
 }
 
-void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache, kernels::Compute& compute,
-             Scratch& s) {
-  assert(batch.rows() <= s.x.rows);
-  const Step step = {spec, weights, batch, cache, compute, s};
-  const Rows x = step.hidden(s.x), h = step.hidden(s.h);
-  s.pages.resize(batch.ids.size());
-  s.newest_pages.resize(batch.ids.size());
-  s.places.resize(batch.ids.size());
-  s.attended.resize(batch.ids.size());
+namespace {
 
-  embed(step, x);
-  if (spec.layer_input.width > 0) prepare_layer_inputs(step);
-  if (spec.streams.count > 0) split_streams(step);
-  for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
+void run_layers(const Step& step, int begin, int end) {
+  const ModelSpec& spec = step.spec;
+  const Rows x = step.hidden(step.s.x), h = step.hidden(step.s.h);
+  for (int i = begin; i < end; ++i) {
     if (spec.streams.count > 0) predict_streams(step, i);
     run_layer(step, i);
     if (spec.streams.count > 0) {
       correct_streams(step, i);
     } else if (spec.layer_input.width > 0) {
       use_layer_input(step, i, x, h);
-      kernels::add(compute, h, x);
+      kernels::add(step.compute, h, x);
     }
-    if (spec.layers[static_cast<size_t>(i)].scaled_output) kernels::scale(compute, step.layer(i).output_scale, x);
+    if (step.facts(i).scaled_output) kernels::scale(step.compute, step.layer(i).output_scale, x);
   }
-  if (spec.streams.count > 0) join_streams(step);
 }
 
-namespace {
+void make_room(const Batch& batch, Scratch& s) {
+  s.pages.resize(batch.ids.size());
+  s.newest_pages.resize(batch.ids.size());
+  s.places.resize(batch.ids.size());
+  s.attended.resize(batch.ids.size());
+}
 
-RowSource final_normed(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, Scratch& s) {
-  const Rows picked = {s.picked.data, static_cast<int>(rows.size()), spec.hidden};
-  for (int i = 0; i < picked.rows; ++i) {
-    std::memcpy(picked.row(i), s.x.row(rows[static_cast<size_t>(i)]), static_cast<size_t>(spec.hidden) * sizeof(float));
+// Eviction goes by how much every query attends: then all rows go through all layers.
+bool counts_attention(const Step& step, int layer) {
+  const int shared = step.facts(layer).attention.shares_with;
+  return step.facts(layer).state.inner == 0 && step.cache.attended(step.batch.ids.front(), shared >= 0 ? shared : layer).pages != nullptr;
+}
+
+// Runs layers for all rows for as long as something is stored. Returns the layer that only the wanted rows have to begin with, whose keys
+// and values are stored if it has any.
+int run_storing_layers(const Step& step) {
+  const int layers = static_cast<int>(step.spec.layers.size()), last = last_storing_layer(step.spec);
+  for (int i = last; i < layers; ++i) {
+    if (!counts_attention(step, i)) continue;
+    run_layers(step, 0, layers);
+    return layers;
   }
-  return spec.norm == NormKind::layer ? RowSource::layer_normed(picked, weights.final_norm.data(), spec.norm_eps)
-                                      : RowSource::rms_normed(picked, weights.final_norm.data(), spec.norm_eps);
+  if (step.facts(last).state.inner > 0) {
+    run_layers(step, 0, last + 1);
+    return last + 1;
+  }
+  run_layers(step, 0, last);
+  if (step.spec.streams.count > 0) predict_streams(step, last);
+  store_keys(step, last, input_of(step, step.facts(last), step.layer(last).attn_norm));
+  return last;
 }
 
 }  // namespace
 
-Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& s) {
-  const Rows states = {s.h.data, static_cast<int>(rows.size()), spec.hidden};
-  kernels::make_rows(compute, final_normed(spec, weights, rows, s), states);
+void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, std::span<const int> wanted, const kv::Cache& cache,
+             kernels::Compute& compute, Scratch& s) {
+  assert(batch.rows() <= s.x.rows && std::is_sorted(wanted.begin(), wanted.end()));
+  const Step all = {spec, weights, batch, cache, compute, s};
+  const int layers = static_cast<int>(spec.layers.size());
+  make_room(batch, s);
+  embed(all, all.hidden(s.x));
+  if (spec.layer_input.width > 0) prepare_layer_inputs(all);
+  if (spec.streams.count > 0) split_streams(all);
+  if (static_cast<int>(wanted.size()) == batch.rows()) {
+    run_layers(all, 0, layers);
+    if (spec.streams.count > 0) join_streams(all);
+    return;
+  }
+  const int rest = run_storing_layers(all);
+  if (wanted.empty()) return;
+  pick_rows(all, wanted, s.wanted);
+  make_room(s.wanted, s);
+  const Step some = {spec, weights, s.wanted, cache, compute, s, rest};
+  run_layers(some, rest, layers);
+  if (spec.streams.count > 0) join_streams(some);
+}
+
+namespace {
+
+RowSource final_normed(const ModelSpec& spec, const Weights& weights, int first, int count, Scratch& s) {
+  const Rows states = {s.x.row(first), count, spec.hidden};
+  return spec.norm == NormKind::layer ? RowSource::layer_normed(states, weights.final_norm.data(), spec.norm_eps)
+                                      : RowSource::rms_normed(states, weights.final_norm.data(), spec.norm_eps);
+}
+
+}  // namespace
+
+Rows final_states(const ModelSpec& spec, const Weights& weights, int first, int count, kernels::Compute& compute, Scratch& s) {
+  const Rows states = {s.h.data, count, spec.hidden};
+  kernels::make_rows(compute, final_normed(spec, weights, first, count, s), states);
   return states;
 }
 
-void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& s) {
+void project_logits(const ModelSpec& spec, const Weights& weights, int first, int count, kernels::Compute& compute, Scratch& s) {
   const PartTimes::Scope time(s.times, Part::logits);
-  const Rows logits = {s.logits.data, static_cast<int>(rows.size()), spec.vocabulary};
+  const Rows logits = {s.logits.data, count, spec.vocabulary};
   const kernels::Product product = {&weights.output(), logits.data, logits.width};
-  kernels::multiply(compute, final_normed(spec, weights, rows, s), {&product, 1});
+  kernels::multiply(compute, final_normed(spec, weights, first, count, s), {&product, 1});
   if (spec.logit_scale != 1) kernels::scale(compute, spec.logit_scale, logits);
   if (spec.final_softcap > 0) kernels::softcap(compute, spec.final_softcap, logits);
 }

@@ -55,7 +55,6 @@ class Scratch {
   kernels::Rows projected, convolved, step, step_in;                  // state space
   kernels::Rows layer_inputs, layer_lookups;                          // [rows][layers * layer input]
   std::vector<kernels::Rows> streams, predictions;                    // per stream [rows][hidden]
-  kernels::Rows picked;                                               // [kLogitRows][hidden]
   kernels::Rows logits;                                               // [kLogitRows][vocabulary]
   std::vector<float*> cosines, sines;                                 // per rope: [rows][dims / 2]
   std::vector<float*> key_angles;                // per rope: kernels::KeyTurning::tables, if keys are turned by it as they are read
@@ -68,6 +67,7 @@ class Scratch {
   std::vector<int> chosen, order, begins;        // of experts: [rows * used]; by expert; [experts + 1]
   std::vector<float> shares;                     // weight of each chosen
   std::vector<AlignedArray<float>> key_shifts;   // per layer: added to every key that is stored (key_shifts.h); empty: nothing is
+  Batch wanted;                                  // of the rows that go through all layers, where those are not all
   int context_tokens;
   PartTimes times;  // of all steps so far
 
@@ -86,18 +86,19 @@ MatrixForms matrix_forms(const Weights& weights);
 
 kernels::ComputeLimits compute_limits(const ModelSpec& spec, MatrixForms forms, int max_rows);
 
-// Runs all layers; K/V of the batch are written to the cache (commit is the caller's), and scratch.x holds the last layer's output.
+// Runs all layers; K/V of the batch are written to the cache (commit is the caller's).
+// wanted  rows whose states somebody wants, ascending: the first wanted.size() rows of scratch.x are what the last layer gives for them.
+//         Other rows go only as far as the last layer that stores something needs them; no bit of the wanted ones depends on it.
 // REQUIRES batch.rows() within the scratch, positions reserved in the cache.
-void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, const kv::Cache& cache, kernels::Compute& compute,
-             Scratch& scratch);
+void forward(const ModelSpec& spec, const Weights& weights, const Batch& batch, std::span<const int> wanted, const kv::Cache& cache,
+             kernels::Compute& compute, Scratch& scratch);
 
-// Logits of some rows of the last forward, into the first rows.size() rows of scratch.logits.
-// REQUIRES rows.size() <= kLogitRows.
-void project_logits(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute, Scratch& scratch);
+// Logits of wanted rows first .. first + count - 1 of the last forward, into the first rows of scratch.logits.
+// REQUIRES count <= kLogitRows.
+void project_logits(const ModelSpec& spec, const Weights& weights, int first, int count, kernels::Compute& compute, Scratch& scratch);
 
-// States of some rows of the last forward after the last norm, what logits are projected from; into the first rows of scratch.h.
-// REQUIRES rows.size() <= kLogitRows.
-kernels::Rows final_states(const ModelSpec& spec, const Weights& weights, std::span<const int> rows, kernels::Compute& compute,
+// States of wanted rows of the last forward after the last norm, what logits are projected from; into the first rows of scratch.h.
+kernels::Rows final_states(const ModelSpec& spec, const Weights& weights, int first, int count, kernels::Compute& compute,
                            Scratch& scratch);
 
 }  // namespace fovea::model

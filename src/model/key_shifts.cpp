@@ -52,7 +52,7 @@ std::vector<AlignedArray<float>> measure_key_shifts(const ModelSpec& spec, const
     batch.clear();
     if (!cache.reserve(sequence, rows)) return shifts;  // it has room for all of them
     batch.add(sequence, done, tokens.subspan(static_cast<size_t>(done), static_cast<size_t>(rows)));
-    forward(spec, weights, batch, cache, compute, scratch);
+    forward(spec, weights, batch, {}, cache, compute, scratch);
     if (done + rows < count) cache.commit(sequence, rows);  // the last stays, with all that its window sees
   }
   for (const kv::GroupSpec& group : groups) {

@@ -112,7 +112,6 @@ size_t Scratch::lay_out(const ModelSpec& spec, int max_rows, float* base) {
   layer_lookups = rows(max_rows, all_inputs);
   for (kernels::Rows& r : streams) r = rows(max_rows, hidden);
   for (kernels::Rows& r : predictions) r = rows(max_rows, hidden);
-  picked = rows(kLogitRows, hidden);
   logits = rows(kLogitRows, spec.vocabulary);
   cosines.clear();
   sines.clear();

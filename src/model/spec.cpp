@@ -47,4 +47,11 @@ StoredOrder stored_order(const ModelSpec& spec, int layer) {
   return stored;
 }
 
+int last_storing_layer(const ModelSpec& spec) {
+  for (int i = static_cast<int>(spec.layers.size()) - 1; i > 0; --i) {
+    if (spec.layers[static_cast<size_t>(i)].attention.shares_with < 0) return i;
+  }
+  return 0;
+}
+
 }  // namespace fovea::model

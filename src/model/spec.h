@@ -226,6 +226,8 @@ struct ModelSpec {
 // What the cache holds of a layer. All zero for a layer that keeps no keys and values.
 StoredHeads stored_heads(const ModelSpec& spec, int layer);
 StoredOrder stored_order(const ModelSpec& spec, int layer);
+// The last layer that adds to the cache.
+int last_storing_layer(const ModelSpec& spec);
 // Pairs of dimensions that a rope turns: frequencies above zero.
 int turning_pairs(const Rope& rope);
 

@@ -19,6 +19,7 @@ struct Step {
   const kv::Cache& cache;
   kernels::Compute& compute;
   Scratch& s;
+  int stored_layer = -1;  // keys and values of this layer are in the cache already
 
   // The rows of this batch, `width` numbers each, in memory that has room for more.
   Rows rows(Rows all, int width) const { return {all.data, batch.rows(), width}; }
@@ -44,6 +45,8 @@ struct Step {
 
 // Attention of one layer: rows of `in` to rows of `out`, [rows][hidden] both; `in` is read before `out` is written.
 void attend(const Step& step, int layer, const RowSource& in, Rows out);
+// Only what attention stores: keys and values of the rows.
+void store_keys(const Step& step, int layer, const RowSource& in);
 // The state-space mixer of one layer, likewise.
 void mix_states(const Step& step, int layer, const RowSource& in, Rows out);
 // Feed-forward of one layer, dense, of experts or both, likewise.
@@ -62,5 +65,8 @@ void split_streams(const Step& step);
 void predict_streams(const Step& step, int layer);
 void correct_streams(const Step& step, int layer);
 void join_streams(const Step& step);
+
+// Moves the wanted rows (ascending) to the front of all that one layer hands on to the next, and puts them into `picked`.
+void pick_rows(const Step& step, std::span<const int> wanted, Batch& picked);
 
 }  // namespace fovea::model

@@ -317,30 +317,37 @@ int64_t Weights::bytes() const {
 namespace {
 
 // Of the experts' matrices a token reads its share; of the others, all.
-template <typename Size> int64_t per_token(const ModelSpec& spec, const Weights& weights, Size size) {
-  int64_t total = 0;
-  for (size_t i = 0; i < weights.layers.size(); ++i) {
-    const ExpertWeights& experts = weights.layers[i].experts;
-    for_each_matrix(weights.layers[i], [&](const auto& m) { total += size(m); });
-    int64_t of_experts = 0;
-    for (const auto* many : {&experts.gate, &experts.up, &experts.down}) {
-      for (const auto& m : *many) of_experts += size(m);
-    }
-    const ExpertsSpec& facts = spec.layers[i].feed_forward.experts;
-    if (facts.count > 0) total -= of_experts - of_experts * facts.used / facts.count;
+template <typename Size> int64_t of_layer(const LayerWeights& weights, const ExpertsSpec& facts, Size size) {
+  int64_t total = 0, of_experts = 0;
+  for_each_matrix(weights, [&](const auto& m) { total += size(m); });
+  for (const auto* many : {&weights.experts.gate, &weights.experts.up, &weights.experts.down}) {
+    for (const auto& m : *many) of_experts += size(m);
   }
+  return facts.count > 0 ? total - of_experts + of_experts * facts.used / facts.count : total;
+}
+
+template <typename Size> int64_t of_layers(const ModelSpec& spec, const Weights& weights, size_t end, Size size) {
+  int64_t total = 0;
+  for (size_t i = 0; i < end; ++i) total += of_layer(weights.layers[i], spec.layers[i].feed_forward.experts, size);
   return total;
 }
+
+int64_t macs(const kernels::PackedMatrix& m) { return static_cast<int64_t>(m.inputs()) * m.outputs(); }
 
 }  // namespace
 
 int64_t Weights::bytes_per_token(const ModelSpec& spec) const {
   const auto size = [](const kernels::PackedMatrix& m) { return static_cast<int64_t>(m.bytes()); };
-  return size(output()) + size(layer_input_projection) + per_token(spec, *this, size);
+  return size(output()) + size(layer_input_projection) + of_layers(spec, *this, layers.size(), size);
 }
 
-int64_t Weights::macs_per_token(const ModelSpec& spec) const {
-  return per_token(spec, *this, [](const kernels::PackedMatrix& m) { return static_cast<int64_t>(m.inputs()) * m.outputs(); });
+int64_t Weights::macs_per_token(const ModelSpec& spec) const { return of_layers(spec, *this, layers.size(), macs); }
+
+int64_t Weights::stored_macs_per_token(const ModelSpec& spec) const {
+  const auto last = static_cast<size_t>(last_storing_layer(spec));
+  if (spec.layers[last].state.inner > 0) return of_layers(spec, *this, last + 1, macs);
+  const LayerWeights& w = layers[last];
+  return of_layers(spec, *this, last, macs) + macs(w.k) + macs(w.v) + macs(w.latent.kv_narrow);
 }
 
 namespace {

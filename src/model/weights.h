@@ -87,6 +87,7 @@ struct Weights {
   int64_t bytes_per_token(
       const ModelSpec& spec) const;                     // read to compute one token and its logits; of experts, the share that a token uses
   int64_t macs_per_token(const ModelSpec& spec) const;  // multiply-adds of the matrices of the layers, for one token
+  int64_t stored_macs_per_token(const ModelSpec& spec) const;  // for one whose state nobody wants (forward.h)
 };
 
 // Calls visit(matrix) for every matrix of a layer that it has.

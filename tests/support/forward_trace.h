@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -88,29 +89,24 @@ class ForwardTracer {
     add(traced_);
     const int rows = batch_.rows() - first_row;
     for (size_t i = 1; i < companions_.size(); ++i) add(companions_[i]);
-    forward(spec(), weights(), batch_, cache_, compute_, scratch_);
-    keep(trace, first_row, rows);
+    std::vector<int> wanted(static_cast<size_t>(rows));
+    std::iota(wanted.begin(), wanted.end(), first_row);
+    forward(spec(), weights(), batch_, wanted, cache_, compute_, scratch_);
+    keep(trace, rows);
     for (size_t s = 0; s < batch_.ids.size(); ++s) {
       cache_.commit(batch_.ids[s], batch_.sequences[s].rows);
       reader_of(batch_.ids[s]).done += batch_.sequences[s].rows;
     }
   }
 
-  void keep(Trace& trace, int first_row, int rows) {
-    const float* begin = scratch_.x.data + int64_t{first_row} * spec().hidden;
-    trace.hidden.insert(trace.hidden.end(), begin, begin + int64_t{rows} * spec().hidden);
-    std::vector<int> kept;
+  void keep(Trace& trace, int rows) {
+    trace.hidden.insert(trace.hidden.end(), scratch_.x.data, scratch_.x.data + int64_t{rows} * spec().hidden);
     for (int i = 0; i < rows; ++i) {
       const int position = traced_.done + i;
       const bool last = position + 1 == static_cast<int>(traced_.tokens.size());
-      if (last || position % plan_.logits_every == 0) kept.push_back(first_row + i);
-    }
-    constexpr size_t kAtATime = model::Scratch::kLogitRows;
-    for (size_t at = 0; at < kept.size(); at += kAtATime) {
-      const auto some = std::span<const int>(kept).subspan(at, std::min(kAtATime, kept.size() - at));
-      project_logits(spec(), weights(), some, compute_, scratch_);
-      const auto floats = static_cast<int64_t>(some.size()) * spec().vocabulary;
-      trace.logits.insert(trace.logits.end(), scratch_.logits.data, scratch_.logits.data + floats);
+      if (!last && position % plan_.logits_every != 0) continue;
+      project_logits(spec(), weights(), i, 1, compute_, scratch_);
+      trace.logits.insert(trace.logits.end(), scratch_.logits.data, scratch_.logits.data + spec().vocabulary);
     }
   }
 
