@@ -123,6 +123,11 @@ TEST(WantedRows, ChangeNothingOfWhatIsEvicted) {
       Engine engine(model, options);
       std::vector<float> logits;
       std::vector<int32_t> positions;
+      std::vector<int32_t> none;
+      Request companion = request_of(random_tokens(20, model->facts().vocabulary, 4), 0, nullptr, none);
+      companion.max_tokens = 100;
+      companion.evict = false;  // its row is the first of every step
+      engine.submit(std::move(companion));
       engine.generate(request_of(prompt, 399, &logits, positions), {});
       EXPECT_GT(engine.stats().evicted_tokens, 0);
       const std::vector<float> all = run_alone(model, options, prompt, kGenerated).logits;

@@ -205,11 +205,6 @@ void store(const Step& step, const kernels::KvLayout& layout, std::span<const ke
   }
 }
 
-int owner_of(const Step& step, int index) {
-  const int shared = step.facts(index).attention.shares_with;
-  return shared >= 0 ? shared : index;
-}
-
 struct Heads {
   Rows q, k, v;
 };
@@ -218,7 +213,7 @@ struct Heads {
 Heads project(const Step& step, int index, const RowSource& in, Parts parts) {
   const AttentionSpec& a = step.facts(index).attention;
   const LayerWeights& w = step.layer(index);
-  const int owner = owner_of(step, index);
+  const int owner = step.owner(index);
   if (a.latent.kv_rank > 0) {
     const kernels::KvLayout& layout = step.cache.layout(owner);
     const Rows q = step.rows(step.s.q, a.q_heads * (a.latent.plain_dim + a.latent.rope_dim));
@@ -255,7 +250,7 @@ void store_keys(const Step& step, int index, const RowSource& in) {
 void attend(const Step& step, int index, const RowSource& in, Rows out) {
   const AttentionSpec& a = step.facts(index).attention;
   const LayerWeights& w = step.layer(index);
-  const int owner = owner_of(step, index);
+  const int owner = step.owner(index);
   const bool stores = owner == index && index != step.stored_layer;
   const kernels::KvLayout& layout = step.cache.layout(owner);
   const StoredOrder& stored = step.s.stored_orders[static_cast<size_t>(owner)];

@@ -119,10 +119,11 @@ void make_room(const Batch& batch, Scratch& s) {
   s.attended.resize(batch.ids.size());
 }
 
-// Eviction goes by how much every query attends: then all rows go through all layers.
+// Eviction of some sequence goes by how much every query attends: then all rows go through all layers.
 bool counts_attention(const Step& step, int layer) {
-  const int shared = step.facts(layer).attention.shares_with;
-  return step.facts(layer).state.inner == 0 && step.cache.attended(step.batch.ids.front(), shared >= 0 ? shared : layer).pages != nullptr;
+  if (step.facts(layer).state.inner > 0) return false;
+  return std::ranges::any_of(step.batch.ids,
+                             [&](kv::SequenceId id) { return step.cache.attended(id, step.owner(layer)).pages != nullptr; });
 }
 
 // Runs layers for all rows for as long as something is stored. Returns the layer that only the wanted rows have to begin with, whose keys

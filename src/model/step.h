@@ -26,6 +26,8 @@ struct Step {
   Rows hidden(Rows all) const { return rows(all, spec.hidden); }
 
   const LayerSpec& facts(int layer) const { return spec.layers[static_cast<size_t>(layer)]; }
+  // The layer whose keys and values this one reads.
+  int owner(int layer) const { return facts(layer).attention.shares_with < 0 ? layer : facts(layer).attention.shares_with; }
   const LayerWeights& layer(int index) const { return weights.layers[static_cast<size_t>(index)]; }
 
   void project(const RowSource& x, const kernels::PackedMatrix& matrix, Rows out) const {
