@@ -14,8 +14,7 @@ namespace {
 
 using namespace testing_support;
 
-// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer), unless said otherwise. Agreements: a little below what was
-// measured (96.5, 96.7 and 97.0 %; llama.cpp 94.4 and 96.9 %).
+// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer). Agreements: a little below what was measured.
 struct Bar {
   RealModel model;
   KvCodec codec;
@@ -23,10 +22,9 @@ struct Bar {
   double least_agreement;
 };
 constexpr Bar kBars[] = {
-    {kGemma, KvCodec::bf16, 3.868e-3, 0.96},
-    {kSmolLm2, KvCodec::f16, 2.057e-3, 0.965},
-    // Its 8 bits of precision cost what little lies between the two engines here: 2.11e-3 was measured.
-    {kSmolLm2, KvCodec::bf16, 2.2e-3, 0.965},
+    {kGemma, KvCodec::bf16, 3.868e-3, 0.97},
+    {kSmolLm2, KvCodec::f16, 2.057e-3, 0.97},
+    {kSmolLm2, KvCodec::bf16, 2.057e-3, 0.97},
 };
 
 template <typename T> NpyArray<T> reference(const RealModel& model, const std::string& name) {
@@ -113,6 +111,21 @@ TEST(Perplexity, OfTheRealModelIsLlamaCppsWithinHalfAPercent) {
   std::printf("perplexity %.4f, llama.cpp %.4f\n", measured.perplexity, kLlamaCpp);
   EXPECT_EQ(measured.tokens, 2040);
   EXPECT_NEAR(measured.perplexity, kLlamaCpp, 0.005 * kLlamaCpp);
+}
+
+// Whatever changes upstream, 8-bit activations round otherwise behind it: with one digit everywhere that alone came to 2.5e-3.
+TEST(NarrowKeys, In8BitsCostAtMost2Thousandths) {
+  const auto path = kGemma.path();
+  if (!path) GTEST_SKIP() << kNoModel << kGemma.variable;
+  EngineOptions reference;
+  reference.kv_local = reference.kv_global = KvCodec::f16;
+  KvQualityJob job;
+  job.text = novel();
+  job.context = 2048;
+  job.choices = {{KvCodec::int8, KvCodec::int8}};
+  const double loss = measure_kv_quality(Model::load(*path), reference, job).front().mean_kl;
+  std::printf("int8: mean KL %.3e\n", loss);
+  EXPECT_LE(loss, 2e-3);
 }
 
 // docs/kv-codecs.md has longer texts, where four fifths of the loss go.

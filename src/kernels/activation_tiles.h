@@ -2,6 +2,8 @@
 //
 // Rows are taken kTileRows at a time (the last tile may be smaller), because a kernel keeps one sum per row in registers.
 //   quantized   [tile][block of 32 inputs][row of the tile] QuantBlock
+//               with two digits, tiles are of half as many rows, each of which is in its tile twice: all rounded to 8 bits, and after
+//               them what that rounding left of each, rounded to 8 bits. The sums of both are added.
 //   plain       [tile][input][row of the tile] float
 // The arrangement changes where numbers lie, never which are added in which order.
 #pragma once
@@ -14,6 +16,9 @@
 namespace fovea::kernels {
 
 inline constexpr int kTileRows = 12;
+// How many times 8 bits an activation gets where weights are quantized.
+enum class Digits : uint8_t { one = 1, two = 2 };
+[[gnu::always_inline]] constexpr int count_of(Digits digits) { return static_cast<int>(digits); }
 // Rows up to which a panel is read in its packed form; more rows than that pay for unfolding it once.
 inline constexpr int kFewRows = 12;
 

@@ -26,6 +26,6 @@ Compute::Places Compute::places_for(const ComputeLimits& limits, int threads) {
 size_t Compute::scratch_bytes(const ComputeLimits& limits, int threads) { return places_for(limits, threads).end; }
 
 Compute::Compute(const KernelSet& set, ThreadPool& pool, const ComputeLimits& limits)
-    : set_(&set), pool_(&pool), places_(places_for(limits, pool.threads())), memory_(places_.end) {}
+    : set_(&set), pool_(&pool), places_(places_for(limits, pool.threads())), most_rows_(limits.rows), memory_(places_.end) {}
 
 }  // namespace fovea::kernels

@@ -41,6 +41,7 @@ class Compute {
   // Room for the arranged queries of a tile that threads share.
   std::byte* arranged_queries() { return memory_.data() + places_.queries_at; }
   size_t bytes() const { return memory_.size(); }
+  int most_rows() const { return most_rows_; }  // that tiles have room for
 
   // Runs work(begin, end) over [0, rows), in pieces of at least `grain` rows, on this thread alone if that is all there is.
   template <typename Work> void for_rows(int rows, int grain, Work&& work) const {
@@ -62,6 +63,7 @@ class Compute {
   const KernelSet* set_;
   ThreadPool* pool_;
   Places places_;
+  int most_rows_;
   LargeBytes memory_;
 };
 

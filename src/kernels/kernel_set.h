@@ -31,6 +31,7 @@ struct PanelProduct {
   int rows = 0;
   float* out = nullptr;  // [rows][out_stride]
   int64_t out_stride = 0;
+  Digits digits = Digits::one;  // of quantized tiles
 };
 
 // What is brought into cache for later. Nothing depends on it but time.
@@ -81,8 +82,9 @@ struct AttentionState {
 struct KernelSet {
   std::string_view name;
   bool (*supported)();
-  // multiply_panels wants biased tiles for more than kFewRows rows. (Byte products of this set take one factor unsigned: either
-  // the weights as stored, or, where they are unfolded anyway, signed weights and biased activations, which costs less per row.)
+  // multiply_panels wants biased tiles for more than kFewRows rows (of tiles: rows times digits). (Byte products of this set take one
+  // factor unsigned: either the weights as stored, or, where they are unfolded anyway, signed weights and biased activations, which costs
+  // less per row.)
   bool biased_tiles;
 
   // Rows of floats -> one tile. rows <= kTileRows; inputs a multiple of 32 for the quantized form.

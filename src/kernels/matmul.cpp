@@ -18,6 +18,7 @@ void transpose_tile(const float* x, int64_t stride, int rows, int inputs, float*
 // Which forms of activations some products need.
 struct Forms {
   bool quantized = false, plain = false;
+  Forms() = default;
   explicit Forms(std::span<const Product> products) {
     for (const Product& p : products) (is_quantized(p.weights->format()) ? quantized : plain) = true;
   }
@@ -34,10 +35,39 @@ TileRows rows_of_tile(const KernelSet& set, const RowSource& x, int first, int c
   return {room, inputs};
 }
 
+// x minus what its 8-bit form in `block` stands for.
+void subtract_rounded(const QuantBlock& block, const float* x, float* out) {
+  for (int i = 0; i < kBlockInputs; ++i) out[i] = x[i] - block.scale * static_cast<float>(block.q[i]);
+}
+
+// Rows -> one tile of two digits, made in `room`, which has place for both digits of each.
+void quantize_twice(const KernelSet& set, const RowSource& x, int first, int count, int inputs, bool biased, float* room,
+                    QuantBlock* tile) {
+  for (int r = 0; r < count; ++r) x.make(set, first + r, inputs, room + static_cast<int64_t>(r) * inputs);
+  float* left = room + static_cast<int64_t>(count) * inputs;
+  set.quantize_tile(room, inputs, count, inputs, false, tile);
+  for (int b = 0; b < inputs / kBlockInputs; ++b) {
+    for (int r = 0; r < count; ++r) {
+      const int64_t at = static_cast<int64_t>(r) * inputs + b * kBlockInputs;
+      subtract_rounded(tile[b * count + r], room + at, left + at);
+    }
+  }
+  set.quantize_tile(room, inputs, 2 * count, inputs, biased, tile);
+}
+
+void arrange_twice(Compute& compute, const RowSource& x, int inputs) {
+  constexpr int kRows = kTileRows / 2;
+  const bool biased = compute.set().biased_tiles && 2 * x.rows > kFewRows;
+  compute.pool().run((x.rows + kRows - 1) / kRows, [&](int tile, int thread) {
+    const int first = tile * kRows, count = std::min(kRows, x.rows - first);
+    quantize_twice(compute.set(), x, first, count, inputs, biased, reinterpret_cast<float*>(compute.scratch(thread)),
+                   compute.quant_tiles() + int64_t{2} * first * (inputs / kBlockInputs));
+  });
+}
+
 // Rows -> tiles, in the forms that the products need.
-void arrange(Compute& compute, const RowSource& x, std::span<const Product> products) {
-  const int inputs = products[0].weights->inputs(), tiles = (x.rows + kTileRows - 1) / kTileRows;
-  const Forms forms(products);
+void arrange(Compute& compute, const RowSource& x, int inputs, Forms forms) {
+  const int tiles = (x.rows + kTileRows - 1) / kTileRows;
   const bool biased = compute.set().biased_tiles && x.rows > kFewRows;
   compute.pool().run(tiles, [&](int tile, int thread) {
     const int first = tile * kTileRows, count = std::min(kTileRows, x.rows - first);
@@ -61,20 +91,21 @@ int panels_per_piece(const PackedMatrix& weights, int rows, int threads) {
   return std::min(by_cost, by_share);
 }
 
-}  // namespace
-
-void multiply(Compute& compute, const RowSource& x, std::span<const Product> products) {
-  assert(!products.empty() && products.size() <= kMostProducts);
-  const int rows = x.rows;
-  if (rows == 0) return;
-  arrange(compute, x, products);
+void multiply_at_once(Compute& compute, const RowSource& x, std::span<const Product> products, Digits digits) {
+  const int rows = x.rows, inputs = products[0].weights->inputs();
+  Forms forms(products);
+  if (digits == Digits::two && forms.quantized) {
+    arrange_twice(compute, x, inputs);
+    forms.quantized = false;
+  }
+  if (forms.quantized || forms.plain) arrange(compute, x, inputs, forms);
 
   std::array<int, kMostProducts> steps{};
   std::array<int, kMostProducts + 1> first_piece{};
   for (size_t i = 0; i < products.size(); ++i) {
     const PackedMatrix& weights = *products[i].weights;
-    assert(weights.inputs() == products[0].weights->inputs());
-    steps[i] = panels_per_piece(weights, rows, compute.pool().threads());
+    assert(weights.inputs() == inputs);
+    steps[i] = panels_per_piece(weights, rows * count_of(digits), compute.pool().threads());
     first_piece[i + 1] = first_piece[i] + (weights.panels() + steps[i] - 1) / steps[i];
   }
   compute.pool().run(first_piece[products.size()], [&](int piece, int thread) {
@@ -83,11 +114,26 @@ void multiply(Compute& compute, const RowSource& x, std::span<const Product> pro
     const PackedMatrix& weights = *products[i].weights;
     const void* tiles =
         is_quantized(weights.format()) ? static_cast<const void*>(compute.quant_tiles()) : static_cast<const void*>(compute.plain_tiles());
-    const PanelProduct product = {weights.format(), weights.inputs(),      weights.outputs(), weights.data(), tiles, rows,
-                                  products[i].out,  products[i].out_stride};
+    const PanelProduct product = {weights.format(),       inputs, weights.outputs(), weights.data(), tiles, rows, products[i].out,
+                                  products[i].out_stride, digits};
     const int begin = (piece - first_piece[i]) * steps[i];
     compute.set().multiply_panels(product, begin, std::min(begin + steps[i], weights.panels()), compute.scratch(thread));
   });
+}
+
+}  // namespace
+
+void multiply(Compute& compute, const RowSource& x, std::span<const Product> products, Digits digits) {
+  assert(!products.empty() && products.size() <= kMostProducts);
+  const int most = compute.most_rows() / count_of(digits);
+  std::array<Product, kMostProducts> parts{};
+  for (int first = 0; first < x.rows; first += most) {
+    for (size_t i = 0; i < products.size(); ++i) {
+      parts[i] = products[i];
+      parts[i].out += first * products[i].out_stride;
+    }
+    multiply_at_once(compute, x.part(first, std::min(most, x.rows - first)), std::span(parts).first(products.size()), digits);
+  }
 }
 
 }  // namespace fovea::kernels

@@ -60,11 +60,29 @@ struct Problem {
   std::vector<float> product(const KernelSet& set, int rows, int step) const {
     const std::vector<QuantBlock> quant =
         is_quantized(format) ? quantized(set, x, rows, inputs, set.biased_tiles && rows > kFewRows) : std::vector<QuantBlock>{};
+    return product(set, rows, step, quant, Digits::one);
+  }
+  // Likewise with some others, `second`, as what was left of them.
+  std::vector<float> product_of_two(const KernelSet& set, const std::vector<float>& second, int rows, int step) const {
+    constexpr int kRows = kTileRows / 2;
+    std::vector<QuantBlock> tiles;
+    for (int first = 0; first < rows; first += kRows) {
+      const int begin = first * inputs, end = std::min(first + kRows, rows) * inputs;
+      std::vector<float> both(x.begin() + begin, x.begin() + end);
+      both.insert(both.end(), second.begin() + begin, second.begin() + end);
+      const auto tile = quantized(set, both, 2 * (end - begin) / inputs, inputs, set.biased_tiles && 2 * rows > kFewRows);
+      tiles.insert(tiles.end(), tile.begin(), tile.end());
+    }
+    return product(set, rows, step, tiles, Digits::two);
+  }
+
+ private:
+  std::vector<float> product(const KernelSet& set, int rows, int step, const std::vector<QuantBlock>& quant, Digits digits) const {
     const std::vector<float> plain = is_quantized(format) ? std::vector<float>{} : transposed(x, rows, inputs);
     std::vector<float> out(static_cast<size_t>(rows * outputs));
     std::vector<std::byte> scratch(widened_panel_bytes(inputs));
     const void* tiles = is_quantized(format) ? static_cast<const void*>(quant.data()) : plain.data();
-    const PanelProduct work = {format, inputs, outputs, panels.data(), tiles, rows, out.data(), outputs};
+    const PanelProduct work = {format, inputs, outputs, panels.data(), tiles, rows, out.data(), outputs, digits};
     for (int panel = 0; panel < panel_count(); panel += step) {
       set.multiply_panels(work, panel, std::min(panel + step, panel_count()), scratch.data());
     }
@@ -92,6 +110,28 @@ TEST_P(MultiplyPanels, GivesTheBitsOfTheSpecificationForAnyNumberOfRows) {
           const std::vector<float> found = problem.product(set(), rows, 1 + rows % 6);
           ASSERT_TRUE(same_bits({expected.data(), found.size()}, found)) << rows << " rows";
         }
+      }
+    }
+  }
+}
+
+TEST_P(MultiplyPanels, OfTwoDigitsIsTheSumOfTheirProducts) {
+  RandomNumbers random(12);
+  for (const NumberFormat format : all_formats()) {
+    if (!is_quantized(format)) continue;
+    const int inputs = input_counts(format).back();
+    for (const int outputs : {1, 17, 48}) {
+      SCOPED_TRACE(testing::Message() << facts(format).name << " " << outputs << " x " << inputs);
+      Problem problem(format, outputs, inputs, random);
+      const std::vector<float> first = problem.product(scalar_kernels(), kMostRows, problem.panel_count());
+      const std::vector<float> rows_of_first = problem.x, second = random.floats(problem.x.size(), 0.01f);
+      problem.x = second;
+      std::vector<float> expected = problem.product(scalar_kernels(), kMostRows, problem.panel_count());
+      problem.x = rows_of_first;
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] = first[i] + expected[i];
+      for (const int rows : {1, 2, 5, 6, 7, 12, 13, 25}) {
+        const std::vector<float> found = problem.product_of_two(set(), second, rows, 1 + rows % 3);
+        ASSERT_TRUE(same_bits({expected.data(), found.size()}, found)) << rows << " rows";
       }
     }
   }
@@ -282,6 +322,47 @@ TEST_P(Multiply, RowsMadeOnTheWayAreTheRowsMadeBefore) {
       EXPECT_FALSE(same_bits(expected, as_it_is)) << rows << " rows";
     }
   }
+}
+
+// What rounding to 8 bits costs, and how much of it two digits leave.
+TEST_P(Multiply, TwoDigitsLeaveAHundredthOfTheRoundingAndTheSameBitsForRowsAlone) {
+  RandomNumbers random(13);
+  constexpr int kInputs = 256, kOutputs = 40, kRows = 29;
+  ThreadPool pool(2);
+  PanelMemory memory;
+  std::vector<float> x = random.floats(kRows * kInputs), up = random.floats(kRows * kInputs);
+  const PackedMatrix q6 =
+      PackedMatrix::pack(NumberFormat::q6_k, kOutputs, kInputs, random.weights(NumberFormat::q6_k, kOutputs, kInputs), memory, pool);
+  const PackedMatrix half =
+      PackedMatrix::pack(NumberFormat::f16, kOutputs, kInputs, random.weights(NumberFormat::f16, kOutputs, kInputs), memory, pool);
+  const Rows gate = {x.data(), kRows, kInputs}, other = {up.data(), kRows, kInputs};
+  const RowSource source = RowSource::gated(Activation::silu, gate, other);
+  // most_rows: fewer than twice the rows, so that they are taken in parts
+  const auto run = [&](int first, int rows, int most_rows, Digits digits) {
+    Compute compute(set(), pool, {most_rows, kInputs, 16});
+    std::vector<float> out(static_cast<size_t>(rows) * 2 * kOutputs);
+    const Product products[] = {{&q6, out.data(), 2 * kOutputs}, {&half, out.data() + kOutputs, 2 * kOutputs}};
+    multiply(compute, source.part(first, rows), products, digits);
+    return out;
+  };
+  const std::vector<float> one = run(0, kRows, kRows, Digits::one), two = run(0, kRows, 2 * kRows, Digits::two);
+  for (const int most_rows : {2, 7, kRows, 40}) EXPECT_TRUE(same_bits(two, run(0, kRows, most_rows, Digits::two))) << most_rows;
+  std::vector<float> made(kInputs), weights(kInputs);
+  double lost_by_one = 0, lost_by_two = 0;
+  for (int m = 0; m < kRows; ++m) {
+    const auto at = static_cast<size_t>(m) * 2 * kOutputs;
+    EXPECT_TRUE(same_bits({two.data() + at, 2 * kOutputs}, run(m, 1, 2, Digits::two))) << "row " << m;
+    EXPECT_TRUE(same_bits({two.data() + at + kOutputs, kOutputs}, std::span(one).subspan(at + kOutputs, kOutputs))) << "plain weights";
+    source.make(set(), m, kInputs, made.data());
+    for (int n = 0; n < kOutputs; ++n) {
+      q6.read_row(n, weights);
+      double sum = 0;
+      for (size_t k = 0; k < kInputs; ++k) sum += static_cast<double>(weights[k]) * made[k];
+      lost_by_one += std::fabs(one[at + static_cast<size_t>(n)] - sum);
+      lost_by_two += std::fabs(two[at + static_cast<size_t>(n)] - sum);
+    }
+  }
+  EXPECT_LT(lost_by_two, 0.01 * lost_by_one);
 }
 
 TEST_P(Multiply, LayerNormTakesTheMeanAwayAndGivesUnitDeviation) {

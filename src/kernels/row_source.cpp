@@ -41,6 +41,14 @@ RowSource RowSource::gated(Activation activation, Rows gate, Rows up) {
   return source;
 }
 
+RowSource RowSource::part(int first, int count) const {
+  RowSource rows_of_it = *this;
+  rows_of_it.data = row(first);
+  if (up) rows_of_it.up = up + first * stride;
+  rows_of_it.rows = count;
+  return rows_of_it;
+}
+
 void RowSource::make(const KernelSet& set, int i, int width, float* out) const {
   switch (making) {
     case Making::nothing:

@@ -36,6 +36,7 @@ struct RowSource {
   static RowSource gated(Activation activation, Rows gate, Rows up);
 
   const float* row(int i) const { return data + i * stride; }
+  RowSource part(int first, int count) const;  // rows first .. first + count - 1
   // Writes what row i gives, `width` numbers. `out` may be the row itself.
   void make(const KernelSet& set, int i, int width, float* out) const;
 

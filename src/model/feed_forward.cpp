@@ -23,12 +23,14 @@ void cut_gates(const Step& step, float sparsity, Rows gate) {
   });
 }
 
-void dense(const Step& step, const FeedForwardSpec& facts, const LayerWeights& w, const RowSource& in, Rows out) {
+void dense(const Step& step, int index, const RowSource& in, Rows out) {
+  const FeedForwardSpec& facts = step.facts(index).feed_forward;
+  const LayerWeights& w = step.layer(index);
   const Rows gate = step.rows(step.s.gate, facts.width), up = step.rows(step.s.up, facts.width);
   const std::array<kernels::Product, 2> both = {{{&w.gate, gate.data, gate.width}, {&w.up, up.data, up.width}}};
-  kernels::multiply(step.compute, in, both);
+  kernels::multiply(step.compute, in, both, step.digits(index));
   if (facts.sparsity > 0) cut_gates(step, facts.sparsity, gate);
-  step.project(RowSource::gated(facts.activation, gate, up), w.down, out);
+  step.project(RowSource::gated(facts.activation, gate, up), w.down, out, step.digits(index));
 }
 
 // sigmoid(w x) of each row.
@@ -54,7 +56,7 @@ void feed_forward(const Step& step, int index, const RowSource& in, Rows out) {
   const FeedForwardSpec& facts = step.facts(index).feed_forward;
   const LayerWeights& w = step.layer(index);
   const PartTimes::Scope time(step.s.times, Part::feed_forward);
-  if (facts.experts.count == 0) return dense(step, facts, w, in, out);
+  if (facts.experts.count == 0) return dense(step, index, in, out);
   kernels::make_rows(step.compute, in, out);  // router, experts and the dense part read it
   run_experts(step, index, out);
   const Rows sum = step.hidden(step.s.expert_sum);
@@ -64,7 +66,7 @@ void feed_forward(const Step& step, int index, const RowSource& in, Rows out) {
   }
   const Rows shares = step.rows(step.s.router, 1);
   if (facts.weighed) find_shares(step, w.experts.dense_weight, out, shares);
-  dense(step, facts, w, out, out);
+  dense(step, index, out, out);
   if (facts.weighed) weigh(step, shares, out);
   if (facts.experts.own_norms) step.norm(out, w.experts.dense_post_norm, out);
   kernels::add(step.compute, sum, out);

@@ -190,7 +190,7 @@ void project_logits(const ModelSpec& spec, const Weights& weights, int first, in
   const PartTimes::Scope time(s.times, Part::logits);
   const Rows logits = {s.logits.data, count, spec.vocabulary};
   const kernels::Product product = {&weights.output(), logits.data, logits.width};
-  kernels::multiply(compute, final_normed(spec, weights, first, count, s), {&product, 1});
+  kernels::multiply(compute, final_normed(spec, weights, first, count, s), {&product, 1}, kernels::Digits::two);
   if (spec.logit_scale != 1) kernels::scale(compute, spec.logit_scale, logits);
   if (spec.final_softcap > 0) kernels::softcap(compute, spec.final_softcap, logits);
 }

@@ -30,9 +30,14 @@ struct Step {
   int owner(int layer) const { return facts(layer).attention.shares_with < 0 ? layer : facts(layer).attention.shares_with; }
   const LayerWeights& layer(int index) const { return weights.layers[static_cast<size_t>(index)]; }
 
-  void project(const RowSource& x, const kernels::PackedMatrix& matrix, Rows out) const {
+  void project(const RowSource& x, const kernels::PackedMatrix& matrix, Rows out, kernels::Digits digits = kernels::Digits::one) const {
     const kernels::Product product = {&matrix, out.data, out.width};
-    kernels::multiply(compute, x, {&product, 1});
+    kernels::multiply(compute, x, {&product, 1}, digits);
+  }
+  // Of activations in the feed-forward of a layer. What the last one and the logits lose to rounding nothing comes after to even out:
+  // half of all that 8 bits cost in the end (docs/kv-codecs.md). And they are rarely computed for more rows than the one that is wanted.
+  kernels::Digits digits(int layer) const {
+    return layer + 1 == static_cast<int>(spec.layers.size()) ? kernels::Digits::two : kernels::Digits::one;
   }
   void add_bias(const AlignedArray<float>& bias, Rows x) const {
     if (!bias.empty()) kernels::add_to_each(compute, bias.data(), x);

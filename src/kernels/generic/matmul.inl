@@ -4,6 +4,7 @@
 //   for each 32 inputs b:  for each scale s of b:   sum = sum over its inputs of (q - zero) * a      (integers, exact)
 //                                                   acc = fma(sum, s * scale_a[m][b], acc)
 //                          for each minimum of b:   acc = fma(min, -scale_a[m][b] * (sum of a), acc)
+// With activations of two digits: the acc of the first plus the acc of the second.
 
 // A block of 32 inputs x 16 outputs, unfolded: bytes, scales and minima (already products of all their factors).
 template <int kScales, bool kHasMin>
@@ -231,9 +232,9 @@ template <typename F, int kRows>
   }
 }
 
-// kRows rows x 16 outputs, sums in registers.
+// kRows rows of a tile x 16 outputs, sums in registers.
 template <typename Source, int kRows>
-void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, float* out, int64_t stride, int outputs) {
+void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, Digits digits, float* out, int64_t stride, int outputs) {
   using F = typename Source::F;
   F32x16 acc[kRows];
   // Every loop over the sums is unrolled, or they would go through memory.
@@ -248,29 +249,35 @@ void quantized_tile(const Source& source, int blocks, const QuantBlock* tile, fl
 #pragma GCC unroll 12
     for (int r = kRows / kTurns * kTurns; r < kRows; ++r) add_block<F, 1>(block, tile + r, acc + r);
   }
+  const int rows = kRows / count_of(digits);
+  if (digits == Digits::two) {
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows / 2; ++r) acc[r] = add(acc[r], acc[kRows / 2 + r]);
+  }
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
+    if (r >= rows) break;
     if (outputs == kPanelOutputs) store(out + r * stride, acc[r]);
     else store_first(out + r * stride, outputs, acc[r]);
   }
 }
 
 template <typename Source>
-void quantized_tile_of(int rows, const Source& source, int blocks, const QuantBlock* tile, float* out, int64_t stride,
+void quantized_tile_of(int rows, const Source& source, int blocks, const QuantBlock* tile, Digits digits, float* out, int64_t stride,
                        int outputs) {
   switch (rows) {
-    case 1: return quantized_tile<Source, 1>(source, blocks, tile, out, stride, outputs);
-    case 2: return quantized_tile<Source, 2>(source, blocks, tile, out, stride, outputs);
-    case 3: return quantized_tile<Source, 3>(source, blocks, tile, out, stride, outputs);
-    case 4: return quantized_tile<Source, 4>(source, blocks, tile, out, stride, outputs);
-    case 5: return quantized_tile<Source, 5>(source, blocks, tile, out, stride, outputs);
-    case 6: return quantized_tile<Source, 6>(source, blocks, tile, out, stride, outputs);
-    case 7: return quantized_tile<Source, 7>(source, blocks, tile, out, stride, outputs);
-    case 8: return quantized_tile<Source, 8>(source, blocks, tile, out, stride, outputs);
-    case 9: return quantized_tile<Source, 9>(source, blocks, tile, out, stride, outputs);
-    case 10: return quantized_tile<Source, 10>(source, blocks, tile, out, stride, outputs);
-    case 11: return quantized_tile<Source, 11>(source, blocks, tile, out, stride, outputs);
-    default: return quantized_tile<Source, 12>(source, blocks, tile, out, stride, outputs);
+    case 1: return quantized_tile<Source, 1>(source, blocks, tile, digits, out, stride, outputs);
+    case 2: return quantized_tile<Source, 2>(source, blocks, tile, digits, out, stride, outputs);
+    case 3: return quantized_tile<Source, 3>(source, blocks, tile, digits, out, stride, outputs);
+    case 4: return quantized_tile<Source, 4>(source, blocks, tile, digits, out, stride, outputs);
+    case 5: return quantized_tile<Source, 5>(source, blocks, tile, digits, out, stride, outputs);
+    case 6: return quantized_tile<Source, 6>(source, blocks, tile, digits, out, stride, outputs);
+    case 7: return quantized_tile<Source, 7>(source, blocks, tile, digits, out, stride, outputs);
+    case 8: return quantized_tile<Source, 8>(source, blocks, tile, digits, out, stride, outputs);
+    case 9: return quantized_tile<Source, 9>(source, blocks, tile, digits, out, stride, outputs);
+    case 10: return quantized_tile<Source, 10>(source, blocks, tile, digits, out, stride, outputs);
+    case 11: return quantized_tile<Source, 11>(source, blocks, tile, digits, out, stride, outputs);
+    default: return quantized_tile<Source, 12>(source, blocks, tile, digits, out, stride, outputs);
   }
 }
 
@@ -279,9 +286,10 @@ template <typename Source>
 void quantized_rows(const PanelProduct& p, const Source& source, int first, int outputs) {
   const int blocks = p.inputs / kBlockInputs;
   const auto* tiles = static_cast<const QuantBlock*>(p.tiles);
-  for (int row = 0; row < p.rows; row += kTileRows) {
-    const int rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
-    quantized_tile_of(rows, source, blocks, tiles + static_cast<size_t>(row) * static_cast<size_t>(blocks),
+  const int times = count_of(p.digits), tile_rows = kTileRows / times;
+  for (int row = 0; row < p.rows; row += tile_rows) {
+    const int rows = p.rows - row < tile_rows ? p.rows - row : tile_rows;
+    quantized_tile_of(times * rows, source, blocks, tiles + static_cast<size_t>(times * row) * static_cast<size_t>(blocks), p.digits,
                       p.out + row * p.out_stride + first, p.out_stride, outputs);
   }
 }
@@ -293,7 +301,7 @@ void multiply_quantized(const PanelProduct& p, int begin, int end, std::byte* sc
     const std::byte* packed = p.panels + static_cast<size_t>(panel) * bytes;
     const int first = panel * kPanelOutputs;
     const int outputs = p.outputs - first < kPanelOutputs ? p.outputs - first : kPanelOutputs;
-    if (p.rows <= kFewRows) {
+    if (p.rows * count_of(p.digits) <= kFewRows) {
       quantized_rows(p, PackedSource<kFormat>(packed), first, outputs);
       continue;
     }

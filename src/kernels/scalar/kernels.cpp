@@ -104,12 +104,14 @@ void multiply_panels(const PanelProduct& p, int begin, int end, std::byte*) {
   for (int n = begin * kPanelOutputs; n < std::min(end * kPanelOutputs, p.outputs); ++n) {
     const std::byte* panel = p.panels + static_cast<size_t>(n / kPanelOutputs) * panel_bytes(p.format, p.inputs);
     for (int m = 0; m < p.rows; ++m) {
-      const int tile = m / kTileRows * kTileRows, rows = std::min(kTileRows, p.rows - tile);
-      const int64_t at = tile * row_units + (m - tile);
+      const int times = quantized ? count_of(p.digits) : 1, tile_rows = kTileRows / times;
+      const int tile = m / tile_rows * tile_rows, rows = std::min(tile_rows, p.rows - tile);
+      const int64_t at = times * tile * row_units + (m - tile);
       float& out = p.out[m * p.out_stride + n];
       if (quantized) {
         const auto* row = static_cast<const QuantBlock*>(p.tiles) + at;
-        out = quantized_product(p.format, panel, p.inputs, n % kPanelOutputs, row, rows);
+        out = quantized_product(p.format, panel, p.inputs, n % kPanelOutputs, row, times * rows);
+        if (times == 2) out += quantized_product(p.format, panel, p.inputs, n % kPanelOutputs, row + rows, times * rows);
       } else {
         const auto* row = static_cast<const float*>(p.tiles) + at;
         out = plain_product(p.format, panel, p.inputs, n % kPanelOutputs, row, rows);
