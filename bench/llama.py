@@ -1,4 +1,4 @@
-"""A thin layer over the low-level API of llama_cpp: one model, one context, one sequence. Runs in the peer's environment."""
+"""A thin layer over the low-level API of llama_cpp: one model, one context, one sequence unless more are asked for. Runs in the peer's environment."""
 import ctypes
 
 import llama_cpp
@@ -13,7 +13,7 @@ def _silent(level, text, data):
 
 
 class Llama:
-    def __init__(self, path, context, threads, flash=True, exact=False):
+    def __init__(self, path, context, threads, flash=True, exact=False, sequences=1, batch_tokens=CHUNK_TOKENS):
         llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         options = llama_cpp.llama_model_default_params()
@@ -23,7 +23,7 @@ class Llama:
             raise SystemExit(f"{path}: llama.cpp cannot load it")
         options = llama_cpp.llama_context_default_params()
         options.n_ctx = context
-        options.n_batch = options.n_ubatch = CHUNK_TOKENS
+        options.n_batch, options.n_ubatch, options.n_seq_max = batch_tokens, CHUNK_TOKENS, sequences
         options.n_threads = options.n_threads_batch = threads
         options.no_perf = True
         if exact:  # keys and values as computed, windows held in full
@@ -37,7 +37,7 @@ class Llama:
             raise SystemExit(f"{path}: llama.cpp cannot make a context of {context} tokens")
         self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
         self.vocabulary_size = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
-        self.batch = llama_cpp.llama_batch_init(CHUNK_TOKENS, 0, 1)
+        self.batch = llama_cpp.llama_batch_init(batch_tokens, 0, 1)
         self.clear()
 
     def clear(self):

@@ -10,7 +10,7 @@ namespace fovea {
 // threads  one at a time
 class PromptShare {
  public:
-  static constexpr double kStretch = 2.5;
+  static constexpr double kStretch = 2.0;
   static constexpr int kLeastRows = 16;  // so that prompts get on, whatever the clock says
   static constexpr int kFirstRows = 64;  // before anything is known
 
