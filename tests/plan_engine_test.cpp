@@ -120,6 +120,16 @@ TEST(Plan, OfAQuantizedFileIsWhatTheEngineTakes) {
   }
 }
 
+// 85 MB (325 bytes a token) were measured when the first grammar came; the plan of a server is made for it (tests/serve_models_test.cpp).
+TEST(Plan, CountsTheVocabularyThatGrammarsSort) {
+  const PlanOptions plain = {.context_tokens = 1024}, with = {.context_tokens = 1024, .grammars = true};
+  const Planner planner = Planner::open("gemma3-270m");
+  const int64_t sorted = planner.plan(with).vocabulary_bytes - planner.plan(plain).vocabulary_bytes;
+  EXPECT_GE(sorted, 85'000'000);
+  EXPECT_LE(sorted, 100'000'000);
+  EXPECT_EQ(planner.plan(with).total_bytes - planner.plan(plain).total_bytes, sorted);
+}
+
 TEST(Plan, OfABuiltInConfigurationIsThatOfAFileOfItsShape) {
   const TemporaryFolder folder;
   const std::string path = folder / "model.gguf";

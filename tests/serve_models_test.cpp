@@ -249,7 +249,9 @@ TEST_F(ServeModels, WhatIsPlannedIsWhatTheEngineOfTheModelPlans) {
   const std::vector<OfferedModel> models = offered();
   LoadOptions load;
   load.threads = 1;
-  Engine engine(Model::load(models[0].path, load), models[0].engine);
+  EngineOptions engine_options = models[0].engine;
+  engine_options.grammars = true;  // any client may send some
+  Engine engine(Model::load(models[0].path, load), engine_options);
   EXPECT_EQ(server_->server().offers().front().plan_bytes, engine.plan().total_bytes);
 }
 

@@ -105,6 +105,8 @@ struct EngineOptions {
   // Room is set aside for sequences that forget, so that context_tokens, up to kMostContextTokens, cost nothing. Requests
   // that do not (Request::evict) may be as long as the budget.
   EvictionOptions eviction = {};
+  // Requests with grammars will come (Request::grammar): the plan counts the vocabulary that the first of them sorts.
+  bool grammars = false;
 };
 
 }  // namespace fovea

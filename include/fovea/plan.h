@@ -37,6 +37,7 @@ struct PlanOptions {
   EvictionOptions eviction = {};                       // of layers that see everything
   // Kept for requests to come beside what sequences need (EngineOptions::cache_bytes); empty: not counted.
   std::optional<int64_t> cache_bytes = {};
+  bool grammars = false;     // as EngineOptions has it
   std::string weights = {};  // a format ("q4_k") or mixture ("q4_k_m") for all matrices; empty: as the file
                              // stores them, bf16 without a file
   WhatIf what_if = {};
@@ -105,7 +106,7 @@ struct Plan {
   int64_t retained_bytes = 0;  // keys and values for requests to come, at most, where options count them
   int64_t kv_all_global_bytes = 0;
   int64_t scratch_bytes = 0;
-  int64_t vocabulary_bytes = 0;  // tokenizer: an estimate, counted per token
+  int64_t vocabulary_bytes = 0;  // tokenizer, and what grammars make of it: an estimate, counted per token
   int64_t program_bytes = 0;     // the program itself: an estimate
   int64_t total_bytes = 0;       // of all these
   int64_t read_bytes = 0;        // weights, and K/V at the end of the context, that one token reads

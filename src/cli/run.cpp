@@ -124,6 +124,7 @@ int run_once(const RunOptions& options) {
 
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
+  engine_options.grammars = request.grammar != nullptr;
   if (!options.session) {
     engine_options.context_tokens =
         context_for(options, static_cast<int>(request.prompt.size()), request.max_tokens, model->facts().context_tokens);
@@ -195,6 +196,7 @@ int run(const RunOptions& options) {
   chat.prompt_lookup = options.prompt_lookup;
   EngineOptions engine_options = options.model.engine_options();
   engine_options.context_tokens = options.context;
+  engine_options.grammars = chat.grammar != nullptr;
   if (options.context == 0 && options.model.evict != "none") engine_options.context_tokens = EngineLimits::kMostContextTokens;
   return talk(model, engine_options, chat);
 }

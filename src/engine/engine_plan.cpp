@@ -29,6 +29,7 @@ PlanOptions plan_options(const EngineOptions& options) {
   plan.kv_newest_tokens = options.kv_newest_tokens;
   plan.eviction = options.eviction;
   plan.cache_bytes = options.cache_bytes;
+  plan.grammars = options.grammars;
   return plan;
 }
 

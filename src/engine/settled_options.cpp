@@ -43,6 +43,7 @@ void check_range(std::string_view name, int value, int least, int most) {
 int64_t memory_for(const Planner& planner, const EngineOptions& options) {
   PlanOptions running = plan_options(options);
   running.cache_bytes = 0;
+  running.grammars = false;
   const Plan plan = planner.plan(running);
   return plan.weights_bytes + plan.vocabulary_bytes + plan.program_bytes + std::min(available_memory_bytes(), kMostMemory);
 }

@@ -146,7 +146,8 @@ Plan make_plan(const LayerTable& original, const PlanOptions& wanted) {
   plan.groups = plan_groups(table.layers, options);
   plan.layers = plan_layers(table, plan.groups);
   plan.scratch_bytes = plan_scratch(table, options);
-  plan.vocabulary_bytes = int64_t{table.vocabulary} * table.vocabulary_token_bytes;
+  const int sorted = options.grammars && table.vocabulary_token_bytes > 0 ? kGrammarTokenBytes : 0;
+  plan.vocabulary_bytes = int64_t{table.vocabulary} * (table.vocabulary_token_bytes + sorted);
   plan.program_bytes = kProgramBytes;
   plan.not_computed = table.not_computed;
   add_up(plan, options);

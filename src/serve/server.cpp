@@ -45,13 +45,15 @@ const ServerOptions& checked(const ServerOptions& options) {
   return options;
 }
 
-EngineOptions checked(const EngineOptions& options) {
+// As a server runs it: any client may send grammars.
+EngineOptions serve_options(EngineOptions options) {
   if (options.static_cache) throw Error("a static cache holds one sequence, and nothing for the next", "server", "run with a paged cache");
   if (options.chunk_tokens < 2 * options.sequences) {
     throw Error(fmt::format("{} sequences take {} tokens of every step, and leave too few of {} to prompts", options.sequences,
                             options.sequences, options.chunk_tokens),
                 "--chunk", fmt::format("choose {} or more, or fewer --sequences", 2 * options.sequences));
   }
+  options.grammars = true;
   return options;
 }
 
@@ -76,7 +78,7 @@ std::vector<serve::ServedModel> looked_up(std::vector<OfferedModel> models, Serv
   const bool resident = models.size() == 1 && options.keep_alive_seconds < 0;
   std::vector<serve::ServedModel> all;
   for (OfferedModel& model : models) {
-    checked(model.engine);
+    model.engine = serve_options(model.engine);
     all.push_back(serve::look_up(std::move(model), options.memory_bytes));
     all.back().resident = resident;
   }
@@ -87,7 +89,7 @@ serve::ServedModel alone(const std::shared_ptr<const Model>& model, const Engine
   serve::ServedModel served;
   served.offered.name = name;
   served.offered.path = model->facts().path;
-  served.offered.engine = checked(engine);
+  served.offered.engine = serve_options(engine);
   served.facts = model->facts();
   served.has_chat_template = model->has_chat_template();
   served.resident = true;

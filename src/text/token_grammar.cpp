@@ -1,5 +1,9 @@
 #include "text/token_grammar.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <string>
 #include <vector>
 
@@ -16,9 +20,21 @@ void require(bool done, const OwnedText& error) {
   if (!done) throw Error("the grammar cannot go on: " + error.copy(), "grammar", kSimplify);
 }
 
+// Sorting takes three times what is kept: without this that stays with the process.
+void return_free_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
 }  // namespace
 
 GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) {
+  sort(tokenizer);
+  return_free_memory();
+}
+
+void GrammarVocabulary::sort(const Tokenizer& tokenizer) {
   const int size = tokenizer.vocabulary_size();
   std::vector<std::string> bytes;
   bytes.reserve(static_cast<size_t>(size));
