@@ -27,9 +27,9 @@ class OfferingServer {
     connection.post(path, body.dump(), headers);
     return connection.read();
   }
-  HttpAnswer get(const std::string& path) const {
+  HttpAnswer get(const std::string& path, const std::string& headers = "") const {
     HttpConnection connection(port());
-    connection.get(path);
+    connection.get(path, headers);
     return connection.read();
   }
 
@@ -326,6 +326,16 @@ TEST_F(ServeModels, IdleOnesGoWhenTheirTimeIsOver) {
   const json ps = json::parse(server_->get("/api/ps").body).at("models").at(0);
   EXPECT_EQ(ps.at("size"), server_->server().offers().at(1).plan_bytes);
   EXPECT_TRUE(ps.at("expires_at").get<std::string>().starts_with("2299-")) << ps;
+}
+
+TEST_F(ServeModels, OfSeveralKeysNonePutsAwayWhatOthersUse) {
+  ServerOptions shared = options();
+  shared.api_keys = {"one", "two"};
+  serve(shared);
+  const std::string key = "Authorization: Bearer two\r\n";
+  EXPECT_EQ(json::parse(server_->post("/api/generate", {{"model", "a"}, {"keep_alive", 0}}, key).body).at("done_reason"), "load");
+  EXPECT_EQ(json::parse(server_->get("/api/ps", key).body).at("models").size(), 1u) << "still there";
+  EXPECT_EQ(server_->post("/api/chat", {{"model", "a"}, {"keep_alive", "soon"}}, key).status, 400);
 }
 
 TEST_F(ServeModels, AClientOfOllamasPutsModelsAway) {

@@ -87,6 +87,7 @@ void Router::with_model(const HttpRequest& request, const Entry& entry, Caller c
   wish.deadline = caller.deadline =
       Clock::now() + std::chrono::milliseconds(static_cast<int64_t>(service_.options.limits.request_seconds * 1000));
   if (dialect == Dialect::ollama) wish.keep_alive_seconds = keep_alive_of(*body);
+  if (service_.options.api_keys.size() > 1) wish.keep_alive_seconds.reset();  // nobody takes others' models away, or keeps them from theirs
   if (wish.keep_alive_seconds == 0 && put_away(request.path, *body, wish.model, reply)) return;
   const auto begin = [this, route = entry.of_model, body, asking = caller, reply, dialect, since = Clock::now()](ModelUse use) {
     Caller with = asking;
