@@ -126,6 +126,7 @@ void multiply_at_once(Compute& compute, const RowSource& x, std::span<const Prod
 void multiply(Compute& compute, const RowSource& x, std::span<const Product> products, Digits digits) {
   assert(!products.empty() && products.size() <= kMostProducts);
   const int most = compute.most_rows() / count_of(digits);
+  assert(most > 0);
   std::array<Product, kMostProducts> parts{};
   for (int first = 0; first < x.rows; first += most) {
     for (size_t i = 0; i < products.size(); ++i) {

@@ -35,7 +35,8 @@ struct Step {
     kernels::multiply(compute, x, {&product, 1}, digits);
   }
   // Of activations in the feed-forward of a layer. What the last one and the logits lose to rounding nothing comes after to even out:
-  // half of all that 8 bits cost in the end (docs/kv-codecs.md). And they are rarely computed for more rows than the one that is wanted.
+  // a third to a half of all that 8 bits cost in the end (docs/performance.md, Quality). And they are rarely computed for more rows than
+  // the one that is wanted.
   kernels::Digits digits(int layer) const {
     return layer + 1 == static_cast<int>(spec.layers.size()) ? kernels::Digits::two : kernels::Digits::one;
   }
