@@ -14,7 +14,8 @@ namespace {
 
 using namespace testing_support;
 
-// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer). Agreements: a little below what was measured.
+// Divergences: llama.cpp's on the same 2,048 tokens (bench/fidelity --peer). Agreements: a little below what was measured
+// (97.7, 97.8 and 97.5 %; llama.cpp 94.4 and 96.9 %).
 struct Bar {
   RealModel model;
   KvCodec codec;

@@ -102,7 +102,7 @@ struct SpeedRow {
   int depth = 0;
   std::vector<double> tokens_per_s;  // one per round
   int64_t bytes_per_token = 0;       // weights and K/V read per token (prefill: per chunk / tokens)
-  int64_t macs_per_token = 0;        // multiply-adds
+  int64_t macs_per_token = 0;        // multiply-adds; activations of two digits count once
   double gb_per_s = 0;               // at the median round
   double gmac_per_s = 0;
   double share_of_limit = 0;                        // of read bandwidth (decode) or of int8 multiply-adds (prefill)
