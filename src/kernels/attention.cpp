@@ -250,7 +250,7 @@ void gather_spans(const Compute& compute, const KvLayout& layout, TileGroup& gro
       }
       if (span < tile.first_span || span >= tile.end_span) continue;
       tile.work.unfolded = memory.unfolded;
-      if (span + 1 < group.end_span) tile.work.fetch = {span + 1, static_cast<int>(i), static_cast<int>(group.count)};
+      if (span + 1 < group.end_span) tile.work.fetch = {.span = span + 1, .part = static_cast<int>(i), .parts = static_cast<int>(group.count)};
       else tile.work.fetch = {};
       compute.set().attend_span(tile.work, memory.queries[i], span, memory.part, memory.scratch);
       compute.set().merge(tile.work.rows, stride, memory.part, memory.running[i]);
@@ -312,8 +312,8 @@ constexpr int kSpansTogether = 4;  // by one thread, one after the other
 // What is fetched with a span of a lone tile: its values while its keys are read, the next one's keys while values are. What is
 // unfolded has been read before: all of the next one.
 SpanFetch fetch_of_span(const KvLayout& layout, int span, bool first, bool last) {
-  if (is_unfolded(layout)) return last ? SpanFetch{} : SpanFetch{span + 1, 0, 1};
-  return {span, 1, 2, first, last ? -1 : span + 1};
+  if (is_unfolded(layout)) return last ? SpanFetch{} : SpanFetch{.span = span + 1, .part = 0, .parts = 1};
+  return {.span = span, .part = 0, .parts = 1, .values_only = true, .keys_ahead = first || !layout.own_values(), .keys_of = last ? -1 : span + 1};
 }
 
 // The states of spans that are computed at once; the one that they are merged into stands behind them.

@@ -36,10 +36,10 @@ struct PanelProduct {
 
 // What is brought into cache for later. Nothing depends on it but time.
 struct SpanFetch {
-  // While scores are computed, of every page of `span`: part `part` of `parts` of its keys and values (the first half of the parts:
-  // keys, the second: values).
+  // While scores are computed, of every page of `span`: part `part` of `parts` of its keys and of its values.
   int span = 0;
-  int part = 0, parts = 0;  // parts 0: nothing
+  int part = 0, parts = 0;   // parts 0: nothing
+  bool values_only = false;  // no keys
   bool keys_ahead = false;  // also the keys of the span itself, some pages ahead
   int keys_of = -1;         // while values are weighed, the keys of this span, if there is one
 };

@@ -95,42 +95,51 @@ constexpr int steps_of(int dims) {
   return (dims + Stored<kCodec>::kTogether - 1) / Stored<kCodec>::kTogether;
 }
 
-// Lines of one page that are brought into cache a few at a time, between other work: memory that is first asked for when it is needed
-// keeps the multiply-adds waiting for half their time.
-class PageFetch {
+// Memory that is brought into cache a few lines at a time, between other work: what is first asked for when it is needed keeps the
+// multiply-adds waiting for half their time. In few instructions, or the processor sees too few of the loads that come after them.
+class Fetch {
  public:
-  PageFetch() = default;
-  PageFetch(const AttentionTile& tile, int page_of_span, int steps) {
-    const SpanFetch& fetch = tile.fetch;
-    const int page = fetch.span * (kSpanTokens / kPageTokens) + page_of_span;
-    const int at = page - tile.pages.first_page;
-    if (fetch.parts == 0 || at < 0 || at >= tile.pages.page_count) return;
-    const size_t key_bytes = tile.layout->key_head_bytes(), value_bytes = tile.layout->value_head_bytes();
-    const std::byte* slice = tile.pages.slice(page);
-    keys_ = slice + static_cast<size_t>(tile.kv_head) * key_bytes;
-    values_ = slice + tile.layout->value_offset() + static_cast<size_t>(tile.kv_head) * value_bytes;
-    key_lines_ = static_cast<int>(key_bytes / kLineBytes);
-    const int lines = key_lines_ + static_cast<int>(value_bytes / kLineBytes);
-    next_ = lines * fetch.part / fetch.parts;
-    end_ = lines * (fetch.part + 1) / fetch.parts;
-    per_step_ = (end_ - next_ + steps - 1) / steps;
+  Fetch() = default;
+  // [begin, begin + bytes) in at most so many steps.
+  Fetch(const std::byte* begin, size_t bytes, int steps) : next_(begin), end_(begin + bytes) {
+    const size_t lines_of_steps = static_cast<size_t>(steps) * kLineBytes;
+    per_step_ = static_cast<int>((bytes + lines_of_steps - 1) / lines_of_steps);
   }
-  // Also fetches keys that lie in one run, a line per step.
-  void and_keys(const std::byte* keys) { next_key_ = keys; }
-  void step() {
-    if (next_key_) {
-      __builtin_prefetch(next_key_, 0, 2);
-      next_key_ += kLineBytes;
-    }
-    for (int i = 0; i < per_step_ && next_ < end_; ++i, ++next_) {
-      __builtin_prefetch(next_ < key_lines_ ? keys_ + next_ * kLineBytes : values_ + (next_ - key_lines_) * kLineBytes, 0, 2);
-    }
+  [[gnu::always_inline]] void step() {
+    for (int i = 0; i < per_step_ && next_ < end_; ++i, next_ += kLineBytes) __builtin_prefetch(next_, 0, 2);
   }
 
  private:
-  static constexpr int kLineBytes = 64;
-  const std::byte *keys_ = nullptr, *values_ = nullptr, *next_key_ = nullptr;
-  int key_lines_ = 0, next_ = 0, end_ = 0, per_step_ = 0;
+  static constexpr size_t kLineBytes = 64;
+  const std::byte *next_ = nullptr, *end_ = nullptr;
+  int per_step_ = 0;
+};
+
+// Part `part` of `parts` of a run.
+inline Fetch fetch_part(const std::byte* run, size_t bytes, int part, int parts, int steps) {
+  const size_t begin = bytes * static_cast<size_t>(part) / static_cast<size_t>(parts);
+  return {run + begin, bytes * static_cast<size_t>(part + 1) / static_cast<size_t>(parts) - begin, steps};
+}
+
+// What is fetched while the scores of a page are computed.
+struct PageFetch {
+  Fetch keys, values;
+
+  PageFetch() = default;
+  PageFetch(const AttentionTile& tile, int page_of_span, int steps) {
+    const SpanFetch& fetch = tile.fetch;
+    const int page = fetch.span * kSpanPages + page_of_span, at = page - tile.pages.first_page;
+    if (fetch.parts == 0 || at < 0 || at >= tile.pages.page_count) return;
+    const size_t key_bytes = tile.layout->key_head_bytes(), value_bytes = tile.layout->value_head_bytes();
+    const auto head = static_cast<size_t>(tile.kv_head);
+    const std::byte* slice = tile.pages.slice(page);
+    if (!fetch.values_only) keys = fetch_part(slice + head * key_bytes, key_bytes, fetch.part, fetch.parts, steps);
+    values = fetch_part(slice + tile.layout->value_offset() + head * value_bytes, value_bytes, fetch.part, fetch.parts, steps);
+  }
+  [[gnu::always_inline]] void step() {
+    keys.step();
+    values.step();
+  }
 };
 
 // Steps of a chain of products: all of a key's, or each part's up to its end.
@@ -148,32 +157,18 @@ inline KeySteps key_steps(const KvLayout& layout, bool scaled) {
   return {2, {narrow ? layout.key_part(0).vectors : steps_of<kCodec>(layout.turned), all}, turned};
 }
 
-// The keys of one page, `per_step` lines at a time, while the values of a span are weighed.
-class KeyFetch {
- public:
-  KeyFetch() = default;
-  KeyFetch(const AttentionTile& tile, int page_of_span, int part, int parts, int steps) {
-    const int page = tile.fetch.keys_of * (kSpanTokens / kPageTokens) + page_of_span, at = page - tile.pages.first_page;
-    if (tile.fetch.keys_of < 0 || at < 0 || at >= tile.pages.page_count) return;
-    const size_t bytes = tile.layout->key_head_bytes();
-    const std::byte* keys = tile.pages.slice(page) + static_cast<size_t>(tile.kv_head) * bytes;
-    next_ = keys + bytes * static_cast<size_t>(part) / static_cast<size_t>(parts);
-    end_ = keys + bytes * static_cast<size_t>(part + 1) / static_cast<size_t>(parts);
-    per_step_ = (end_ - next_ + 64 * steps - 1) / (64 * steps);
-  }
-  void step() {
-    for (int64_t i = 0; i < per_step_ && next_ < end_; ++i, next_ += 64) __builtin_prefetch(next_, 0, 2);
-  }
-
- private:
-  const std::byte *next_ = nullptr, *end_ = nullptr;
-  int64_t per_step_ = 0;
-};
+// The keys of a page of the next span, as far as they are fetched while some dimensions of a page's values are weighed.
+inline Fetch key_fetch(const AttentionTile& tile, int page_of_span, int part, int parts, int steps) {
+  const int page = tile.fetch.keys_of * kSpanPages + page_of_span, at = page - tile.pages.first_page;
+  if (tile.fetch.keys_of < 0 || at < 0 || at >= tile.pages.page_count) return {};
+  const size_t bytes = tile.layout->key_head_bytes();
+  return fetch_part(tile.pages.slice(page) + static_cast<size_t>(tile.kv_head) * bytes, bytes, part, parts, steps);
+}
 
 // Adds the products of steps [begin, end) of a chain, whose stored numbers lie at keys.
 template <KvCodec kCodec, int kRows, int kPages>
 [[gnu::always_inline]] inline void add_steps(const std::byte* const* keys, int begin, int end,
-                                             const typename Stored<kCodec>::Factor*& queries, PageFetch* fetch,
+                                             const typename Stored<kCodec>::Factor*& queries, PageFetch (&fetch)[kPages],
                                              F32x16 (&acc)[kPages][kRows]) {
   using S = Stored<kCodec>;
   for (int step = begin; step < end; ++step, queries += kRows * S::kTogether) {
@@ -192,7 +187,7 @@ template <KvCodec kCodec, int kRows, int kPages>
 //   queries  [step][row][kTogether]
 template <KvCodec kCodec, bool kScaled, int kRows, int kPages>
 void score_pages(const std::byte* const* keys, const std::byte* const* turned, const uint16_t* const* scales, const KeySteps& steps,
-                 const typename Stored<kCodec>::Factor* queries, float scale, PageFetch* fetch, float* scores) {
+                 const typename Stored<kCodec>::Factor* queries, float scale, PageFetch (&fetch)[kPages], float* scores) {
   constexpr KvCodec kTurned = kCodec == KvCodec::bf16 ? KvCodec::bf16 : KvCodec::f32;
   F32x16 sum[kPages][kRows];
   if constexpr (kScaled) {
@@ -249,20 +244,21 @@ void score_span(const AttentionTile& tile, const SpanPages& span, int begin_page
   constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 6 || kManyRegisters ? 2 : 1;
   const auto* queries = reinterpret_cast<const typename Stored<kCodec>::Factor*>(arranged);
   const KeySteps steps = key_steps<kCodec>(*tile.layout, kScaled);
-  PageFetch fetch[kSpanPages];
-  for (int page = begin_page; page < end_page; ++page) fetch[page] = PageFetch(tile, page, steps.ends[steps.parts - 1]);
-  if (tile.fetch.keys_ahead) {
-    for (int page = begin_page; page + kTogether < end_page; ++page) fetch[page].and_keys(span.keys[page + kTogether]);
-  }
+  const int all_steps = steps.ends[steps.parts - 1];
+  const auto score = [&](auto pages, int page) {
+    PageFetch fetch[pages];
+    for (int p = 0; p < pages; ++p) {
+      fetch[p] = PageFetch(tile, page + p, all_steps);
+      if (tile.fetch.keys_ahead && page + p + kTogether < end_page) {
+        fetch[p].keys = Fetch(span.keys[page + p + kTogether], tile.layout->key_head_bytes(), all_steps);
+      }
+    }
+    score_pages<kCodec, kScaled, kRows, pages>(span.keys + page, span.turned + page, span.key_scales + page, steps, queries, tile.scale,
+                                               fetch, scores + page * kPageTokens);
+  };
   int page = begin_page;
-  for (; page + kTogether <= end_page; page += kTogether) {
-    score_pages<kCodec, kScaled, kRows, kTogether>(span.keys + page, span.turned + page, span.key_scales + page, steps, queries,
-                                                   tile.scale, fetch + page, scores + page * kPageTokens);
-  }
-  for (; page < end_page; ++page) {
-    score_pages<kCodec, kScaled, kRows, 1>(span.keys + page, span.turned + page, span.key_scales + page, steps, queries, tile.scale,
-                                           fetch + page, scores + page * kPageTokens);
-  }
+  for (; page + kTogether <= end_page; page += kTogether) score(std::integral_constant<int, kTogether>{}, page);
+  for (; page < end_page; ++page) score(std::integral_constant<int, 1>{}, page);
 }
 
 // Scores of one row -> weights, in place; as factors of the stored values, times their scales if there are any. Those outside
@@ -329,8 +325,8 @@ void weigh_values(const AttentionTile& tile, const SpanPages& span, int begin, i
   for (int step = begin / S::kTogether; step < end_step;) {
     const int page = step / kSteps;
     const int page_end = (page + 1) * kSteps < end_step ? (page + 1) * kSteps : end_step;
-    KeyFetch fetch;
-    if (kRows < kFetchingRows) fetch = KeyFetch(tile, page, dim / (16 * kVectors), stride / (16 * kVectors), kSteps);
+    Fetch fetch;
+    if (kRows < kFetchingRows) fetch = key_fetch(tile, page, dim / (16 * kVectors), stride / (16 * kVectors), kSteps);
     for (; step < page_end; ++step) {
       if (kRows < kFetchingRows) fetch.step();
       const int64_t vector = static_cast<int64_t>(step - page * kSteps) * row_vectors + dim / 16;
