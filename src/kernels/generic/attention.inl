@@ -96,17 +96,20 @@ constexpr int steps_of(int dims) {
 }
 
 // Memory that is brought into cache a few lines at a time, between other work: what is first asked for when it is needed keeps the
-// multiply-adds waiting for half their time. In few instructions, or the processor sees too few of the loads that come after them.
+// multiply-adds waiting for half their time. Some steps at once, or the processor sees too few of the loads that come after them.
 class Fetch {
  public:
   Fetch() = default;
   // [begin, begin + bytes) in at most so many steps.
   Fetch(const std::byte* begin, size_t bytes, int steps) : next_(begin), end_(begin + bytes) {
     const size_t lines_of_steps = static_cast<size_t>(steps) * kLineBytes;
-    per_step_ = static_cast<int>((bytes + lines_of_steps - 1) / lines_of_steps);
+    per_step_ = static_cast<int>((bytes + lines_of_steps - 1) / lines_of_steps * kLineBytes);
   }
-  [[gnu::always_inline]] void step() {
-    for (int i = 0; i < per_step_ && next_ < end_; ++i, next_ += kLineBytes) __builtin_prefetch(next_, 0, 2);
+  // The lines of so many steps.
+  [[gnu::always_inline]] void run(int steps) {
+    const std::byte* stop = next_ + steps * per_step_;
+    stop = stop < end_ ? stop : end_;
+    for (; next_ < stop; next_ += kLineBytes) __builtin_prefetch(next_, 0, 2);
   }
 
  private:
@@ -136,9 +139,9 @@ struct PageFetch {
     if (!fetch.values_only) keys = fetch_part(slice + head * key_bytes, key_bytes, fetch.part, fetch.parts, steps);
     values = fetch_part(slice + tile.layout->value_offset() + head * value_bytes, value_bytes, fetch.part, fetch.parts, steps);
   }
-  [[gnu::always_inline]] void step() {
-    keys.step();
-    values.step();
+  [[gnu::always_inline]] void run(int steps) {
+    keys.run(steps);
+    values.run(steps);
   }
 };
 
@@ -171,13 +174,17 @@ template <KvCodec kCodec, int kRows, int kPages>
                                              const typename Stored<kCodec>::Factor*& queries, PageFetch (&fetch)[kPages],
                                              F32x16 (&acc)[kPages][kRows]) {
   using S = Stored<kCodec>;
-  for (int step = begin; step < end; ++step, queries += kRows * S::kTogether) {
-    decltype(S::load_terms(nullptr, 0)) terms[kPages];
-    for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
-    for (int p = 0; p < kPages; ++p) fetch[p].step();
-    for (int r = 0; r < kRows; ++r) {
-      const auto query = S::broadcast(queries + r * S::kTogether);
-      for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
+  constexpr int kFetchSteps = 4;
+  for (int step = begin; step < end;) {
+    const int stop = step + kFetchSteps < end ? step + kFetchSteps : end;
+    for (int p = 0; p < kPages; ++p) fetch[p].run(stop - step);
+    for (; step < stop; ++step, queries += kRows * S::kTogether) {
+      decltype(S::load_terms(nullptr, 0)) terms[kPages];
+      for (int p = 0; p < kPages; ++p) terms[p] = S::load_terms(keys[p], step);
+      for (int r = 0; r < kRows; ++r) {
+        const auto query = S::broadcast(queries + r * S::kTogether);
+        for (int p = 0; p < kPages; ++p) acc[p][r] = S::add_products(terms[p], query, acc[p][r]);
+      }
     }
   }
 }
@@ -328,7 +335,7 @@ void weigh_values(const AttentionTile& tile, const SpanPages& span, int begin, i
     Fetch fetch;
     if (kRows < kFetchingRows) fetch = key_fetch(tile, page, dim / (16 * kVectors), stride / (16 * kVectors), kSteps);
     for (; step < page_end; ++step) {
-      if (kRows < kFetchingRows) fetch.step();
+      if (kRows < kFetchingRows) fetch.run(1);
       const int64_t vector = static_cast<int64_t>(step - page * kSteps) * row_vectors + dim / 16;
       decltype(S::load_terms(nullptr, 0)) value[kVectors];
       for (int v = 0; v < kVectors; ++v) value[v] = S::load_terms(span.values[page], vector + v);
