@@ -37,7 +37,7 @@ int usable_processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-ThreadPool::ThreadPool(int threads) : in_use_(threads) {
+ThreadPool::ThreadPool(int threads) : in_use_(threads), runs_(static_cast<size_t>(threads)) {
   assert(threads >= 1 && threads <= 1024);
   for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
 }

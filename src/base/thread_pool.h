@@ -48,7 +48,29 @@ class ThreadPool {
         const_cast<void*>(static_cast<const void*>(&piece)));
   }
 
+  // The same; but a thread takes pieces that follow each other, from a run of its own as long as that has any, then from those of
+  // others. For pieces that read memory from front to back: what is fetched beyond the end of one is the next one's begin.
+  template <typename Piece> void run_in_sequence(int pieces, Piece&& piece) {
+    const int runs = in_use();
+    if (pieces <= 1 || runs == 1) return run(pieces, piece);
+    const auto begin_of = [&](int run) { return static_cast<int>(static_cast<int64_t>(pieces) * run / runs); };
+    for (int i = 0; i < runs; ++i) runs_[static_cast<size_t>(i)].next.store(begin_of(i), std::memory_order_relaxed);
+    run(runs, [&](int own, int thread) {
+      for (int i = 0; i < runs; ++i) {
+        const int some = (own + i) % runs, end = begin_of(some + 1);
+        std::atomic<int>& next = runs_[static_cast<size_t>(some)].next;
+        for (int index = next.fetch_add(1, std::memory_order_relaxed); index < end; index = next.fetch_add(1, std::memory_order_relaxed)) {
+          piece(index, thread);
+        }
+      }
+    });
+  }
+
  private:
+  struct alignas(64) Run {
+    std::atomic<int> next{0};
+  };
+
   using Call = void (*)(void* piece, int index, int thread);
 
   void run_job(int pieces, Call call, void* piece);
@@ -69,6 +91,7 @@ class ThreadPool {
   std::atomic<bool> closing_{false};
   std::atomic<int> in_use_;
   double stalled_seconds_ = 0;  // of the caller
+  std::vector<Run> runs_;       // of run_in_sequence, one per thread
   std::vector<std::thread> workers_;
 };
 

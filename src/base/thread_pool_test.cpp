@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <vector>
 
@@ -20,6 +21,44 @@ TEST(ThreadPool, RunsEveryPieceExactlyOnce) {
       for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
     }
   }
+}
+
+TEST(ThreadPool, RunsEveryPieceOfASequenceExactlyOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int used = 1; used <= threads; ++used) {
+      pool.use(used);
+      for (const int pieces : {0, 1, 2, 3, 4, 64, 1000}) {
+        std::vector<std::atomic<int>> runs(static_cast<size_t>(pieces));
+        pool.run_in_sequence(pieces, [&](int index, int thread) {
+          EXPECT_LT(thread, used);
+          runs[static_cast<size_t>(index)].fetch_add(1);
+        });
+        for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, AThreadTakesPiecesThatFollowEachOther) {
+  ThreadPool pool(1);
+  std::vector<int> order;
+  pool.run_in_sequence(7, [&](int index, int) { order.push_back(index); });
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6}));
+}
+
+TEST(ThreadPool, OthersTakeTheRunOfAThreadThatIsStuck) {
+  ThreadPool pool(2);
+  std::atomic<int> done{0};
+  std::array<std::atomic<int>, 2> first = {-1, -1};
+  pool.run_in_sequence(100, [&](int, int thread) {
+    int none = -1;
+    if (first[static_cast<size_t>(thread)].compare_exchange_strong(none, 0) && thread == 1) {
+      while (done.load() < 99) std::this_thread::yield();  // its first piece takes as long as all others
+    }
+    done.fetch_add(1);
+  });
+  EXPECT_EQ(done.load(), 100);
 }
 
 TEST(ThreadPool, WritesOfPiecesAreVisibleAfterRun) {

@@ -56,8 +56,9 @@ void measure(benchmark::State& state, const KernelSet& set, KvCodecs codec, int 
       set.unfold_pages(layout, nullptr, tile.pages, 0, span * kSpanPages, (span + 1) * kSpanPages, unfolded.data());
       for (int i = 0; i < tiles; ++i) {
         const int next = (span + 1) % kSpans;
-        tile.fetch = tiles == 1 ? SpanFetch{.span = span, .part = 0, .parts = 1, .values_only = true, .keys_ahead = span == 0, .keys_of = next}
-                                : SpanFetch{.span = next, .part = i, .parts = tiles};
+        tile.fetch = tiles == 1
+                         ? SpanFetch{.span = span, .part = 0, .parts = 1, .values_only = true, .keys_ahead = span == 0, .keys_of = next}
+                         : SpanFetch{.span = next, .part = i, .parts = tiles};
         set.attend_span(tile, arranged.data(), span, part, scratch.data());
         set.merge(rows, kHeadDim, part, merged);
       }

@@ -250,7 +250,8 @@ void gather_spans(const Compute& compute, const KvLayout& layout, TileGroup& gro
       }
       if (span < tile.first_span || span >= tile.end_span) continue;
       tile.work.unfolded = memory.unfolded;
-      if (span + 1 < group.end_span) tile.work.fetch = {.span = span + 1, .part = static_cast<int>(i), .parts = static_cast<int>(group.count)};
+      if (span + 1 < group.end_span)
+        tile.work.fetch = {.span = span + 1, .part = static_cast<int>(i), .parts = static_cast<int>(group.count)};
       else tile.work.fetch = {};
       compute.set().attend_span(tile.work, memory.queries[i], span, memory.part, memory.scratch);
       compute.set().merge(tile.work.rows, stride, memory.part, memory.running[i]);
@@ -313,7 +314,12 @@ constexpr int kSpansTogether = 4;  // by one thread, one after the other
 // unfolded has been read before: all of the next one.
 SpanFetch fetch_of_span(const KvLayout& layout, int span, bool first, bool last) {
   if (is_unfolded(layout)) return last ? SpanFetch{} : SpanFetch{.span = span + 1, .part = 0, .parts = 1};
-  return {.span = span, .part = 0, .parts = 1, .values_only = true, .keys_ahead = first || !layout.own_values(), .keys_of = last ? -1 : span + 1};
+  return {.span = span,
+          .part = 0,
+          .parts = 1,
+          .values_only = true,
+          .keys_ahead = first || !layout.own_values(),
+          .keys_of = last ? -1 : span + 1};
 }
 
 // The states of spans that are computed at once; the one that they are merged into stands behind them.
@@ -336,12 +342,12 @@ void gather_split_spans(Compute& compute, const Tile& tile, const WaveStates& st
   for (int span = tile.first_span; span < tile.end_span; span += state.wave()) {
     const int count = std::min(state.wave(), tile.end_span - span);
     const int piece = std::clamp(count / (4 * compute.pool().threads()), 1, kSpansTogether);
-    compute.pool().run((count + piece - 1) / piece, [&](int some, int thread) {
+    compute.pool().run_in_sequence((count + piece - 1) / piece, [&](int some, int thread) {
       const int begin = some * piece, end = std::min(begin + piece, count);
       for (int i = begin; i < end; ++i) {
         AttentionTile work = tile.work;
         work.unfolded = compute.scratch(thread) + attention_scratch_bytes();
-        work.fetch = fetch_of_span(layout, span + i, i == begin, i + 1 == end);
+        work.fetch = fetch_of_span(layout, span + i, i == begin, span + i + 1 == tile.end_span);
         if (is_unfolded(layout)) unfold(compute.set(), &tile, 1, span + i, work.unfolded);
         compute.set().attend_span(work, compute.arranged_queries(), span + i, state(i), compute.scratch(thread));
       }

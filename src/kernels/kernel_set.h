@@ -40,8 +40,8 @@ struct SpanFetch {
   int span = 0;
   int part = 0, parts = 0;   // parts 0: nothing
   bool values_only = false;  // no keys
-  bool keys_ahead = false;  // also the keys of the span itself, some pages ahead
-  int keys_of = -1;         // while values are weighed, the keys of this span, if there is one
+  bool keys_ahead = false;   // also the keys of the span itself, some pages ahead
+  int keys_of = -1;          // while values are weighed, the keys of this span, if there is one
 };
 
 // Rows of queries that read the same keys: row r belongs to query position positions[r].

@@ -81,13 +81,13 @@ void arrange(Compute& compute, const RowSource& x, int inputs, Forms forms) {
   });
 }
 
-// Panels per piece: enough work to pay for taking it (some ten microseconds at memory speed), little enough that a
-// thread which is put aside in the middle of one keeps the others waiting only briefly.
+// Panels per piece: enough work to pay for taking it (some microseconds at memory speed), little enough that the threads end together,
+// and that one which is put aside in the middle of a piece keeps the others waiting only briefly.
 int panels_per_piece(const PackedMatrix& weights, int rows, int threads) {
-  constexpr size_t kPieceBytes = 512 * 1024;
+  constexpr size_t kPieceBytes = 64 * 1024;
   const size_t cost = weights.panel_size() * static_cast<size_t>(1 + rows / 8);
   const int by_cost = static_cast<int>(std::max<size_t>(1, kPieceBytes / cost));
-  const int by_share = std::max(1, weights.panels() / (4 * threads));
+  const int by_share = std::max(1, weights.panels() / (16 * threads));
   return std::min(by_cost, by_share);
 }
 
@@ -108,7 +108,7 @@ void multiply_at_once(Compute& compute, const RowSource& x, std::span<const Prod
     steps[i] = panels_per_piece(weights, rows * count_of(digits), compute.pool().threads());
     first_piece[i + 1] = first_piece[i] + (weights.panels() + steps[i] - 1) / steps[i];
   }
-  compute.pool().run(first_piece[products.size()], [&](int piece, int thread) {
+  compute.pool().run_in_sequence(first_piece[products.size()], [&](int piece, int thread) {
     size_t i = 0;
     while (piece >= first_piece[i + 1]) ++i;
     const PackedMatrix& weights = *products[i].weights;

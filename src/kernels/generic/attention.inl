@@ -101,21 +101,21 @@ class Fetch {
  public:
   Fetch() = default;
   // [begin, begin + bytes) in at most so many steps.
-  Fetch(const std::byte* begin, size_t bytes, int steps) : next_(begin), end_(begin + bytes) {
-    const size_t lines_of_steps = static_cast<size_t>(steps) * kLineBytes;
-    per_step_ = static_cast<int>((bytes + lines_of_steps - 1) / lines_of_steps * kLineBytes);
-  }
+  Fetch(const std::byte* begin, size_t bytes, int steps)
+      : next_(begin), end_(begin + bytes), per_step_(static_cast<int>(bytes + static_cast<size_t>(steps) - 1) / steps) {}
   // The lines of so many steps.
   [[gnu::always_inline]] void run(int steps) {
     const std::byte* stop = next_ + steps * per_step_;
     stop = stop < end_ ? stop : end_;
     for (; next_ < stop; next_ += kLineBytes) __builtin_prefetch(next_, 0, 2);
   }
+  int bytes_per_step() const { return per_step_; }
+
+  static constexpr int kLineBytes = 64;
 
  private:
-  static constexpr size_t kLineBytes = 64;
   const std::byte *next_ = nullptr, *end_ = nullptr;
-  int per_step_ = 0;
+  int per_step_ = 0;  // bytes
 };
 
 // Part `part` of `parts` of a run.
@@ -142,6 +142,11 @@ struct PageFetch {
   [[gnu::always_inline]] void run(int steps) {
     keys.run(steps);
     values.run(steps);
+  }
+  // Steps that go by between one line and the next: found to be best, and never every step.
+  int steps_at_once() const {
+    const int most = keys.bytes_per_step() > values.bytes_per_step() ? keys.bytes_per_step() : values.bytes_per_step();
+    return 8 * most <= Fetch::kLineBytes ? 8 : 2 * most >= Fetch::kLineBytes ? 2 : Fetch::kLineBytes / most;
   }
 };
 
@@ -174,9 +179,9 @@ template <KvCodec kCodec, int kRows, int kPages>
                                              const typename Stored<kCodec>::Factor*& queries, PageFetch (&fetch)[kPages],
                                              F32x16 (&acc)[kPages][kRows]) {
   using S = Stored<kCodec>;
-  constexpr int kFetchSteps = 4;
+  const int at_once = fetch[0].steps_at_once();
   for (int step = begin; step < end;) {
-    const int stop = step + kFetchSteps < end ? step + kFetchSteps : end;
+    const int stop = step + at_once < end ? step + at_once : end;
     for (int p = 0; p < kPages; ++p) fetch[p].run(stop - step);
     for (; step < stop; ++step, queries += kRows * S::kTogether) {
       decltype(S::load_terms(nullptr, 0)) terms[kPages];
