@@ -250,9 +250,10 @@ void gather_spans(const Compute& compute, const KvLayout& layout, TileGroup& gro
       }
       if (span < tile.first_span || span >= tile.end_span) continue;
       tile.work.unfolded = memory.unfolded;
-      if (span + 1 < group.end_span)
+      tile.work.fetch = {};
+      if (span + 1 < group.end_span) {
         tile.work.fetch = {.span = span + 1, .part = static_cast<int>(i), .parts = static_cast<int>(group.count)};
-      else tile.work.fetch = {};
+      }
       compute.set().attend_span(tile.work, memory.queries[i], span, memory.part, memory.scratch);
       compute.set().merge(tile.work.rows, stride, memory.part, memory.running[i]);
     }
