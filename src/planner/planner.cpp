@@ -185,7 +185,7 @@ double measured_read_bytes_per_s(int threads) { return probe_read_bytes_per_seco
 double estimated_tokens_per_s(const Plan& plan, double read_bytes_per_s) {
   // Measured (docs/planner.md): weights stream at most of the rate of a plain read, keys and values, in
   // pages, at half of it; and a layer costs the time in which threads find each other.
-  constexpr double kWeightsShare = 0.84, kKvShare = 0.5, kSecondsPerLayer = 14e-6;
+  constexpr double kWeightsShare = 0.95, kKvShare = 0.5, kSecondsPerLayer = 10e-6;
   if (read_bytes_per_s <= 0) return 0;
   int64_t weights = 0;
   for (const PlanWeights& part : plan.weights) weights += part.read_bytes;
