@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <vector>
@@ -9,52 +10,50 @@
 namespace fovea {
 namespace {
 
-TEST(ThreadPool, RunsEveryPieceExactlyOnce) {
-  for (const int threads : {1, 2, 5}) {
-    ThreadPool pool(threads);
-    for (const int pieces : {0, 1, 2, 3, 64, 1000}) {
-      std::vector<std::atomic<int>> runs(static_cast<size_t>(pieces));
-      pool.run(pieces, [&](int index, int thread) {
-        EXPECT_LT(thread, threads);
-        runs[static_cast<size_t>(index)].fetch_add(1);
-      });
-      for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
-    }
+// run(pieces, piece): one of the ways in which a pool runs pieces.
+template <typename Run> void expect_each_piece_once(ThreadPool& pool, const Run& run) {
+  for (const int pieces : {0, 1, 2, 3, 4, 64, 1000}) {
+    std::vector<std::atomic<int>> runs(static_cast<size_t>(pieces));
+    run(pieces, [&](int index, int thread) {
+      EXPECT_LT(thread, pool.in_use());
+      runs[static_cast<size_t>(index)].fetch_add(1);
+    });
+    for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
   }
 }
 
-TEST(ThreadPool, RunsEveryPieceOfASequenceExactlyOnce) {
+TEST(ThreadPool, RunsEveryPieceExactlyOnce) {
   for (const int threads : {1, 2, 5}) {
     ThreadPool pool(threads);
     for (int used = 1; used <= threads; ++used) {
       pool.use(used);
-      for (const int pieces : {0, 1, 2, 3, 4, 64, 1000}) {
-        std::vector<std::atomic<int>> runs(static_cast<size_t>(pieces));
-        pool.run_in_sequence(pieces, [&](int index, int thread) {
-          EXPECT_LT(thread, used);
-          runs[static_cast<size_t>(index)].fetch_add(1);
-        });
-        for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
-      }
+      expect_each_piece_once(pool, [&](int pieces, auto piece) { pool.run(pieces, piece); });
+      expect_each_piece_once(pool, [&](int pieces, auto piece) { pool.run_in_sequence(pieces, piece); });
     }
   }
 }
 
-TEST(ThreadPool, AThreadTakesPiecesThatFollowEachOther) {
-  ThreadPool pool(1);
-  std::vector<int> order;
-  pool.run_in_sequence(7, [&](int index, int) { order.push_back(index); });
-  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6}));
+TEST(ThreadPool, InSequenceEachThreadBeginsARunOfItsOwn) {
+  ThreadPool pool(2);
+  std::array<std::atomic<int>, 2> first = {-1, -1};
+  std::atomic<int> begun{0};
+  pool.run_in_sequence(100, [&](int index, int thread) {
+    int none = -1;
+    if (!first[static_cast<size_t>(thread)].compare_exchange_strong(none, index)) return;
+    begun.fetch_add(1);
+    while (begun.load() < 2) std::this_thread::yield();
+  });
+  EXPECT_EQ(std::min(first[0].load(), first[1].load()), 0);
+  EXPECT_EQ(std::max(first[0].load(), first[1].load()), 50);
 }
 
-TEST(ThreadPool, OthersTakeTheRunOfAThreadThatIsStuck) {
+TEST(ThreadPool, InSequenceTheRunOfAThreadThatIsStuckIsTakenByOthers) {
   ThreadPool pool(2);
+  std::atomic<bool> stuck{false};
   std::atomic<int> done{0};
-  std::array<std::atomic<int>, 2> first = {-1, -1};
-  pool.run_in_sequence(100, [&](int, int thread) {
-    int none = -1;
-    if (first[static_cast<size_t>(thread)].compare_exchange_strong(none, 0) && thread == 1) {
-      while (done.load() < 99) std::this_thread::yield();  // its first piece takes as long as all others
+  pool.run_in_sequence(100, [&](int, int) {
+    if (!stuck.exchange(true)) {
+      while (done.load() < 99) std::this_thread::yield();  // the first piece takes as long as all others
     }
     done.fetch_add(1);
   });

@@ -34,6 +34,8 @@ struct PanelProduct {
   Digits digits = Digits::one;  // of quantized tiles
 };
 
+inline constexpr int kLineBytes = 64;  // that caches hold and fetch together
+
 // What is brought into cache for later. Nothing depends on it but time.
 struct SpanFetch {
   // While scores are computed, of every page of `span`: part `part` of `parts` of its keys and of its values.

@@ -111,8 +111,6 @@ class Fetch {
   }
   int bytes_per_step() const { return per_step_; }
 
-  static constexpr int kLineBytes = 64;
-
  private:
   const std::byte *next_ = nullptr, *end_ = nullptr;
   int per_step_ = 0;  // bytes
@@ -146,7 +144,7 @@ struct PageFetch {
   // Steps that go by between one line and the next: found to be best, and never every step.
   int steps_at_once() const {
     const int most = keys.bytes_per_step() > values.bytes_per_step() ? keys.bytes_per_step() : values.bytes_per_step();
-    return 8 * most <= Fetch::kLineBytes ? 8 : 2 * most >= Fetch::kLineBytes ? 2 : Fetch::kLineBytes / most;
+    return 8 * most <= kLineBytes ? 8 : 2 * most >= kLineBytes ? 2 : kLineBytes / most;
   }
 };
 

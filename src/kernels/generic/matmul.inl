@@ -36,7 +36,7 @@ using ShapeOf = Shape<kBlockInputs / panel_traits(kFormat).scale_inputs, panel_t
 // token, so it need not push anything out of the larger caches. Left to the processor's own prefetchers a row reads a fifth slower than
 // memory gives, because unfolding and waiting take turns. May reach behind the end of the weights: asking for that does nothing.
 inline void fetch_ahead(const void* at, size_t bytes) {
-  constexpr size_t kFetchAhead = 5 * 1024, kLineBytes = 64;
+  constexpr size_t kFetchAhead = 5 * 1024;
   const uintptr_t begin = reinterpret_cast<uintptr_t>(at) + kFetchAhead;
   for (size_t i = 0; i < bytes; i += kLineBytes) __builtin_prefetch(reinterpret_cast<const void*>(begin + i), 0, 0);
 }
@@ -335,7 +335,7 @@ inline F32x16 load_weights(const std::byte* panel, int64_t input) {
 // kRows rows x kPanels panels; each output is one chain of fused multiply-adds over ascending inputs.
 template <NumberFormat kFormat, int kRows, int kPanels>
 void plain_tile(const std::byte* panel, int inputs, const float* tile, float* out, int64_t stride, int outputs) {
-  constexpr size_t kLineBytes = 64, kInputBytes = panel_bytes(kFormat, 1);
+  constexpr size_t kInputBytes = panel_bytes(kFormat, 1);
   const size_t bytes = panel_bytes(kFormat, inputs);
   F32x16 acc[kRows][kPanels];
 #pragma GCC unroll 12
